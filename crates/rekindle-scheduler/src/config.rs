@@ -1,0 +1,215 @@
+//! How a runtime is set up.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::blocking::BlockingPool;
+use crate::core::{Core, Kind, Parts};
+use crate::pool::{Hook, Pool, Settings};
+use crate::random::SharedRandom;
+use crate::runtime::Runtime;
+use crate::sim::Sim;
+use crate::sync::prepare_barriers;
+use crate::time::Time;
+use crate::time::clock::Clock;
+
+/// Turns longer than this are named in the log, and their worker's other tasks move on.
+const STUCK_AFTER: Duration = Duration::from_millis(10);
+/// Threads beyond the workers that may exist because workers are stuck.
+const EXTRA_THREADS: usize = 256;
+/// Threads for blocking calls.
+const BLOCKING_THREADS: usize = 512;
+
+/// Sets up a [`Runtime`].
+///
+/// ```
+/// use rekindle_scheduler::Builder;
+///
+/// let runtime = Builder::new().workers(2).thread_name("shop").start()?;
+/// assert_eq!(runtime.handle().worker_count(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a builder does nothing until `start` or `simulated`"]
+pub struct Builder {
+    workers: Option<usize>,
+    thread_name: String,
+    stuck_after: Duration,
+    max_threads: Option<usize>,
+    blocking_threads: usize,
+    extension: Option<Arc<dyn Any + Send + Sync>>,
+    on_worker_start: Option<Hook>,
+    on_worker_stop: Option<Hook>,
+    /// What the clock reads at the start.
+    epoch: Time,
+}
+
+impl Builder {
+    /// The defaults, each given at its method.
+    pub fn new() -> Builder {
+        Builder {
+            workers: None,
+            thread_name: "rekindle".to_owned(),
+            stuck_after: STUCK_AFTER,
+            max_threads: None,
+            blocking_threads: BLOCKING_THREADS,
+            extension: None,
+            on_worker_start: None,
+            on_worker_stop: None,
+            epoch: Time::ZERO,
+        }
+    }
+
+    /// How many tasks are polled at the same time. Default: what the system says it can run in
+    /// parallel.
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the threads are called, before a number. Default: `rekindle`.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
+        self.thread_name = name.into();
+        self
+    }
+
+    /// How long one poll may last before the log names it and another thread takes the rest of
+    /// the worker's tasks. Default: 10 ms. It is looked at every 2 ms.
+    pub fn stuck_after(mut self, limit: Duration) -> Builder {
+        self.stuck_after = limit;
+        self
+    }
+
+    /// How many threads workers may take up, counting those that are stuck. Default: 256 more
+    /// than workers.
+    pub fn max_threads(mut self, threads: usize) -> Builder {
+        self.max_threads = Some(threads);
+        self
+    }
+
+    /// How many [`blocking`](crate::blocking) calls may run at the same time. Default: 512.
+    pub fn blocking_threads(mut self, threads: usize) -> Builder {
+        self.blocking_threads = threads;
+        self
+    }
+
+    /// Something of the layer above that lives as long as the runtime;
+    /// [`Handle::extension`](crate::Handle::extension) finds it.
+    pub fn extension(mut self, extension: Arc<dyn Any + Send + Sync>) -> Builder {
+        self.extension = Some(extension);
+        self
+    }
+
+    /// Called by every thread that runs tasks, before its first. Spare threads count too.
+    pub fn on_worker_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.on_worker_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by every thread that ran tasks, after its last.
+    pub fn on_worker_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.on_worker_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// What the clock reads at the start, for tests of its end. Default: zero.
+    #[doc(hidden)]
+    pub fn epoch(mut self, epoch: Time) -> Builder {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Starts the runtime's threads.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if a setting makes no sense, and whatever the system says if it gives no
+    /// thread.
+    pub fn start(self) -> io::Result<Runtime> {
+        let workers = match self.workers {
+            Some(workers) => workers,
+            None => thread::available_parallelism().map_or(1, usize::from),
+        };
+        let max_threads = self
+            .max_threads
+            .unwrap_or(workers.saturating_add(EXTRA_THREADS));
+        if workers == 0 {
+            return invalid("a runtime needs at least one worker; `workers(0)` would run nothing");
+        }
+        if workers > u16::MAX as usize {
+            return invalid("a runtime has at most 65,535 workers");
+        }
+        if max_threads < workers {
+            return invalid("`max_threads` must be at least the number of workers");
+        }
+        if cfg!(panic = "abort") {
+            log::error!(
+                "this program is built with `panic = \"abort\"`: the first panic of any task ends \
+                 all of it, and no task is isolated from another"
+            );
+        }
+        prepare_barriers();
+        let blocking_name = format!("{}-blocking", self.thread_name);
+        let core = Core::start(Parts {
+            clock: Clock::machine(self.epoch),
+            random: SharedRandom::from_entropy(),
+            blocking: BlockingPool::new(&blocking_name, self.blocking_threads),
+            extension: self.extension,
+            seats: workers,
+            kind: Kind::Pool(Pool::new(Settings {
+                workers,
+                thread_name: self.thread_name,
+                stuck_after: self.stuck_after,
+                max_threads,
+                on_start: self.on_worker_start,
+                on_stop: self.on_worker_stop,
+            })),
+        });
+        // From here on an error drops the runtime, which ends the threads that did start.
+        let runtime = Runtime::of(core);
+        if let Kind::Pool(pool) = runtime.core().kind() {
+            pool.start(runtime.core())?;
+        }
+        Ok(runtime)
+    }
+
+    /// A runtime without threads, whose every choice follows from the seed; see
+    /// [`Runtime::simulated`]. Settings about threads mean nothing to it.
+    #[must_use]
+    pub fn simulated(self, seed: u64) -> Runtime {
+        let core = Core::start(Parts {
+            clock: Clock::simulated(self.epoch),
+            random: SharedRandom::seeded(seed),
+            blocking: BlockingPool::new(&self.thread_name, 1),
+            extension: self.extension,
+            seats: 1,
+            kind: Kind::Sim(Sim::new(seed)),
+        });
+        Runtime::of(core)
+    }
+}
+
+fn invalid<T>(text: &str) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("thread_name", &self.thread_name)
+            .field("stuck_after", &self.stuck_after)
+            .field("max_threads", &self.max_threads)
+            .field("blocking_threads", &self.blocking_threads)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,634 @@
+//! What a worker does all day.
+//!
+//! Where it takes its next task from, and why in this order:
+//!
+//! 1. The next-task slot: what the last turn woke. It is in the cache, and of two tasks that talk
+//!    to each other one always waits for the other. At most 8 turns in a row, on one budget.
+//! 2. Every 64th turn the common queue, lest a busy worker never look there.
+//! 3. Its own queue, oldest first. New tasks and those that used up their budget are at its end.
+//! 4. The common queue.
+//! 5. Other workers' queues, if they are long or old, or behind one long turn.
+//!
+//! What it does between turns costs one decrement. Every 16 turns (or every turn, if turns are
+//! long) it *looks*: reads the clock, fires its timers, offers old work to sleepers.
+//!
+//! State by who may touch it: [`Worker`] is the thread's own. [`Context`] is what others see.
+//!
+//! Invariants
+//! 1. Only the thread whose worker it is touches a `Worker`; it is reached through the thread's
+//!    own context (`crate::context`).
+//! 2. A header's address goes into the slot by `Runnable::into_raw` and comes out once
+//!    (invariant 4 of [`super::handover`]), so turning it back makes the one `Runnable`.
+//! 3. A worker that has lost its seat leaves nothing in its slot and queue.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hint;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_deque::{Stealer, Worker as Deque};
+
+use super::handover::{Handover, Put, Tenure};
+use super::idle::Look;
+use super::inject::until_decided;
+use super::{Pool, pool_of};
+use crate::budget;
+use crate::context::Local;
+use crate::core::{CoreRef, Stage};
+use crate::metrics::{Counter, Metrics};
+use crate::random::SplitMix64;
+use crate::task::{Header, Ran, Runnable, TaskId};
+use crate::time::Time;
+
+/// Turns in a row out of the slot. tokio has 3, Go one time slice.
+const SLOT_TURNS: u32 = 8;
+/// Turns between two looks. A look costs some 30 ns, so 2 ns a turn.
+const TURNS_PER_LOOK: u32 = 16;
+/// A turn longer than this is worth a look of its own.
+const LONG_TURN: Duration = Duration::from_micros(2);
+/// Looks between two visits to the common queue.
+const LOOKS_PER_VISIT: u32 = 4;
+/// Work that waited longer than this is offered to thieves: about what waking one costs.
+const OLD: Duration = Duration::from_micros(20);
+/// A queue longer than this is offered, however fresh.
+const LONG: usize = 64;
+/// What taking a fresh task over from another worker costs: a task that lives for one turn, and a
+/// shorter one than this, is done sooner where it is. (Measured: at 400 ns two workers are even.)
+const TAKEOVER: Duration = Duration::from_nanos(400);
+/// How much a thief takes at most.
+const LOOT: usize = 32;
+/// How long a searcher spins: about what being woken would cost.
+const SPIN: Duration = Duration::from_micros(30);
+/// After so many searches in vain a worker spins no more, until a search succeeds.
+const FRUITLESS: u32 = 8;
+
+/// A timer that is later than this may be fired by any worker.
+const LATE: Duration = Duration::from_millis(1);
+
+/// In `doing`: nothing that has an id.
+const TIMERS: u64 = u64::MAX;
+
+/// What others see of a thread of the pool.
+#[repr(align(128))]
+pub(crate) struct Context {
+    /// The slot and the turn number.
+    pub(super) handover: Handover<Header>,
+    /// Whom the present turn polls: both halves of the id.
+    doing: AtomicU64,
+    /// Whether thieves are welcome.
+    pub(super) offered: AtomicBool,
+    /// The far end of the queue.
+    pub(super) stealer: Stealer<Runnable>,
+    spawned: Counter,
+    finished: Counter,
+    steals: Counter,
+    sleeps: Counter,
+}
+
+/// A worker in a turn: the context, the turn's number, and when it was first seen.
+type Sighting = (usize, u64, Time);
+
+/// Why a worker came back.
+pub(super) enum End {
+    /// The runtime stops.
+    Stopped,
+    /// The monitor has given the seat to another thread.
+    SeatLost,
+}
+
+/// A worker: what only its thread touches.
+pub(crate) struct Worker {
+    local: Local,
+    index: usize,
+    context: Arc<Context>,
+    deque: Deque<Runnable>,
+    seat: Cell<u32>,
+    /// Whether a task is being polled.
+    in_turn: Cell<bool>,
+    /// Whether the seat is known to be another thread's.
+    lost: Cell<bool>,
+    /// Turns out of the slot since the last other one.
+    slot_turns: Cell<u32>,
+    /// Turns until the next look, and how many there were between the last two.
+    until_look: Cell<u32>,
+    pace: Cell<u32>,
+    looks: Cell<u32>,
+    /// When the last look was, and how many tasks had come to their end here by then.
+    looked: Cell<Time>,
+    finished: Cell<u64>,
+    /// Whether the turns between the last two looks were not worth a takeover.
+    ephemeral: Cell<bool>,
+    /// How many entries ever came into the queue.
+    queued: Cell<u64>,
+    /// An earlier moment, and what `queued` was then: whatever is left from before is that old.
+    mark: Cell<(Time, u64)>,
+    /// Searches in vain since the last that succeeded.
+    fruitless: Cell<u32>,
+    random: RefCell<SplitMix64>,
+    /// By seat, the turn in which its worker was seen last, and when first.
+    seen: RefCell<Vec<Sighting>>,
+}
+
+impl Context {
+    pub(super) fn new(stealer: Stealer<Runnable>) -> Context {
+        Context {
+            handover: Handover::new(),
+            doing: AtomicU64::new(TIMERS),
+            offered: AtomicBool::new(false),
+            stealer,
+            spawned: Counter::default(),
+            finished: Counter::default(),
+            steals: Counter::default(),
+            sleeps: Counter::default(),
+        }
+    }
+
+    /// Who is polled, near this call; `None` for timers.
+    pub(super) fn doing(&self) -> Option<TaskId> {
+        match self.doing.load(Ordering::Relaxed) {
+            TIMERS => None,
+            id => Some(TaskId::from_parts(id as u32, (id >> 32) as u32)),
+        }
+    }
+
+    pub(super) fn add_to(&self, metrics: &mut Metrics) {
+        metrics.spawned += self.spawned.get();
+        metrics.finished += self.finished.get();
+        metrics.polls += self.handover.turns().div_ceil(2);
+        metrics.steals += self.steals.get();
+        metrics.sleeps += self.sleeps.get();
+    }
+}
+
+impl Worker {
+    pub(super) fn new(
+        core: CoreRef,
+        index: usize,
+        context: Arc<Context>,
+        deque: Deque<Runnable>,
+    ) -> Worker {
+        let now = core.clock.now();
+        Worker {
+            index,
+            context,
+            deque,
+            seat: Cell::new(0),
+            in_turn: Cell::new(false),
+            lost: Cell::new(true),
+            slot_turns: Cell::new(0),
+            until_look: Cell::new(0),
+            pace: Cell::new(TURNS_PER_LOOK),
+            looks: Cell::new(0),
+            looked: Cell::new(now),
+            finished: Cell::new(0),
+            ephemeral: Cell::new(false),
+            queued: Cell::new(0),
+            mark: Cell::new((now, 0)),
+            fruitless: Cell::new(0),
+            random: RefCell::new(core.random.fork()),
+            seen: RefCell::new(vec![(usize::MAX, 0, now); pool_of(&core).workers()]),
+            local: Local::new(core),
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Arc<Context>, Deque<Runnable>) {
+        (self.context, self.deque)
+    }
+
+    #[inline]
+    pub(crate) fn local(&self) -> &Local {
+        &self.local
+    }
+
+    #[inline]
+    fn core(&self) -> &CoreRef {
+        self.local.core()
+    }
+
+    #[inline]
+    fn pool(&self) -> &Pool {
+        pool_of(self.core())
+    }
+
+    /// The seat this thread minds, or minded last.
+    pub(crate) fn seat(&self) -> u32 {
+        self.seat.get()
+    }
+
+    /// Whether the seat is still this thread's, after it has put something on the seat's wheel.
+    pub(crate) fn has_seat(&self) -> bool {
+        !self.lost.get() && self.context.handover.still_kept()
+    }
+
+    /// Runs tasks until the runtime stops or the seat is lost.
+    pub(super) fn mind(&self, seat: u32) -> End {
+        self.context.handover.rearm();
+        self.seat.set(seat);
+        self.lost.set(false);
+        self.until_look.set(0);
+        self.pool().monitor.rouse();
+        let end = self.work();
+        self.leave();
+        end
+    }
+
+    fn work(&self) -> End {
+        loop {
+            let mut first = None;
+            if self.until_look.get() == 0 {
+                if self.core().stage() != Stage::Running {
+                    return End::Stopped;
+                }
+                first = self.look();
+                if self.lost.get() {
+                    first
+                        .into_iter()
+                        .for_each(|runnable| self.give_away(runnable));
+                    return End::SeatLost;
+                }
+            }
+            match first.or_else(|| self.next()).or_else(|| self.rest()) {
+                Some(runnable) => self.turn(runnable),
+                None => self.until_look.set(0),
+            }
+            if self.lost.get() {
+                return End::SeatLost;
+            }
+        }
+    }
+
+    /// Gives one task one turn.
+    #[inline]
+    fn turn(&self, runnable: Runnable) {
+        let id = runnable.id();
+        let doing = u64::from(id.generation()) << 32 | u64::from(id.index());
+        // Relaxed: `begin_turn` releases it.
+        self.context.doing.store(doing, Ordering::Relaxed);
+        self.context.handover.begin_turn();
+        self.in_turn.set(true);
+        let ran = runnable.run();
+        self.in_turn.set(false);
+        let tenure = self.context.handover.end_turn();
+        self.until_look.set(self.until_look.get().saturating_sub(1));
+        match tenure {
+            Tenure::Kept => {}
+            Tenure::Look => self.until_look.set(0),
+            Tenure::Lost => self.lost.set(true),
+        }
+        match ran {
+            Ran::Idle => {}
+            Ran::Again(runnable) => self.queue(runnable),
+            Ran::Finished => self.context.finished.add(1),
+        }
+    }
+
+    /// The next task of this worker's own.
+    #[inline]
+    fn next(&self) -> Option<Runnable> {
+        if let Some(header) = NonNull::new(self.context.handover.take()) {
+            // SAFETY: by invariant 2 this address is the one `Runnable` that was put in.
+            let runnable = unsafe { Runnable::from_raw(header) };
+            if self.slot_turns.get() < SLOT_TURNS {
+                self.slot_turns.set(self.slot_turns.get() + 1);
+                return Some(runnable);
+            }
+            self.queue(runnable);
+        }
+        self.slot_turns.set(0);
+        budget::reset(true);
+        self.deque.pop()
+    }
+
+    /// Queues a task that was woken here.
+    #[inline]
+    pub(crate) fn schedule(&self, runnable: Runnable) {
+        if !self.in_turn.get() || self.lost.get() {
+            // Woken by a timer: there is no turn whose neighbour it could be.
+            return self.queue(runnable);
+        }
+        match self.context.handover.put(runnable.into_raw().as_ptr()) {
+            Put::There { displaced } => {
+                if let Some(header) = NonNull::new(displaced) {
+                    // SAFETY: by invariant 2, as in `next`.
+                    self.queue(unsafe { Runnable::from_raw(header) });
+                }
+            }
+            Put::Lost { leftovers } => {
+                for header in leftovers.into_iter().filter_map(NonNull::new) {
+                    // SAFETY: by invariant 2, as in `next`.
+                    self.give_away(unsafe { Runnable::from_raw(header) });
+                }
+                self.lose();
+            }
+        }
+    }
+
+    /// Queues a task that was made here.
+    #[inline]
+    pub(crate) fn schedule_spawned(&self, runnable: Runnable) {
+        self.context.spawned.add(1);
+        self.queue(runnable);
+    }
+
+    /// Appends to the own queue, or to the common one if the seat is lost.
+    #[inline]
+    fn queue(&self, runnable: Runnable) {
+        if self.lost.get() {
+            return self.give_away(runnable);
+        }
+        self.deque.push(runnable);
+        self.queued.set(self.queued.get() + 1);
+        if !self.context.handover.still_kept() {
+            self.lose();
+        }
+    }
+
+    #[cold]
+    fn give_away(&self, runnable: Runnable) {
+        self.pool().inject.push(runnable);
+        self.pool().idle.posted();
+    }
+
+    /// Invariant 3, for the queue: the monitor may have emptied it before our last push.
+    #[cold]
+    fn lose(&self) {
+        self.lost.set(true);
+        while let Some(runnable) = self.deque.pop() {
+            self.give_away(runnable);
+        }
+    }
+
+    /// Leaves the seat with empty hands, because it is lost or because the runtime stops.
+    fn leave(&self) {
+        self.lose();
+        if let Some(header) = NonNull::new(self.context.handover.take()) {
+            // SAFETY: by invariant 2. If the seat is lost the slot is empty: then the monitor has
+            // swapped it, and so has whichever `put` came after.
+            self.give_away(unsafe { Runnable::from_raw(header) });
+        }
+        self.context.offered.store(false, Ordering::Relaxed);
+        self.local.return_slots();
+    }
+
+    // What follows happens between turns, and seldom.
+
+    /// Reads the clock and does what is due. Returns a task from the common queue now and then.
+    #[inline(never)]
+    fn look(&self) -> Option<Runnable> {
+        let now = self.core().clock.now();
+        self.set_pace(now);
+        self.fire_timers(now);
+        self.offer(now);
+        self.looks.set(self.looks.get().wrapping_add(1));
+        if self.lost.get() || !self.looks.get().is_multiple_of(LOOKS_PER_VISIT) {
+            return None;
+        }
+        let injected = self.take_injected()?;
+        self.slot_turns.set(0);
+        budget::reset(true);
+        Some(injected)
+    }
+
+    /// Looks more often when turns are long, and notes what kind of turns there were.
+    fn set_pace(&self, now: Time) {
+        let since = now.saturating_since(self.looked.replace(now));
+        let turns = self.pace.get();
+        let finished = self.context.finished.get();
+        let ends = finished - self.finished.replace(finished);
+        self.ephemeral
+            .set(2 * ends > u64::from(turns) && since < TAKEOVER * turns);
+        let pace = if since > LONG_TURN * turns {
+            1
+        } else {
+            TURNS_PER_LOOK
+        };
+        self.pace.set(pace);
+        self.until_look.set(pace);
+    }
+
+    fn fire_timers(&self, now: Time) {
+        let seat = self.seat.get();
+        if now >= self.core().timers.next(seat) {
+            self.fire_timers_of(seat, now);
+        }
+    }
+
+    /// Fires what is due, as a turn: a function among the actions may block like any task.
+    #[cold]
+    fn fire_timers_of(&self, seat: u32, now: Time) {
+        self.context.doing.store(TIMERS, Ordering::Relaxed);
+        self.context.handover.begin_turn();
+        self.core().timers.fire(seat, now);
+        if self.context.handover.end_turn() == Tenure::Lost {
+            self.lose();
+        }
+    }
+
+    /// Wakes a thief if work here is old, or much, and worth its while.
+    fn offer(&self, now: Time) {
+        let waiting = self.deque.len();
+        let gone = self.queued.get() - waiting as u64;
+        let (since, mark) = self.mark.get();
+        let from_before = gone < mark;
+        if !from_before {
+            self.mark.set((now, self.queued.get()));
+        }
+        let old = from_before && now.saturating_since(since) > OLD;
+        let offered = waiting > 0 && (old || waiting > LONG) && !self.ephemeral.get();
+        if self.context.offered.load(Ordering::Relaxed) != offered {
+            self.context.offered.store(offered, Ordering::Relaxed);
+        }
+        if offered && self.pool().idle.wants_searcher() {
+            self.pool().idle.wake_searcher();
+        }
+    }
+
+    fn take_injected(&self) -> Option<Runnable> {
+        let pool = self.pool();
+        self.counting_what_comes(|| pool.inject.pop_share(&self.deque, pool.workers()))
+    }
+
+    /// Keeps `queued` right when something else than `queue` fills the queue.
+    fn counting_what_comes<R>(&self, fill: impl FnOnce() -> R) -> R {
+        let before = self.deque.len();
+        let result = fill();
+        // Thieves may take meanwhile; then the count is low, and an old entry looks younger.
+        let came = self.deque.len().saturating_sub(before) as u64;
+        self.queued.set(self.queued.get() + came);
+        result
+    }
+
+    /// Out of work: the common queue, other workers, sleep. `None` means: look, then try again.
+    #[cold]
+    fn rest(&self) -> Option<Runnable> {
+        if let Some(runnable) = self.take_injected() {
+            return Some(runnable);
+        }
+        let idle = &self.pool().idle;
+        if self.context.offered.load(Ordering::Relaxed) {
+            self.context.offered.store(false, Ordering::Relaxed);
+        }
+        let mut searching = idle.begin_search();
+        loop {
+            if searching {
+                match self.search() {
+                    Searched::Nothing => {}
+                    Searched::Task(runnable) => {
+                        idle.found(|| self.is_there_more());
+                        return Some(runnable);
+                    }
+                    Searched::Late(seat) => {
+                        // Only now, for a searcher must not run foreign code.
+                        idle.found(|| self.is_there_more());
+                        self.fire_timers_of(seat, self.core().clock.now());
+                        return None;
+                    }
+                    Searched::Other => {
+                        idle.found(|| self.is_there_more());
+                        return None;
+                    }
+                }
+            }
+            self.context.sleeps.add(1);
+            idle.sleep(self.seat.get(), searching, || self.last_look());
+            searching = true;
+            self.pool().monitor.rouse();
+        }
+    }
+
+    /// Whether a searcher that becomes busy leaves work for another.
+    fn is_there_more(&self) -> bool {
+        !self.pool().inject.is_empty() || self.deque.len() > LONG
+    }
+
+    /// Looks everywhere, at least twice, a few microseconds apart.
+    fn search(&self) -> Searched {
+        let core = self.core();
+        let pool = self.pool();
+        let begun = core.clock.now();
+        let spins = self.fruitless.get() < FRUITLESS;
+        let mut now = begun;
+        for round in 0.. {
+            if core.stage() != Stage::Running || now >= core.timers.next(self.seat.get()) {
+                return Searched::Other;
+            }
+            if let Some(runnable) = self.take_injected().or_else(|| self.steal(now)) {
+                self.fruitless.set(0);
+                return Searched::Task(runnable);
+            }
+            if let Some(seat) = self.late_seat(now) {
+                return Searched::Late(seat);
+            }
+            if round > 0 && !(spins && now.saturating_since(begun) < SPIN) {
+                break;
+            }
+            pause_unless(|| !pool.inject.is_empty());
+            now = core.clock.now();
+        }
+        self.fruitless.set(self.fruitless.get().saturating_add(1));
+        Searched::Nothing
+    }
+
+    /// Takes from another worker that offers its work, or that is busy with one long turn.
+    fn steal(&self, now: Time) -> Option<Runnable> {
+        let pool = self.pool();
+        let seats = pool.workers();
+        if seats == 1 {
+            return None;
+        }
+        let start = self.random.borrow_mut().below(seats);
+        let mut seen = self.seen.borrow_mut();
+        (0..seats)
+            .map(|offset| (start + offset) % seats)
+            .find_map(|seat| {
+                let (index, victim) = pool.context(seat);
+                if index == self.index {
+                    return None;
+                }
+                let turns = victim.handover.turns();
+                let (known_index, known_turns, since) = seen[seat];
+                let same_turn = (known_index, known_turns) == (index, turns);
+                if !same_turn {
+                    seen[seat] = (index, turns, now);
+                }
+                let in_long_turn = same_turn && turns % 2 == 1 && now.saturating_since(since) > OLD;
+                let welcome = in_long_turn || victim.offered.load(Ordering::Relaxed);
+                if !welcome || victim.stealer.is_empty() {
+                    return None;
+                }
+                let loot = self.counting_what_comes(|| {
+                    until_decided(|| {
+                        victim
+                            .stealer
+                            .steal_batch_with_limit_and_pop(&self.deque, LOOT)
+                    })
+                })?;
+                self.context.steals.add(1);
+                Some(loot)
+            })
+    }
+
+    /// A seat whose timers are a whole tick late, because its worker is busy with a long turn.
+    fn late_seat(&self, now: Time) -> Option<u32> {
+        let timers = &self.core().timers;
+        (0..timers.seats() as u32).find(|seat| now.saturating_since(timers.next(*seat)) > LATE)
+    }
+
+    /// The sleeper's last look: everything a poster may have relied on us to see.
+    fn last_look(&self) -> Look {
+        let core = self.core();
+        let pool = self.pool();
+        let is_offered = |seat| {
+            let (index, victim) = pool.context(seat);
+            index != self.index
+                && victim.offered.load(Ordering::Relaxed)
+                && !victim.stealer.is_empty()
+        };
+        if core.stage() != Stage::Running
+            || !pool.inject.is_empty()
+            || (0..pool.workers()).any(is_offered)
+        {
+            return Look::Work;
+        }
+        match core.timers.next(self.seat.get()) {
+            Time::MAX => Look::Nothing(None),
+            next => match next.saturating_since(core.clock.now()) {
+                Duration::ZERO => Look::Work,
+                limit => Look::Nothing(Some(limit)),
+            },
+        }
+    }
+}
+
+/// What a search brought.
+enum Searched {
+    Task(Runnable),
+    /// Timers of this seat that its own worker does not get to.
+    Late(u32),
+    /// Nothing to run, but a reason to look.
+    Other,
+    Nothing,
+}
+
+/// Some 2 us of doing nothing, or less.
+fn pause_unless(mut early: impl FnMut() -> bool) {
+    for _ in 0..8 {
+        if early() {
+            return;
+        }
+        for _ in 0..8 {
+            hint::spin_loop();
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("seat", &self.seat)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,433 @@
+//! The heap cell, its header, and one poll.
+
+use std::any::TypeId;
+use std::fmt;
+use std::future::Future;
+use std::mem::{ManuallyDrop, offset_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::Poll;
+
+use super::state::{Ended, Word};
+use super::{Host, NodeList, TaskId, TaskView, Turn, waker};
+use crate::context;
+use crate::core::{Core, CoreRef};
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// The part of a cell that does not depend on what it holds.
+#[repr(C)]
+pub(crate) struct Header {
+    /// State and inbox.
+    word: Word,
+    /// What depends on host and future.
+    vtable: &'static Vtable,
+    /// How many counted references there are.
+    count: AtomicUsize,
+    /// The runtime; one counted reference, given back when the cell is freed.
+    core: ManuallyDrop<CoreRef>,
+    /// Where the table has this task.
+    id: TaskId,
+}
+
+/// The operations that depend on host and future.
+pub(super) struct Vtable {
+    run: unsafe fn(NonNull<Header>) -> Ran,
+    cancel: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+    pub(super) describe: unsafe fn(&Header, &mut fmt::Formatter<'_>) -> fmt::Result,
+    pub(super) host_type: fn() -> TypeId,
+}
+
+/// The whole cell. `repr(C)`, so that a pointer to the header is a pointer to the cell, and the
+/// host lies at the same place whatever the future is.
+#[repr(C)]
+struct Cell<H: Host, F> {
+    header: Header,
+    host: H,
+    future: UnsafeCell<Option<F>>,
+}
+
+/// What a poll left behind.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Ran {
+    /// The task waits; it must not be touched any more.
+    Idle,
+    /// The task wants another turn; the caller puts it at the back of its queue.
+    Again(Runnable),
+    /// The task has finished; it must not be touched any more.
+    Finished,
+}
+
+/// The right to poll a task once. Whoever holds one must run or cancel it.
+#[derive(Debug)]
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: a `Runnable` is the ownership of SCHEDULED (invariant 1), which may pass between
+// threads: host and future are `Send`.
+unsafe impl Send for Runnable {}
+
+impl Runnable {
+    #[inline]
+    pub(super) fn of(header: &Header) -> Runnable {
+        Runnable(NonNull::from(header))
+    }
+
+    /// For a slot that holds a bare pointer.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// # Safety
+    ///
+    /// `header` came from `into_raw` and is turned back once.
+    #[inline]
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> Runnable {
+        Runnable(header)
+    }
+
+    #[inline]
+    pub(crate) fn view(&self) -> TaskView<'_> {
+        // SAFETY: by invariant 3 the cell lives at least until this right is used up.
+        unsafe { TaskView::from_raw(self.0) }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> TaskId {
+        self.view().id()
+    }
+
+    /// Polls once. While it lasts, the task is the thread's running one (`context::running`).
+    #[inline]
+    pub(crate) fn run(self) -> Ran {
+        // SAFETY: the cell is alive (invariant 3) and we own SCHEDULED.
+        unsafe { (self.0.as_ref().vtable.run)(self.0) }
+    }
+
+    /// Ends the task instead.
+    pub(crate) fn cancel(self) {
+        // SAFETY: as in `run`.
+        unsafe { (self.0.as_ref().vtable.cancel)(self.0) }
+    }
+}
+
+/// As [`create_with`], where host and future do not depend on the id.
+#[inline]
+pub(crate) fn create<H, F, R>(
+    core: &CoreRef,
+    host: H,
+    future: F,
+    prepare: impl FnOnce(TaskView<'_>) -> R,
+) -> (Runnable, R)
+where
+    H: Host,
+    F: Future<Output = H::Output> + Send + 'static,
+{
+    create_with(core, |_| (host, future), prepare)
+}
+
+/// An id that was taken; it is given back if making the task unwinds.
+struct Taken<'a>(&'a CoreRef, TaskId);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        context::with_slots(self.0, |cache| self.0.table.vacate(self.1, cache));
+    }
+}
+
+/// Makes a task, enters it in the table and lets `prepare` see it before anyone can run it.
+///
+/// `make` may be foreign code and may panic; `prepare` is ours.
+#[inline]
+pub(crate) fn create_with<H, F, R>(
+    core: &CoreRef,
+    make: impl FnOnce(TaskId) -> (H, F),
+    prepare: impl FnOnce(TaskView<'_>) -> R,
+) -> (Runnable, R)
+where
+    H: Host,
+    F: Future<Output = H::Output> + Send + 'static,
+{
+    let taken = Taken(
+        core,
+        context::with_slots(core, |cache| core.table.take(cache)),
+    );
+    let id = taken.1;
+    let (host, future) = make(id);
+    std::mem::forget(taken);
+    let cell = Box::new(Cell {
+        header: Header {
+            word: Word::scheduled(),
+            vtable: const { &Cell::<H, F>::VTABLE },
+            count: AtomicUsize::new(1),
+            core: ManuallyDrop::new(core.for_cell()),
+            id,
+        },
+        host,
+        future: UnsafeCell::new(Some(future)),
+    });
+    // SAFETY: `Box::into_raw` never returns null.
+    let header = unsafe { NonNull::new_unchecked(Box::into_raw(cell)) }.cast::<Header>();
+    core.table.publish(id, header);
+    let runnable = Runnable(header);
+    let prepared = prepare(runnable.view());
+    (runnable, prepared)
+}
+
+/// Where the host of `header`'s cell lies.
+///
+/// # Safety
+///
+/// The cell's host is an `H`.
+#[inline]
+pub(super) unsafe fn host_of<H: Host>(header: &Header) -> NonNull<H> {
+    let offset = offset_of!(Cell<H, ()>, host);
+    // SAFETY: in a `repr(C)` struct the offset of the second field depends on the first two
+    // types alone, so `Cell<H, ()>` tells it for every future; it lies inside the cell.
+    unsafe { NonNull::from(header).byte_add(offset).cast::<H>() }
+}
+
+impl<H, F> Cell<H, F>
+where
+    H: Host,
+    F: Future<Output = H::Output> + Send + 'static,
+{
+    const VTABLE: Vtable = Vtable {
+        run: Self::run,
+        cancel: Self::cancel,
+        free: Self::free,
+        describe: Self::describe,
+        host_type: TypeId::of::<H>,
+    };
+
+    /// # Safety
+    ///
+    /// `header` is that of a live `Cell<H, F>` and the caller owns SCHEDULED.
+    unsafe fn run(header: NonNull<Header>) -> Ran {
+        // SAFETY: the caller's promise; the cell stays until we give SCHEDULED up.
+        let cell = unsafe { header.cast::<Self>().as_ref() };
+        let inbox = cell.header.word.begin_turn();
+        // SAFETY: as above.
+        let view = unsafe { TaskView::from_raw(header) };
+        let _running = context::enter_task(view);
+        // SAFETY: the borrowed waker does not outlive this poll, during which the cell lives.
+        let waker = unsafe { waker::borrowed(header) };
+        let mut turn = Turn {
+            inbox,
+            view,
+            waker: &waker,
+            again: false,
+            vacated: false,
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            cell.future.with_mut(|future| {
+                // SAFETY: by invariant 2 we alone may reach the future; it lies in the heap and
+                // is never moved, so it may be pinned.
+                let future = unsafe { Pin::new_unchecked(&mut *future) };
+                cell.host.poll(future, &mut turn)
+            })
+        }));
+        match polled {
+            Ok(Poll::Pending) => {
+                cell.hand_back(&mut turn.inbox);
+                if turn.vacated {
+                    // The id is gone, the end is near: only the host's own wish brings a turn.
+                    debug_assert!(turn.again, "a host that gave its id up waits for nothing");
+                }
+                if turn.again || cell.header.word.end_turn() == Ended::Again {
+                    return Ran::Again(Runnable(header));
+                }
+                Ran::Idle
+            }
+            Ok(Poll::Ready(())) => {
+                let vacated = turn.vacated;
+                // SAFETY: we own SCHEDULED, and give it up for good.
+                unsafe { cell.finish(header, turn.inbox, vacated) };
+                Ran::Finished
+            }
+            Err(payload) => {
+                log::error!(
+                    "{} panicked in its own machinery; this is a defect",
+                    view.describe()
+                );
+                discard_payload(payload);
+                let vacated = turn.vacated;
+                // SAFETY: as above.
+                unsafe { cell.finish(header, turn.inbox, vacated) };
+                Ran::Finished
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As `run`.
+    unsafe fn cancel(header: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        let cell = unsafe { header.cast::<Self>().as_ref() };
+        let inbox = cell.header.word.begin_turn();
+        // SAFETY: as above.
+        let view = unsafe { TaskView::from_raw(header) };
+        let _running = context::enter_task(view);
+        // SAFETY: as in `run`.
+        let waker = unsafe { waker::borrowed(header) };
+        let mut turn = Turn {
+            inbox,
+            view,
+            waker: &waker,
+            again: false,
+            vacated: false,
+        };
+        let cancelled = catch_unwind(AssertUnwindSafe(|| {
+            cell.future.with_mut(|future| {
+                // SAFETY: as in `run`.
+                let future = unsafe { Pin::new_unchecked(&mut *future) };
+                cell.host.cancel(future, &mut turn);
+            });
+        }));
+        if let Err(payload) = cancelled {
+            discard_payload(payload);
+        }
+        let vacated = turn.vacated;
+        // SAFETY: we own SCHEDULED, and give it up for good.
+        unsafe { cell.finish(header, turn.inbox, vacated) };
+    }
+
+    /// Gives what a turn left in its inbox back to the host.
+    fn hand_back(&self, inbox: &mut NodeList) {
+        while let Some(node) = inbox.pop() {
+            let handed = catch_unwind(AssertUnwindSafe(|| self.host.undelivered(node)));
+            if let Err(payload) = handed {
+                discard_payload(payload);
+            }
+        }
+    }
+
+    /// The end: drops the future, gives up id, inbox and the task's own reference.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns SCHEDULED and does not touch the task afterwards.
+    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList, vacated: bool) {
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            self.future.with_mut(|future| {
+                // SAFETY: by invariant 2 we alone may reach the future.
+                unsafe { *future = None }
+            });
+        }));
+        if let Err(payload) = dropped {
+            discard_payload(payload);
+        }
+        if !vacated {
+            self.header.vacate();
+        }
+        self.hand_back(&mut inbox);
+        self.hand_back(&mut self.header.word.finish());
+        // SAFETY: this is the task's own reference (invariant 3).
+        unsafe { Header::release(header) };
+    }
+
+    /// # Safety
+    ///
+    /// The count is zero.
+    unsafe fn free(header: NonNull<Header>) {
+        // SAFETY: the cell came out of a box of this type in `create`, and by invariant 4 nobody
+        // else has it any more.
+        let mut cell = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
+        // SAFETY: taken once, here; the field is not used again.
+        let core = unsafe { ManuallyDrop::take(&mut cell.header.core) };
+        let freed = catch_unwind(AssertUnwindSafe(|| drop(cell)));
+        if let Err(payload) = freed {
+            discard_payload(payload);
+        }
+        core.release_from_cell();
+    }
+
+    /// # Safety
+    ///
+    /// `header` is that of a `Cell<H, F>`.
+    unsafe fn describe(header: &Header, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: the caller's promise.
+        unsafe { host_of::<H>(header).as_ref() }.describe(f)
+    }
+}
+
+impl Header {
+    #[inline]
+    pub(super) fn word(&self) -> &Word {
+        &self.word
+    }
+
+    #[inline]
+    pub(super) fn vtable(&self) -> &'static Vtable {
+        self.vtable
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    #[inline]
+    pub(super) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    pub(super) fn vacate(&self) {
+        context::with_slots(&self.core, |cache| self.core.table.vacate(self.id, cache));
+    }
+
+    #[inline]
+    pub(super) fn retain(&self) {
+        // Relaxed: whoever calls has a live reference already, which came to it by some ordering
+        // of its own.
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        if before > isize::MAX as usize {
+            // As in `Arc`: a count that wraps would free a cell in use.
+            std::process::abort();
+        }
+    }
+
+    /// Gives up one counted reference, and frees the cell with the last.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the reference and does not use the cell afterwards.
+    #[inline]
+    pub(super) unsafe fn release(this: NonNull<Header>) {
+        // SAFETY: the reference keeps the cell until it is given up below.
+        let header = unsafe { this.as_ref() };
+        // A sole owner needs no read-modify-write: nobody is left to count, and lookups by id
+        // cannot find the task (its slot was vacated before its own reference went). Acquire
+        // pairs with the Release of whoever gave up the other references.
+        if header.count.load(Ordering::Acquire) != 1 {
+            // Release: publishes our use of the cell to whoever frees it.
+            if header.count.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            // Acquire: pairs with every other owner's Release.
+            fence(Ordering::Acquire);
+        }
+        // SAFETY: the count is ours alone, and used up.
+        unsafe { (header.vtable.free)(this) };
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("id", &self.id)
+            .field("word", &self.word)
+            .finish()
+    }
+}
+
+/// Drops what a panic carried. A payload whose own drop panics is forgotten.
+pub(crate) fn discard_payload(payload: Box<dyn std::any::Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}

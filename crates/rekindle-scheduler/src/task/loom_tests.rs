@@ -1,0 +1,220 @@
+//! Every interleaving of the word's operations, for a few threads.
+//!
+//! The models run the shipped `Word` and `Node`. A queue is a counter: how many `Runnable`s exist.
+
+use std::ptr::NonNull;
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+use super::node::{Node, NodePtr, NodeVtable};
+use super::state::{Ended, Pushed, Woken, Word};
+use crate::sync::UnsafeCell;
+
+#[repr(C)]
+struct Block {
+    node: Node,
+    /// Written through the cell after construction: loom then sees a missing ordering.
+    value: UnsafeCell<usize>,
+}
+
+static VTABLE: NodeVtable = NodeVtable { discard };
+
+unsafe fn discard(node: NodePtr) {
+    open(node);
+}
+
+fn block(value: usize) -> NodePtr {
+    let block = Box::new(Block {
+        node: Node::new(&VTABLE),
+        value: UnsafeCell::new(0),
+    });
+    // SAFETY: nobody else has the block yet.
+    block.value.with_mut(|at| unsafe { *at = value });
+    NonNull::from(Box::leak(block)).cast()
+}
+
+fn open(node: NodePtr) -> usize {
+    // SAFETY: every node comes out of `block`, and is opened once.
+    let block = unsafe { Box::from_raw(node.cast::<Block>().as_ptr()) };
+    // SAFETY: we are its only owner; loom checks that.
+    block.value.with(|at| unsafe { *at })
+}
+
+/// A task whose future is a plain cell: touched only by the owner of SCHEDULED.
+struct Task {
+    word: Word,
+    runnables: AtomicUsize,
+    polls: UnsafeCell<Vec<usize>>,
+}
+
+// SAFETY: `polls` is touched by the owner of SCHEDULED only; loom checks that.
+unsafe impl Sync for Task {}
+// SAFETY: as above.
+unsafe impl Send for Task {}
+
+impl Task {
+    fn idle() -> Arc<Task> {
+        let word = Word::scheduled();
+        assert_eq!(word.end_turn(), Ended::Idle);
+        Arc::new(Task {
+            word,
+            runnables: AtomicUsize::new(0),
+            polls: UnsafeCell::new(Vec::new()),
+        })
+    }
+
+    fn schedule(&self) {
+        let before = self.runnables.fetch_add(1, Ordering::AcqRel);
+        assert_eq!(before, 0, "at most one runnable exists");
+    }
+
+    fn push(&self, value: usize) -> bool {
+        // SAFETY: a fresh node.
+        let node = block(value);
+        match unsafe { self.word.push(node) } {
+            Pushed::Schedule => self.schedule(),
+            Pushed::Delivered => {}
+            Pushed::Dead => {
+                open(node);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn wake(&self) {
+        if self.word.wake() == Woken::Schedule {
+            self.schedule();
+        }
+    }
+
+    /// A worker's look: polls while there is a runnable; `true` if it polled at all.
+    fn run(&self) -> bool {
+        if self.runnables.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        self.runnables.fetch_sub(1, Ordering::AcqRel);
+        loop {
+            let mut inbox = self.word.begin_turn();
+            // SAFETY: we own SCHEDULED; loom checks that nobody else is here.
+            self.polls.with_mut(|polls| unsafe {
+                (*polls).push(usize::MAX);
+                while let Some(node) = inbox.pop() {
+                    (*polls).push(open(node));
+                }
+            });
+            if self.word.end_turn() == Ended::Idle {
+                return true;
+            }
+        }
+    }
+
+    fn handled(&self) -> Vec<usize> {
+        // SAFETY: called after every other thread was joined.
+        self.polls.with(|polls| unsafe { (*polls).clone() })
+    }
+}
+
+fn messages(handled: &[usize]) -> Vec<usize> {
+    handled
+        .iter()
+        .copied()
+        .filter(|value| *value != usize::MAX)
+        .collect()
+}
+
+#[test]
+fn loom_two_senders_and_a_runner_lose_nothing_and_keep_order() {
+    loom::model(|| {
+        let task = Task::idle();
+        let senders: Vec<_> = [10, 20]
+            .into_iter()
+            .map(|base| {
+                let task = task.clone();
+                thread::spawn(move || {
+                    task.push(base);
+                    if base == 10 {
+                        task.push(base + 1);
+                    }
+                })
+            })
+            .collect();
+        task.run();
+        senders
+            .into_iter()
+            .for_each(|sender| sender.join().unwrap());
+        task.run();
+        let mut all = messages(&task.handled());
+        let ten = all.iter().position(|v| *v == 10);
+        let eleven = all.iter().position(|v| *v == 11);
+        assert!(ten < eleven, "the order of one sender is kept");
+        all.sort_unstable();
+        assert_eq!(all, [10, 11, 20]);
+    });
+}
+
+#[test]
+fn loom_a_wake_is_followed_by_a_poll_that_sees_what_the_waker_did() {
+    loom::model(|| {
+        let task = Task::idle();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (task, flag) = (task.clone(), flag.clone());
+                thread::spawn(move || {
+                    flag.fetch_add(1, Ordering::Relaxed);
+                    task.wake();
+                })
+            })
+            .collect();
+        task.run();
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        task.run();
+        assert!(!task.handled().is_empty());
+        assert_eq!(task.runnables.load(Ordering::Relaxed), 0);
+        assert!(!task.word.is_scheduled(), "nothing is left behind");
+    });
+}
+
+#[test]
+fn loom_a_finish_against_pushes_loses_no_node() {
+    loom::model(|| {
+        let task = Task::idle();
+        assert!(task.word.claim());
+        let sender = {
+            let task = task.clone();
+            thread::spawn(move || usize::from(task.push(1)) + usize::from(task.push(2)))
+        };
+        let mut left = task.word.finish();
+        let mut found = 0;
+        while let Some(node) = left.pop() {
+            open(node);
+            found += 1;
+        }
+        assert_eq!(
+            sender.join().unwrap(),
+            found,
+            "delivered is exactly what the finish found"
+        );
+        assert_eq!(task.runnables.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn loom_a_claim_against_a_wake_gives_the_task_to_one_of_them() {
+    loom::model(|| {
+        let task = Task::idle();
+        let waker = {
+            let task = task.clone();
+            thread::spawn(move || task.wake())
+        };
+        let claimed = task.word.claim();
+        if claimed {
+            drop(task.word.finish());
+        }
+        waker.join().unwrap();
+        assert_ne!(claimed, task.runnables.load(Ordering::Relaxed) == 1);
+    });
+}

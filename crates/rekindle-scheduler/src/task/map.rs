@@ -1,0 +1,41 @@
+//! A future with another output, without the second copy that an `async` block would keep.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A future whose output goes through a function. See [`map_output`].
+pub struct MapOutput<F: Future, T> {
+    future: F,
+    map: fn(F::Output) -> T,
+}
+
+/// Passes the output of `future` through `map`.
+///
+/// It is as large as the future and one pointer; `async { map(future.await) }` would be twice as
+/// large as the future.
+pub fn map_output<F: Future, T>(future: F, map: fn(F::Output) -> T) -> MapOutput<F, T> {
+    MapOutput { future, map }
+}
+
+impl<F: Future, T> Future for MapOutput<F, T> {
+    type Output = T;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        // SAFETY: `future` is pinned whenever the whole is: nothing ever moves it out, the struct
+        // has no `Drop` and is `Unpin` only if the future is; `map` is never pinned.
+        let (future, map) = unsafe {
+            let this = self.get_unchecked_mut();
+            (Pin::new_unchecked(&mut this.future), this.map)
+        };
+        future.poll(cx).map(map)
+    }
+}
+
+impl<F: Future, T> fmt::Debug for MapOutput<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapOutput").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,384 @@
+//! A task: one heap cell that holds a future and what the layer above keeps beside it.
+//!
+//! ```text
+//!   cell   [ header: word, table, count, core, id | host | future ]
+//! ```
+//!
+//! The *host* is a value of the layer above ([`Host`]): it is polled in the future's stead, gets
+//! the nodes that came in, and decides when and whether the future itself is polled. For a plain
+//! spawned future the host keeps the output for the join handle; for a process it is the whole
+//! process but for its body. A second allocation is never made.
+//!
+//! Kinds of reference
+//!
+//! | type             | counted | is                                                              |
+//! |------------------|---------|-----------------------------------------------------------------|
+//! | the task's own   | yes     | held from creation until the task has finished                  |
+//! | [`TaskRef`]      | yes     | a handle; keeps the memory, never the life                      |
+//! | `Waker`          | yes     | a `TaskRef` in the standard library's clothes                   |
+//! | [`TaskView`]     | no      | borrowed from one of the others, from a turn, or a table lookup |
+//! | `Runnable`       | no      | the right to poll once; covered by the task's own reference     |
+//! | the table's slot | no      | cleared, under the slot's lock, before the own reference goes   |
+//!
+//! Who may touch what
+//!
+//! | field          | access                                                                      |
+//! |----------------|-----------------------------------------------------------------------------|
+//! | `word`         | anyone, by its own operations                                               |
+//! | `host`         | anyone, shared; it is `Sync`                                                |
+//! | `future`       | the owner of SCHEDULED (invariant 1 of [`state`]) alone                     |
+//! | `vtable`, `id`, `core` | anyone; written before the task is published, never after           |
+//!
+//! Invariants
+//! 1. At most one `Runnable` per task exists, exactly while SCHEDULED is set and nobody polls.
+//! 2. The future is polled and dropped by the owner of SCHEDULED only, and it is dropped before
+//!    the word is DEAD.
+//! 3. The own reference is released once, by the owner of SCHEDULED, after the slot in the table
+//!    was vacated and the word is DEAD. So a `Runnable`, or a view taken under the slot's lock,
+//!    points to live memory.
+//! 4. The cell is freed when the count falls to zero, and nothing touches it afterwards.
+//! 5. A cell holds one reference on its core, so `core` is valid as long as the cell is.
+
+pub(crate) mod state;
+
+mod cell;
+mod join;
+mod map;
+mod node;
+mod waker;
+
+use std::any::TypeId;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+pub(crate) use cell::{Header, Ran, Runnable, create, create_with};
+pub use join::{AbortHandle, JoinError, JoinHandle};
+pub(crate) use join::{Plain, joinable};
+pub use map::{MapOutput, map_output};
+pub use node::{Node, NodeList, NodePtr, NodeVtable};
+
+use state::{Pushed, Woken};
+
+/// What lives beside a future in its cell, and stands between it and the scheduler.
+pub trait Host: Send + Sync + 'static {
+    /// What the futures of this host resolve to.
+    type Output;
+
+    /// Runs one turn. `future` is the task's future, or `None` once the host has dropped it.
+    ///
+    /// The nodes that came in since the last turn are in the turn's inbox; those that are still
+    /// there at the end of the turn are given to [`Host::undelivered`]. After `Ready` the host
+    /// is not polled again.
+    ///
+    /// A host must not panic: it catches the panics of its future itself.
+    fn poll<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    where
+        F: Future<Output = Self::Output>;
+
+    /// Ends the task because its runtime shuts down: drops the future and settles all debts.
+    fn cancel<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>)
+    where
+        F: Future<Output = Self::Output>;
+
+    /// Takes a node that no turn will see, because the task has finished.
+    fn undelivered(&self, node: NodePtr);
+
+    /// Says who this is, for the log line about a task that blocks its worker.
+    ///
+    /// # Errors
+    ///
+    /// Those of the formatter.
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// Which task: a slot of the runtime's table and how often the slot had been used before.
+///
+/// An id never denotes another task in the life of its runtime.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    index: u32,
+    generation: u32,
+}
+
+impl TaskId {
+    /// Puts an id together again from its parts.
+    #[must_use]
+    pub const fn from_parts(index: u32, generation: u32) -> TaskId {
+        TaskId { index, generation }
+    }
+
+    /// The slot.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// How often the slot had been used before, plus one.
+    #[must_use]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+/// One turn of a task, as its host sees it.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// What came in since the last turn.
+    inbox: NodeList,
+    /// The task.
+    view: TaskView<'a>,
+    /// A waker for the task, borrowed.
+    waker: &'a Waker,
+    /// The host asked for another turn.
+    again: bool,
+    /// The host gave the id up ahead of the end.
+    vacated: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// What came in since the last turn, oldest first.
+    #[inline]
+    pub fn inbox(&mut self) -> &mut NodeList {
+        &mut self.inbox
+    }
+
+    /// The context to poll the future with.
+    #[inline]
+    #[must_use]
+    pub fn context(&self) -> Context<'a> {
+        Context::from_waker(self.waker)
+    }
+
+    /// The task that has this turn.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> TaskView<'a> {
+        self.view
+    }
+
+    /// Asks for another turn soon, though nothing may come in.
+    pub fn again(&mut self) {
+        self.again = true;
+    }
+
+    /// Gives up the task's id: from now on lookups find nobody.
+    ///
+    /// A finished task gives it up by itself. This is for a host that tells others of its end
+    /// and wants them to find the id dead already.
+    pub fn vacate(&mut self) {
+        if !self.vacated {
+            self.vacated = true;
+            self.view.header().vacate();
+        }
+    }
+}
+
+/// A counted handle on a task. It keeps the cell's memory, but never the task alive.
+pub struct TaskRef(NonNull<Header>);
+
+// SAFETY: the header is shared by design: `word` and `count` are atomic, the rest is written
+// before the task is published, and `Host` is `Send + Sync`. The future is reached only by the
+// owner of SCHEDULED (invariant 2), and `create` asks that it be `Send`.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// A view on the task.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> TaskView<'_> {
+        // SAFETY: our count keeps the cell, for at least as long as `self` is borrowed.
+        unsafe { TaskView::from_raw(self.0) }
+    }
+
+    /// Takes over one reference that was counted already.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns one count on the live cell.
+    unsafe fn from_counted(header: NonNull<Header>) -> TaskRef {
+        TaskRef(header)
+    }
+}
+
+impl Clone for TaskRef {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.view().to_ref()
+    }
+}
+
+impl Drop for TaskRef {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this handle owns one count and gives it up here.
+        unsafe { Header::release(self.0) };
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+/// A borrowed view on a task.
+#[derive(Copy, Clone)]
+pub struct TaskView<'a>(&'a Header);
+
+impl<'a> TaskView<'a> {
+    /// # Safety
+    ///
+    /// The cell outlives `'a`.
+    #[inline]
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> TaskView<'a> {
+        // SAFETY: the caller's promise.
+        TaskView(unsafe { header.as_ref() })
+    }
+
+    #[inline]
+    pub(crate) fn header(self) -> &'a Header {
+        self.0
+    }
+
+    /// The task's id.
+    #[inline]
+    #[must_use]
+    pub fn id(self) -> TaskId {
+        self.0.id()
+    }
+
+    /// The task's host, if it is an `H`.
+    #[inline]
+    #[must_use]
+    pub fn host<H: Host>(self) -> Option<&'a H> {
+        if (self.0.vtable().host_type)() != TypeId::of::<H>() {
+            return None;
+        }
+        // SAFETY: the table was made by `create` for a cell whose host is an `H`, as the type id
+        // says; the host is shared for the whole life of the cell.
+        Some(unsafe { cell::host_of::<H>(self.0).as_ref() })
+    }
+
+    /// Appends a node to the task's inbox, and schedules the task if it was idle.
+    ///
+    /// Nodes that one thread pushes arrive in that order.
+    ///
+    /// # Errors
+    ///
+    /// Gives the node back when the task has finished.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node; it is the first field of a live block whose contents may cross
+    /// threads, and the task's host knows such blocks.
+    #[inline]
+    pub unsafe fn push(self, node: NodePtr) -> Result<(), NodePtr> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.0.word().push(node) } {
+            Pushed::Delivered => Ok(()),
+            Pushed::Dead => Err(node),
+            Pushed::Schedule => {
+                self.schedule();
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes sure that the task has a turn after this call, unless it has finished.
+    #[inline]
+    pub fn wake(self) {
+        if self.0.word().wake() == Woken::Schedule {
+            self.schedule();
+        }
+    }
+
+    #[inline]
+    fn schedule(self) {
+        // The word has just made us the owner of the task's one `Runnable` (invariant 1).
+        let runnable = Runnable::of(self.0);
+        self.0.core().schedule(runnable);
+    }
+
+    /// Takes an idle task away from everyone, in order to cancel it.
+    pub(crate) fn claim(self) -> Option<Runnable> {
+        self.0.word().claim().then(|| Runnable::of(self.0))
+    }
+
+    /// Whether the task has finished.
+    #[must_use]
+    pub fn is_finished(self) -> bool {
+        self.0.word().is_dead()
+    }
+
+    /// Whether the task has work: it runs, or waits for a worker.
+    #[must_use]
+    pub fn is_scheduled(self) -> bool {
+        self.0.word().is_scheduled()
+    }
+
+    /// How many nodes no turn has taken yet, at some moment near this call (at most 65,535; 0
+    /// where pointers have less than 64 bits).
+    #[must_use]
+    pub fn in_transit(self) -> usize {
+        self.0.word().in_transit()
+    }
+
+    /// A counted handle on the same task.
+    #[inline]
+    #[must_use]
+    pub fn to_ref(self) -> TaskRef {
+        self.0.retain();
+        // SAFETY: the count was taken on the line above.
+        unsafe { TaskRef::from_counted(NonNull::from(self.0)) }
+    }
+
+    /// Whether `waker` wakes this task directly: it was made by the scheduler, and not by a
+    /// combinator inside the task's future.
+    #[inline]
+    #[must_use]
+    pub fn owns_waker(self, waker: &Waker) -> bool {
+        std::ptr::eq(waker.data(), std::ptr::from_ref(self.0).cast())
+    }
+
+    /// Whether both are the same task.
+    #[inline]
+    #[must_use]
+    pub fn is_same(self, other: TaskView<'_>) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
+    /// Who this is, in the words of its host.
+    #[must_use]
+    pub fn describe(self) -> String {
+        struct Who<'a>(&'a Header);
+        impl fmt::Display for Who<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // SAFETY: the table belongs to this header's cell.
+                unsafe { (self.0.vtable().describe)(self.0, f) }
+            }
+        }
+        Who(self.0).to_string()
+    }
+}
+
+impl fmt::Debug for TaskView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task({:?})", self.id())
+    }
+}
+
+#[cfg(all(loom, test))]
+mod loom_tests;
+#[cfg(all(not(loom), test))]
+mod tests;

@@ -1,0 +1,162 @@
+//! The intrusive link of an inbox.
+//!
+//! A sender allocates one block whose first field is a [`Node`], and the inbox strings such
+//! blocks together without knowing what follows the link. What a node *is* belongs to the layer
+//! above; the scheduler can only pass it on or throw it away by its [`NodeVtable`].
+
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use crate::sync::UnsafeCell;
+
+/// A pointer that owns the block it points to.
+pub type NodePtr = NonNull<Node>;
+
+/// What the scheduler must be able to do with a block that it knows nothing of.
+///
+/// The layer above may make this the first field of a larger table and cast.
+#[derive(Debug)]
+#[repr(C)]
+pub struct NodeVtable {
+    /// Frees the block with all that is in it.
+    ///
+    /// The function must not unwind and must accept a block that no list holds any more.
+    pub discard: unsafe fn(NodePtr),
+}
+
+/// The link at the start of every block in an inbox.
+///
+/// Aligned to 16 so that the four low bits of a pointer to it are free for the task's state.
+#[repr(C, align(16))]
+pub struct Node {
+    /// The next older block while the inbox holds it, the next newer one in a [`NodeList`].
+    next: UnsafeCell<*mut Node>,
+    vtable: &'static NodeVtable,
+}
+
+impl Node {
+    /// A link that is in no list.
+    #[must_use]
+    pub fn new(vtable: &'static NodeVtable) -> Node {
+        Node {
+            next: UnsafeCell::new(ptr::null_mut()),
+            vtable,
+        }
+    }
+
+    /// The table given at construction.
+    #[inline]
+    #[must_use]
+    pub fn vtable(&self) -> &'static NodeVtable {
+        self.vtable
+    }
+
+    /// The neighbour this link points to.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the list that holds this node.
+    #[inline]
+    pub unsafe fn next(&self) -> *mut Node {
+        // SAFETY: the list has one owner, the caller, so nobody writes the field meanwhile.
+        self.next.with(|next| unsafe { *next })
+    }
+
+    /// Points this link at a neighbour.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, or the list that holds it.
+    #[inline]
+    pub unsafe fn set_next(&self, to: *mut Node) {
+        // SAFETY: as above: the node has one owner, the caller.
+        self.next.with_mut(|next| unsafe { *next = to });
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+/// What one turn took out of an inbox, oldest first.
+///
+/// The list owns its blocks. Whatever is still in it when it is dropped is discarded.
+#[derive(Debug)]
+pub struct NodeList {
+    head: *mut Node,
+    len: usize,
+}
+
+// SAFETY: a node is only ever made of a payload that may cross threads (the contract of
+// `TaskView::push`), and the list is its only owner.
+unsafe impl Send for NodeList {}
+
+impl NodeList {
+    /// The list with nothing in it.
+    #[must_use]
+    pub const fn new() -> NodeList {
+        NodeList {
+            head: ptr::null_mut(),
+            len: 0,
+        }
+    }
+
+    /// Reverses a chain that runs from the newest to the oldest.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the whole chain.
+    pub(crate) unsafe fn from_newest(newest: *mut Node) -> NodeList {
+        let mut list = NodeList::new();
+        let mut at = newest;
+        while let Some(node) = NonNull::new(at) {
+            // SAFETY: the chain is the caller's, hence ours, and every node in it is alive.
+            unsafe {
+                at = node.as_ref().next();
+                node.as_ref().set_next(list.head);
+            }
+            list.head = node.as_ptr();
+            list.len += 1;
+        }
+        list
+    }
+
+    /// How many blocks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
+    /// Takes the oldest block; it then belongs to the caller.
+    #[inline]
+    pub fn pop(&mut self) -> Option<NodePtr> {
+        let node = NonNull::new(self.head)?;
+        // SAFETY: the list owns the node, and `&mut self` is the only way to it.
+        self.head = unsafe { node.as_ref().next() };
+        self.len -= 1;
+        Some(node)
+    }
+}
+
+impl Default for NodeList {
+    fn default() -> Self {
+        NodeList::new()
+    }
+}
+
+impl Drop for NodeList {
+    fn drop(&mut self) {
+        while let Some(node) = self.pop() {
+            // SAFETY: `pop` gave us the block, and no list holds it.
+            unsafe { (node.as_ref().vtable().discard)(node) };
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The one word of a task: its state and its inbox.
+//!
+//! A task needs a state that wakers change and a queue that senders fill. Kept apart, a send
+//! costs one atomic operation on each, and a window between the two in which a wake-up can be
+//! lost. Here both are one word: the low bits are the state, the rest points to the newest node
+//! of the inbox. A send is one compare-and-swap, and the value it replaced says whether the
+//! sender must now schedule the receiver.
+//!
+//! ```text
+//!   63          48 47                                  4   3     2      1       0
+//!  +--------------+-------------------------------------+---+------+-------+-----------+
+//!  |  in transit  |  newest node (16-aligned), or null  | - | DEAD | WOKEN | SCHEDULED |
+//!  +--------------+-------------------------------------+---+------+-------+-----------+
+//! ```
+//!
+//! | SCHEDULED | WOKEN | DEAD | inbox    | meaning                                | who may touch the future |
+//! |-----------|-------|------|----------|----------------------------------------|--------------------------|
+//! |     0     |   0   |  0   | empty    | idle; nothing happens until a wake     | nobody                   |
+//! |     1     |   0   |  0   | any      | one `Runnable` exists, or it is polled | the holder of it         |
+//! |     1     |   1   |  0   | any      | the same, and woken since              | the holder of it         |
+//! |     0     |   0   |  1   | empty    | finished                               | nobody: it is gone       |
+//!
+//! Invariants
+//! 1. SCHEDULED is a lock: whoever sets it owns the task's one `Runnable`, until it is cleared
+//!    by [`Word::end_turn`] or replaced by [`Word::finish`], which only that owner calls.
+//! 2. An idle word has no node and no WOKEN: a push or a wake of an idle task sets SCHEDULED in
+//!    the same operation. Hence no message and no wake-up is ever left behind.
+//! 3. DEAD is final, and a dead word never holds a node: a push that meets DEAD gives the node
+//!    back to its sender.
+//! 4. A node belongs to its sender before the successful push, to the word until a take, and to
+//!    the taker from then on.
+//! 5. Nodes of one sender are in the inbox in the order in which they were sent.
+//!
+//! Orderings. Each change of the word is a read-modify-write, so there is one modification order.
+//! A successful push, wake and `end_turn` release; take, wake, push and `finish` acquire. So a
+//! taker sees the contents of each node (push to take), and the next owner of SCHEDULED sees all
+//! that the previous owner did to the future (`end_turn` to push or wake).
+//!
+//! The in-transit count saturates and exists only where pointers have 64 bits; it is there for
+//! people who look in from outside, never for a decision.
+
+use std::ptr;
+
+use super::node::{Node, NodeList, NodePtr};
+use crate::sync::atomic::{AtomicPtr, Ordering};
+
+/// One `Runnable` exists.
+const SCHEDULED: usize = 1;
+/// Woken while SCHEDULED: poll once more.
+const WOKEN: usize = 2;
+/// Finished.
+const DEAD: usize = 4;
+const STATE: usize = 0xf;
+
+#[cfg(target_pointer_width = "64")]
+mod count {
+    const SHIFT: u32 = 48;
+    const ONE: usize = 1 << SHIFT;
+    pub(super) const MASK: usize = usize::MAX << SHIFT;
+
+    /// The count field of a word with one node more.
+    #[inline(always)]
+    pub(super) fn incremented(word: usize) -> usize {
+        let count = word & MASK;
+        if count == MASK { count } else { count + ONE }
+    }
+
+    pub(super) fn of(word: usize) -> usize {
+        word >> SHIFT
+    }
+}
+
+#[cfg(not(target_pointer_width = "64"))]
+mod count {
+    pub(super) const MASK: usize = 0;
+
+    #[inline(always)]
+    pub(super) fn incremented(_: usize) -> usize {
+        0
+    }
+
+    pub(super) fn of(_: usize) -> usize {
+        0
+    }
+}
+
+/// What the sender of a node must do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pushed {
+    /// The receiver was idle and is now the caller's to schedule.
+    Schedule,
+    /// Somebody else runs it anyway.
+    Delivered,
+    /// The receiver has finished; the node is still the caller's.
+    Dead,
+}
+
+/// What the caller of a wake must do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Woken {
+    /// The task was idle and is now the caller's to schedule.
+    Schedule,
+    /// It runs anyway, or has finished.
+    Nothing,
+}
+
+/// What the end of a turn found.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Ended {
+    /// The task is idle: the caller must not touch it again.
+    Idle,
+    /// Something came in meanwhile: the caller still owns the `Runnable`.
+    Again,
+}
+
+/// The word.
+#[derive(Debug)]
+pub(crate) struct Word(AtomicPtr<Node>);
+
+#[inline(always)]
+fn pointer(word: *mut Node) -> *mut Node {
+    word.map_addr(|address| address & !(STATE | count::MASK))
+}
+
+#[inline(always)]
+fn bare(bits: usize) -> *mut Node {
+    ptr::without_provenance_mut(bits)
+}
+
+impl Word {
+    /// A word whose creator owns the first `Runnable`.
+    pub(crate) fn scheduled() -> Word {
+        Word(AtomicPtr::new(bare(SCHEDULED)))
+    }
+
+    /// Appends a node.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, and the node is alive and 16-aligned.
+    #[inline]
+    pub(crate) unsafe fn push(&self, node: NodePtr) -> Pushed {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            if seen.addr() & DEAD != 0 {
+                return Pushed::Dead;
+            }
+            // SAFETY: by invariant 4 the node is the caller's until the swap below succeeds.
+            unsafe { node.as_ref().set_next(pointer(seen)) };
+            let bits = (seen.addr() & STATE) | SCHEDULED | count::incremented(seen.addr());
+            let new = node.as_ptr().map_addr(|address| address | bits);
+            // AcqRel: publishes the node to the take in `begin_turn`; acquires from `end_turn`
+            // what the last turn did to the future, in case we are to schedule the next one.
+            match self
+                .0
+                .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if seen.addr() & SCHEDULED == 0 => return Pushed::Schedule,
+                Ok(_) => return Pushed::Delivered,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Makes sure that the task is polled at least once after this call.
+    #[inline]
+    pub(crate) fn wake(&self) -> Woken {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let bits = seen.addr() & STATE;
+            let new = if bits & DEAD != 0 {
+                return Woken::Nothing;
+            } else if bits & SCHEDULED == 0 {
+                // By invariant 2 there is neither a node nor WOKEN.
+                bare(SCHEDULED)
+            } else {
+                // Even where WOKEN is set already the write is needed: it publishes what the
+                // waker did before to the poll that clears the bit.
+                seen.map_addr(|address| address | WOKEN)
+            };
+            match self
+                .0
+                .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if bits & SCHEDULED == 0 => return Woken::Schedule,
+                Ok(_) => return Woken::Nothing,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Takes an idle task for its owner-to-be, without a node or a wake-up.
+    pub(crate) fn claim(&self) -> bool {
+        self.0
+            .compare_exchange(
+                ptr::null_mut(),
+                bare(SCHEDULED),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// Starts a turn: takes the inbox and forgets wake-ups, for this poll covers them.
+    ///
+    /// The caller owns SCHEDULED.
+    #[inline]
+    pub(crate) fn begin_turn(&self) -> NodeList {
+        if self.0.load(Ordering::Relaxed).addr() == SCHEDULED {
+            return NodeList::new();
+        }
+        // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
+        // the release half keeps the release sequence of those unbroken.
+        let taken = self.0.swap(bare(SCHEDULED), Ordering::AcqRel);
+        // SAFETY: by invariant 4 the chain that the swap took out is ours alone.
+        unsafe { NodeList::from_newest(pointer(taken)) }
+    }
+
+    /// Ends a turn whose task waits. The caller owns SCHEDULED, and gives it up on `Idle`.
+    #[inline]
+    pub(crate) fn end_turn(&self) -> Ended {
+        // Release: publishes this turn's changes to the future to whoever schedules it next.
+        let idle = self.0.compare_exchange(
+            bare(SCHEDULED),
+            ptr::null_mut(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if idle.is_ok() {
+            Ended::Idle
+        } else {
+            Ended::Again
+        }
+    }
+
+    /// Finishes the task and takes what the inbox still holds. The caller owns SCHEDULED.
+    pub(crate) fn finish(&self) -> NodeList {
+        let taken = self.0.swap(bare(DEAD), Ordering::AcqRel);
+        // SAFETY: by invariants 3 and 4 the chain is ours alone and nobody can add to it.
+        unsafe { NodeList::from_newest(pointer(taken)) }
+    }
+
+    /// Whether the task has finished.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.0.load(Ordering::Acquire).addr() & DEAD != 0
+    }
+
+    /// Whether a `Runnable` exists, at some moment near this call.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.0.load(Ordering::Relaxed).addr() & SCHEDULED != 0
+    }
+
+    /// How many nodes wait to be taken, at some moment near this call (at most 65,535).
+    pub(crate) fn in_transit(&self) -> usize {
+        count::of(self.0.load(Ordering::Relaxed).addr())
+    }
+}

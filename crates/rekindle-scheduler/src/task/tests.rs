@@ -1,0 +1,132 @@
+//! The word without a runtime. Tests of whole tasks are in `tests/it`.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::node::{Node, NodePtr, NodeVtable};
+use super::state::{Ended, Pushed, Woken, Word};
+
+#[repr(C)]
+struct Block {
+    node: Node,
+    value: usize,
+}
+
+static DISCARDED: AtomicUsize = AtomicUsize::new(0);
+static VTABLE: NodeVtable = NodeVtable { discard };
+
+unsafe fn discard(node: NodePtr) {
+    DISCARDED.fetch_add(1, Ordering::Relaxed);
+    drop(open(node));
+}
+
+fn block(value: usize) -> NodePtr {
+    let block = Box::new(Block {
+        node: Node::new(&VTABLE),
+        value,
+    });
+    NonNull::from(Box::leak(block)).cast()
+}
+
+fn open(node: NodePtr) -> Box<Block> {
+    // SAFETY: every node of these tests comes out of `block`, and is opened once.
+    unsafe { Box::from_raw(node.cast::<Block>().as_ptr()) }
+}
+
+fn idle() -> Word {
+    let word = Word::scheduled();
+    assert_eq!(word.end_turn(), Ended::Idle);
+    word
+}
+
+fn push(word: &Word, value: usize) -> Pushed {
+    // SAFETY: `block` makes a fresh node.
+    unsafe { word.push(block(value)) }
+}
+
+#[test]
+fn the_first_push_to_an_idle_task_schedules_it_and_later_ones_do_not() {
+    let word = idle();
+    assert_eq!(push(&word, 1), Pushed::Schedule);
+    assert_eq!(push(&word, 2), Pushed::Delivered);
+    assert_eq!(
+        word.in_transit(),
+        if cfg!(target_pointer_width = "64") {
+            2
+        } else {
+            0
+        }
+    );
+    let mut taken = word.begin_turn();
+    assert_eq!(open(taken.pop().unwrap()).value, 1);
+    assert_eq!(open(taken.pop().unwrap()).value, 2);
+    assert!(taken.is_empty());
+    assert_eq!(word.end_turn(), Ended::Idle);
+}
+
+#[test]
+fn a_push_during_a_turn_asks_for_another_turn() {
+    let word = Word::scheduled();
+    drop(word.begin_turn());
+    assert_eq!(push(&word, 1), Pushed::Delivered);
+    assert_eq!(word.end_turn(), Ended::Again);
+    assert_eq!(open(word.begin_turn().pop().unwrap()).value, 1);
+    assert_eq!(word.end_turn(), Ended::Idle);
+}
+
+#[test]
+fn a_wake_during_a_turn_asks_for_another_turn_and_one_before_it_does_not() {
+    let word = Word::scheduled();
+    assert_eq!(word.wake(), Woken::Nothing);
+    drop(word.begin_turn());
+    assert_eq!(word.end_turn(), Ended::Idle);
+    assert_eq!(word.wake(), Woken::Schedule);
+    drop(word.begin_turn());
+    assert_eq!(word.wake(), Woken::Nothing);
+    assert_eq!(word.end_turn(), Ended::Again);
+}
+
+#[test]
+fn a_dead_task_gives_the_node_back_and_ignores_wakes() {
+    let word = Word::scheduled();
+    assert_eq!(push(&word, 1), Pushed::Delivered);
+    let mut rest = word.finish();
+    assert_eq!(open(rest.pop().unwrap()).value, 1);
+    let node = block(2);
+    // SAFETY: a fresh node.
+    assert_eq!(unsafe { word.push(node) }, Pushed::Dead);
+    assert_eq!(open(node).value, 2);
+    assert_eq!(word.wake(), Woken::Nothing);
+    assert!(word.is_dead());
+    assert!(!word.claim());
+}
+
+#[test]
+fn the_in_transit_count_saturates_and_no_node_is_lost() {
+    let word = idle();
+    for value in 0..70_000 {
+        let _ = push(&word, value);
+    }
+    if cfg!(target_pointer_width = "64") {
+        assert_eq!(word.in_transit(), 65_535);
+    }
+    let mut taken = word.begin_turn();
+    assert_eq!(taken.len(), 70_000);
+    for value in 0..70_000 {
+        assert_eq!(open(taken.pop().unwrap()).value, value);
+    }
+}
+
+#[test]
+fn a_list_of_a_million_is_dropped_without_recursion() {
+    let word = idle();
+    for value in 0..1_000_000 {
+        let _ = push(&word, value);
+    }
+    let before = DISCARDED.load(Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let small = std::thread::Builder::new().stack_size(64 << 10);
+        small.spawn_scoped(scope, || drop(word.finish())).unwrap();
+    });
+    assert!(DISCARDED.load(Ordering::Relaxed) - before >= 1_000_000);
+}

@@ -1,0 +1,52 @@
+//! The standard waker over a cell: one counted reference, the same as a [`TaskRef`](super::TaskRef).
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::{Header, TaskView};
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// A waker that owns no count.
+///
+/// # Safety
+///
+/// The cell outlives the returned value. (Clones of it are counted and may live on.)
+#[inline]
+pub(super) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
+    let raw = RawWaker::new(header.as_ptr() as *const (), &VTABLE);
+    // SAFETY: the table keeps the contract of `RawWaker`: it is thread-safe, `clone` counts,
+    // `wake` and `drop` give a count up. This value owns none and is never dropped.
+    ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
+}
+
+#[inline]
+fn header(data: *const ()) -> NonNull<Header> {
+    // SAFETY: the data of our wakers is the address of a header, never null.
+    unsafe { NonNull::new_unchecked(data as *mut Header) }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: the waker that is cloned keeps the cell.
+    unsafe { header(data).as_ref() }.retain();
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the waker keeps the cell until `drop_waker` below.
+    unsafe {
+        wake_by_ref(data);
+        drop_waker(data);
+    }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker keeps the cell during the call.
+    unsafe { TaskView::from_raw(header(data)) }.wake();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: the waker owns one count and gives it up.
+    unsafe { Header::release(header(data)) };
+}
