@@ -1,0 +1,185 @@
+//! Options of a server's start.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::gen_server::{Envelope, GenServer, serve};
+use super::handle::Addr;
+use super::start::{StartError, Starter, Starting};
+use crate::mailbox::MailboxPolicy;
+use crate::pid::MonitorRef;
+
+/// The start of a server: await it, or say more first.
+///
+/// Nothing happens before it is awaited. Defaults: no name, no time limit, an unbounded mailbox.
+#[must_use = "nothing is started until this is awaited"]
+pub struct Start<G: GenServer> {
+    args: G::Args,
+    starter: Starter,
+    hibernate_after: Option<Duration>,
+    at: &'static Location<'static>,
+}
+
+impl<G: GenServer> Start<G> {
+    #[track_caller]
+    pub(super) fn new(args: G::Args, link: bool) -> Start<G> {
+        let starter = Starter::new("");
+        Start {
+            args,
+            starter: if link { starter.link() } else { starter },
+            hibernate_after: None,
+            at: Location::caller(),
+        }
+    }
+
+    /// Registers the server under this name before its init runs.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.starter = self.starter.name(name);
+        self
+    }
+
+    /// Kills the server if its init is not done in this time, and fails with
+    /// [`StartError::Timeout`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.starter = self.starter.timeout(limit);
+        self
+    }
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.starter = self.starter.mailbox(policy);
+        self
+    }
+
+    /// Sheds memory after this much time without a message.
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+
+    fn begin(self, monitored: bool) -> Starting<Envelope<G>> {
+        let Start {
+            args,
+            starter,
+            hibernate_after,
+            at,
+        } = self;
+        let starter = if monitored {
+            starter.monitor()
+        } else {
+            starter
+        };
+        starter.start_as::<G, _, _, _>(
+            move |inbox, ack| serve::<G>(args, inbox, ack, hibernate_after),
+            at,
+        )
+    }
+}
+
+impl<G: GenServer> IntoFuture for Start<G> {
+    type Output = Result<Addr<G>, StartError>;
+    type IntoFuture = StartFuture<G>;
+
+    fn into_future(self) -> StartFuture<G> {
+        StartFuture(self.begin(false))
+    }
+}
+
+/// The wait for a [`Start`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StartFuture<G: GenServer>(Starting<Envelope<G>>);
+
+impl<G: GenServer> Future for StartFuture<G> {
+    type Output = Result<Addr<G>, StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|sender| Addr::new(sender.address().clone())))
+    }
+}
+
+/// As [`Start`], with a monitor: it gives the handle and the monitor's reference.
+#[must_use = "nothing is started until this is awaited"]
+pub struct StartMonitor<G: GenServer>(Start<G>);
+
+impl<G: GenServer> StartMonitor<G> {
+    pub(super) fn new(start: Start<G>) -> Self {
+        StartMonitor(start)
+    }
+
+    /// As [`Start::name`].
+    pub fn name(self, name: impl Into<Arc<str>>) -> Self {
+        StartMonitor(self.0.name(name))
+    }
+
+    /// As [`Start::timeout`].
+    pub fn timeout(self, limit: Duration) -> Self {
+        StartMonitor(self.0.timeout(limit))
+    }
+
+    /// As [`Start::mailbox`].
+    pub fn mailbox(self, policy: MailboxPolicy) -> Self {
+        StartMonitor(self.0.mailbox(policy))
+    }
+}
+
+impl<G: GenServer> IntoFuture for StartMonitor<G> {
+    type Output = Result<(Addr<G>, MonitorRef), StartError>;
+    type IntoFuture = StartMonitorFuture<G>;
+
+    fn into_future(self) -> StartMonitorFuture<G> {
+        let starting = self.0.begin(true);
+        let reference = starting.monitor();
+        StartMonitorFuture(StartFuture(starting), reference)
+    }
+}
+
+/// The wait for a [`StartMonitor`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StartMonitorFuture<G: GenServer>(StartFuture<G>, Option<MonitorRef>);
+
+impl<G: GenServer> Future for StartMonitorFuture<G> {
+    type Output = Result<(Addr<G>, MonitorRef), StartError>;
+
+    /// # Panics
+    ///
+    /// If the start was not made by a process: there would be nobody to tell.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reference = self.1.expect("`start_monitor` is for processes");
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|addr| (addr, reference)))
+    }
+}
+
+impl<G: GenServer> fmt::Debug for Start<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("starter", &self.starter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<G: GenServer> fmt::Debug for StartMonitor<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartMonitor").field(&self.0).finish()
+    }
+}
+
+impl<G: GenServer> fmt::Debug for StartFuture<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartFuture").field(&self.0).finish()
+    }
+}
+
+impl<G: GenServer> fmt::Debug for StartMonitorFuture<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartMonitorFuture").field(&self.0).finish()
+    }
+}

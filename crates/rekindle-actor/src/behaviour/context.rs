@@ -1,0 +1,115 @@
+//! What a callback is handed.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::gen_server::{Envelope, GenServer, Next, Step};
+use super::handle::Addr;
+use crate::ambient::{parent, self_pid};
+use crate::link::within;
+use crate::mailbox::{Address, Info};
+use crate::pid::Pid;
+use crate::recipient::Recipient;
+use crate::report::short_type_name;
+use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
+
+/// A server's view of itself, for its callbacks.
+pub struct Context<G> {
+    hibernate_after: Option<Duration>,
+    server: PhantomData<fn() -> G>,
+}
+
+impl<G: GenServer> Context<G> {
+    pub(super) fn new(hibernate_after: Option<Duration>) -> Self {
+        Context {
+            hibernate_after,
+            server: PhantomData,
+        }
+    }
+
+    /// The server's pid.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self_pid()
+    }
+
+    /// The server's parent.
+    #[must_use]
+    pub fn parent(&self) -> Option<Pid> {
+        parent()
+    }
+
+    /// A handle on the server itself, to be passed on.
+    #[must_use]
+    pub fn addr(&self) -> Addr<G> {
+        within("Context::addr", |owner| {
+            let address = Address::<Envelope<G>>::of(owner.view());
+            Addr::new(address.expect("a context is used by its own server"))
+        })
+    }
+
+    /// A handle by which others send plain messages to the server.
+    #[must_use]
+    pub fn recipient(&self) -> Recipient<G::Info> {
+        self.addr().recipient()
+    }
+
+    /// Sends a message to the server itself after `delay`; it arrives in `handle_info`.
+    pub fn send_after(&self, delay: Duration, message: impl Into<G::Info>) -> TimerRef {
+        send_after(delay, &self.recipient(), message.into())
+    }
+
+    /// Sends a clone of a message to the server itself every `period`.
+    ///
+    /// # Errors
+    ///
+    /// If the period is zero.
+    pub fn send_interval(
+        &self,
+        period: Duration,
+        message: impl Into<G::Info>,
+    ) -> Result<Interval, ZeroPeriod>
+    where
+        G::Info: Clone,
+    {
+        send_interval(period, &self.recipient(), message.into())
+    }
+
+    /// After how much idle time the server sheds memory, if it was asked to at its start.
+    #[must_use]
+    pub fn hibernate_after(&self) -> Option<Duration> {
+        self.hibernate_after
+    }
+
+    /// For what `handle_info` does not expect: logs it, as OTP does, and goes on.
+    ///
+    /// # Errors
+    ///
+    /// Never; the type is that of a callback's result.
+    pub fn unexpected(&self, info: Info<G::Info>) -> Step<G> {
+        let what = match &info {
+            Info::Message(_) => {
+                format!(
+                    "message {}",
+                    short_type_name(std::any::type_name::<G::Info>())
+                )
+            }
+            Info::Timeout => "timeout".to_owned(),
+            Info::Down(down) => match down.pid {
+                Some(pid) => format!("down of {pid}: {}", down.reason),
+                None => format!("down: {}", down.reason),
+            },
+            Info::Exit(exit) => format!("exit of {}: {}", exit.from, exit.reason),
+        };
+        let server = short_type_name(std::any::type_name::<G>());
+        log::error!(target: "rekindle", "{server} ({}) received an unexpected {what}", self.pid());
+        Ok(Next::Wait)
+    }
+}
+
+impl<G> fmt::Debug for Context<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,505 @@
+//! The generic server: a process that serves requests one at a time.
+
+use std::any::type_name;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::time::Duration;
+
+use rekindle_scheduler::Time;
+
+use super::builder::{Start, StartMonitor};
+use super::context::Context;
+use super::start::Ack;
+use crate::exit::ExitReason;
+use crate::mailbox::{Event, Info, Mailbox};
+use crate::process::{LastMessage, Owner};
+use crate::report::short_type_name;
+use crate::sys::{SystemState, SystemVerdict};
+use crate::unwind;
+
+/// A type without values: for messages, or continuations, that a server does not have.
+pub type Never = Infallible;
+
+/// What a callback decides: what to do next, or to crash with a reason. `?` on any error is the
+/// latter.
+pub type Step<G> = Result<Next<G>, ExitReason>;
+
+/// What a server does after a callback.
+pub enum Next<G: GenServer> {
+    /// Waits for the next message.
+    Wait,
+    /// Waits, and gets `Info::Timeout` if nothing comes in this time. Any request or message
+    /// ends the wait for good; a `sys` message does not (GEN-033 to GEN-035).
+    Timeout(Duration),
+    /// Waits for long: the place to shed memory.
+    Hibernate,
+    /// Runs `handle_continue` as the very next callback, before any message (GEN-031).
+    Continue(G::Continue),
+    /// Runs `terminate` and ends with this reason.
+    Stop(ExitReason),
+}
+
+/// How init ends.
+pub enum Init<G: GenServer> {
+    /// With a state; the server waits for messages.
+    Ready(G),
+    /// With a state; the starter goes on, and `handle_continue` runs before any message.
+    Continue(G, G::Continue),
+    /// With a state, and an idle timeout as in [`Next::Timeout`].
+    Timeout(G, Duration),
+    /// With a state, as in [`Next::Hibernate`].
+    Hibernate(G),
+    /// The server does not start; its starter gets [`StartError::Ignore`](crate::StartError).
+    Ignore,
+    /// As an `Err`, but without a crash report (GEN-006).
+    Fail(ExitReason),
+}
+
+/// A message about to be handled, shown to [`GenServer::show_message`].
+pub enum Shown<'a, G: GenServer> {
+    /// A request.
+    Call(&'a G::Call),
+    /// A cast.
+    Cast(&'a G::Cast),
+    /// A plain message.
+    Info(&'a G::Info),
+}
+
+/// What lies in a server's mailbox.
+pub(crate) enum Envelope<G: GenServer> {
+    Call(G::Call),
+    Cast(G::Cast),
+    Info(G::Info),
+}
+
+/// The callbacks of a generic server.
+///
+/// A server has a state (the implementing type) and handles one message at a time. *Calls* carry
+/// a [`ReplyTo`](crate::ReplyTo) and are answered by it; *casts* are not answered; *infos* are
+/// whatever else comes: plain messages, timer messages, `Down`s and `Exit`s.
+///
+/// ```
+/// use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
+///
+/// struct Counter { n: i64 }
+/// enum Request { Get(ReplyTo<i64>), Swap(i64, ReplyTo<i64>) }
+///
+/// impl GenServer for Counter {
+///     type Args = i64;
+///     type Call = Request;
+///     type Cast = i64;
+///     type Info = Never;
+///     type Continue = Never;
+///
+///     async fn init(n: i64, _cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+///         Ok(Init::Ready(Counter { n }))
+///     }
+///     async fn handle_call(&mut self, request: Request, _cx: &mut Context<Self>) -> Step<Self> {
+///         match request {
+///             Request::Get(from) => from.reply(self.n),
+///             Request::Swap(n, from) => from.reply(std::mem::replace(&mut self.n, n)),
+///         }
+///         Ok(Next::Wait)
+///     }
+///     async fn handle_cast(&mut self, k: i64, _cx: &mut Context<Self>) -> Step<Self> {
+///         self.n += k;
+///         Ok(Next::Wait)
+///     }
+/// }
+///
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let counter = Counter::start_link(0).await?;
+/// counter.cast(2);
+/// assert_eq!(counter.call(Request::Get).await?, 2);
+/// assert_eq!(counter.call(|from| Request::Swap(7, from)).await?, 2);
+/// # Ok::<(), ExitReason>(())
+/// # }).unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # When a callback fails
+///
+/// | what happens             | `terminate` runs? | the process ends with        | callers that wait get        |
+/// |--------------------------|-------------------|------------------------------|------------------------------|
+/// | returns `Err(reason)`    | yes               | the reason                   | `CallError::Exited(reason)`  |
+/// | panics                   | yes; the state is as the panic left it | `Panic` | `CallError::Exited(Panic)` |
+/// | is killed                | no                | `Killed`                     | `CallError::Exited(Killed)`  |
+///
+/// # When not to use this
+///
+/// When there is no state to share and no order to keep, a function is better. When work takes
+/// long and callers need not wait for each other, use a [`Task`](crate::Task) per piece of work.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a generic server",
+    note = "implement `GenServer` for it: `init`, the five associated types, and the callbacks it needs"
+)]
+pub trait GenServer: Sized + Send + 'static {
+    /// What the start passes to `init`.
+    type Args: Send + 'static;
+    /// Requests. Each variant carries a [`ReplyTo`](crate::ReplyTo) for its answer.
+    type Call: Send + 'static;
+    /// Messages that are not answered.
+    type Cast: Send + 'static;
+    /// Plain messages: from timers, and by [`Addr::send`](crate::Addr::send).
+    type Info: Send + 'static;
+    /// What `handle_continue` gets.
+    type Continue: Send + 'static;
+
+    /// Makes the state, in the new process. The starter waits meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The start fails with the reason, and the process ends with it.
+    fn init(
+        args: Self::Args,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<Init<Self>, ExitReason>> + Send;
+
+    /// Handles a request. The answer is given through the request's `ReplyTo`, now or later, here
+    /// or in another process.
+    ///
+    /// # Errors
+    ///
+    /// The server crashes with the reason.
+    fn handle_call(
+        &mut self,
+        request: Self::Call,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = Step<Self>> + Send {
+        let _ = cx;
+        drop(request);
+        async { Err(unhandled::<Self>("call")) }
+    }
+
+    /// Handles a cast.
+    ///
+    /// # Errors
+    ///
+    /// The server crashes with the reason.
+    fn handle_cast(
+        &mut self,
+        message: Self::Cast,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = Step<Self>> + Send {
+        let _ = cx;
+        drop(message);
+        async { Err(unhandled::<Self>("cast")) }
+    }
+
+    /// Handles whatever else comes. By default it is logged and ignored (GEN-028).
+    ///
+    /// # Errors
+    ///
+    /// The server crashes with the reason.
+    fn handle_info(
+        &mut self,
+        info: Info<Self::Info>,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = Step<Self>> + Send {
+        let step = cx.unexpected(info);
+        async { step }
+    }
+
+    /// Goes on with what a callback has put off.
+    ///
+    /// # Errors
+    ///
+    /// The server crashes with the reason.
+    fn handle_continue(
+        &mut self,
+        work: Self::Continue,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = Step<Self>> + Send {
+        let _ = cx;
+        drop(work);
+        async { Err(unhandled::<Self>("continue")) }
+    }
+
+    /// Cleans up at the end: after `Stop`, an error or a panic of a callback, a
+    /// [`stop`](crate::Addr::stop), and the parent's exit if the server traps exits. Not when it
+    /// is killed, nor at any exit signal that it does not trap.
+    fn terminate(
+        &mut self,
+        reason: &ExitReason,
+        cx: &mut Context<Self>,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (reason, cx);
+        async {}
+    }
+
+    /// The state as text, for crash reports and `sys::get_status`; nothing by default, for a
+    /// state may hold secrets.
+    fn format_status(&self) -> Option<String> {
+        None
+    }
+
+    /// A message as text, for crash reports; nothing by default. It is asked for before each
+    /// message is handled, so this is for servers that have time.
+    fn show_message(message: Shown<'_, Self>) -> Option<String> {
+        let _ = message;
+        None
+    }
+
+    /// Starts the server without a link. Await it, or say more first: see [`Start`].
+    #[track_caller]
+    fn start(args: Self::Args) -> Start<Self> {
+        Start::new(args, false)
+    }
+
+    /// Starts the server, linked with the running process.
+    #[track_caller]
+    fn start_link(args: Self::Args) -> Start<Self> {
+        Start::new(args, true)
+    }
+
+    /// Starts the server, monitored by the running process (GEN-003).
+    #[track_caller]
+    fn start_monitor(args: Self::Args) -> StartMonitor<Self> {
+        StartMonitor::new(Start::new(args, false))
+    }
+}
+
+/// A message came for which the server has no callback.
+fn unhandled<G>(what: &str) -> ExitReason {
+    ExitReason::msg(format!(
+        "{} has no `handle_{what}`",
+        short_type_name(type_name::<G>())
+    ))
+}
+
+/// Awaits a callback in its place, so that its future is stored once; a panic becomes a reason.
+macro_rules! guarded {
+    ($callback:expr) => {{
+        let mut callback = pin!($callback);
+        poll_fn(|cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
+        })
+        .await
+    }};
+}
+
+/// What kind of message was handled last.
+#[derive(Clone, Copy)]
+enum Last {
+    Nothing,
+    Call,
+    Cast,
+    Info,
+    Timeout,
+    Down,
+    Exit,
+    Continue,
+}
+
+/// The loop of every generic server.
+pub(super) async fn serve<G: GenServer>(
+    args: G::Args,
+    mut inbox: Mailbox<Envelope<G>>,
+    ack: Ack,
+    hibernate_after: Option<Duration>,
+) -> ExitReason {
+    let mut cx = Context::<G>::new(hibernate_after);
+    let (mut state, mut next) = match guarded!(G::init(args, &mut cx)) {
+        Ok(Ok(Init::Ready(state))) => (state, Next::Wait),
+        Ok(Ok(Init::Continue(state, work))) => (state, Next::Continue(work)),
+        Ok(Ok(Init::Timeout(state, after))) => (state, Next::Timeout(after)),
+        Ok(Ok(Init::Hibernate(state))) => (state, Next::Hibernate),
+        Ok(Ok(Init::Ignore)) => return ack.ignore(),
+        Ok(Ok(Init::Fail(reason))) => return ack.fail(reason),
+        // The acknowledgement is dropped, and tells the reason when the process is gone.
+        Ok(Err(reason)) | Err(reason) => return reason,
+    };
+    ack.ready();
+    let mut system = SystemState::new();
+    let mut last = Last::Nothing;
+    let mut text = None;
+    let reason = loop {
+        let step = match next {
+            Next::Stop(reason) => break reason,
+            Next::Continue(work) => {
+                last = Last::Continue;
+                guarded!(state.handle_continue(work, &mut cx))
+            }
+            Next::Wait | Next::Timeout(_) | Next::Hibernate => {
+                let idle = match next {
+                    Next::Timeout(after) => Some(after),
+                    _ => None,
+                };
+                match wait(&mut inbox, &mut system, &mut state, idle).await {
+                    Woke::Stop(reason) => break reason,
+                    Woke::Event(Event::Message(Envelope::Call(request))) => {
+                        last = Last::Call;
+                        text = shown(Shown::<G>::Call(&request));
+                        guarded!(state.handle_call(request, &mut cx))
+                    }
+                    Woke::Event(Event::Message(Envelope::Cast(message))) => {
+                        last = Last::Cast;
+                        text = shown(Shown::<G>::Cast(&message));
+                        guarded!(state.handle_cast(message, &mut cx))
+                    }
+                    Woke::Event(event) => {
+                        let info = into_info::<G>(event, &mut last, &mut text);
+                        guarded!(state.handle_info(info, &mut cx))
+                    }
+                }
+            }
+        };
+        match step {
+            Ok(Ok(decided)) => next = decided,
+            Ok(Err(reason)) | Err(reason) => {
+                remember::<G>(&state, last, text.take(), &inbox);
+                break reason;
+            }
+        }
+    };
+    match guarded!(state.terminate(&reason, &mut cx)) {
+        Ok(()) => reason,
+        // A panic in terminate becomes the reason.
+        Err(panic) => panic,
+    }
+}
+
+/// What ended a wait.
+enum Woke<G: GenServer> {
+    Event(Event<Envelope<G>>),
+    Stop(ExitReason),
+}
+
+/// Waits for the next event that a callback must see.
+async fn wait<G: GenServer>(
+    inbox: &mut Mailbox<Envelope<G>>,
+    system: &mut SystemState,
+    state: &mut G,
+    idle: Option<Duration>,
+) -> Woke<G> {
+    let mut until: Option<Time> = None;
+    loop {
+        let event = if system.is_suspended() {
+            inbox.next_system().await
+        } else {
+            let left = idle.map(|after| {
+                let now = crate::time::now();
+                until
+                    .get_or_insert_with(|| now.saturating_add(after))
+                    .saturating_since(now)
+            });
+            inbox.next_event(left).await
+        };
+        match event {
+            Event::System(message) => {
+                let shown = |state: &G| unwind::catch(|| state.format_status()).ok().flatten();
+                if let SystemVerdict::Stop(reason) = message.handle(system, state, shown) {
+                    return Woke::Stop(reason);
+                }
+            }
+            // The parent's end is the server's, if it traps exits (GEN-042).
+            Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
+                return Woke::Stop(exit.reason);
+            }
+            event => return Woke::Event(event),
+        }
+    }
+}
+
+fn into_info<G: GenServer>(
+    event: Event<Envelope<G>>,
+    last: &mut Last,
+    text: &mut Option<String>,
+) -> Info<G::Info> {
+    *text = None;
+    match event {
+        Event::Message(Envelope::Info(message)) => {
+            *last = Last::Info;
+            *text = shown(Shown::<G>::Info(&message));
+            Info::Message(message)
+        }
+        Event::Down(down) => {
+            *last = Last::Down;
+            Info::Down(down)
+        }
+        Event::Exit(exit) => {
+            *last = Last::Exit;
+            Info::Exit(exit)
+        }
+        _ => {
+            *last = Last::Timeout;
+            Info::Timeout
+        }
+    }
+}
+
+#[inline]
+fn shown<G: GenServer>(message: Shown<'_, G>) -> Option<String> {
+    unwind::catch(|| G::show_message(message)).ok().flatten()
+}
+
+/// Leaves for the crash report what was being done, and with what state.
+fn remember<G: GenServer>(
+    state: &G,
+    last: Last,
+    text: Option<String>,
+    inbox: &Mailbox<Envelope<G>>,
+) {
+    let what = |kind: &str, ty: &str| match text {
+        Some(text) => format!("{kind} {text}"),
+        None => format!("{kind} {}", short_type_name(ty)),
+    };
+    let what = match last {
+        Last::Nothing => None,
+        Last::Call => Some(what("call", type_name::<G::Call>())),
+        Last::Cast => Some(what("cast", type_name::<G::Cast>())),
+        Last::Info => Some(what("message", type_name::<G::Info>())),
+        Last::Continue => Some(what("continue", type_name::<G::Continue>())),
+        Last::Timeout => Some("timeout".to_owned()),
+        Last::Down => Some("down".to_owned()),
+        Last::Exit => Some("exit".to_owned()),
+    };
+    let state_text = unwind::catch(|| state.format_status()).ok().flatten();
+    let from = inbox.caller();
+    Owner::current(|owner| {
+        let Some(owner) = owner else { return };
+        let mut private = owner.private();
+        let rare = private.rare();
+        rare.last_message = what.map(|what| LastMessage { what, from });
+        rare.state_text = state_text;
+    });
+}
+
+impl<G: GenServer> fmt::Debug for Next<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Next::Wait => f.write_str("Wait"),
+            Next::Timeout(after) => f.debug_tuple("Timeout").field(after).finish(),
+            Next::Hibernate => f.write_str("Hibernate"),
+            Next::Continue(_) => f.write_str("Continue(..)"),
+            Next::Stop(reason) => f.debug_tuple("Stop").field(reason).finish(),
+        }
+    }
+}
+
+impl<G: GenServer> fmt::Debug for Init<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Init::Ready(_) => "Ready(..)",
+            Init::Continue(..) => "Continue(..)",
+            Init::Timeout(..) => "Timeout(..)",
+            Init::Hibernate(_) => "Hibernate(..)",
+            Init::Ignore => "Ignore",
+            Init::Fail(_) => "Fail(..)",
+        })
+    }
+}
+
+impl<G: GenServer> fmt::Debug for Shown<'_, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shown::Call(_) => "Call(..)",
+            Shown::Cast(_) => "Cast(..)",
+            Shown::Info(_) => "Info(..)",
+        })
+    }
+}

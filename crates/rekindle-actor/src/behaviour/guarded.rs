@@ -1,0 +1,35 @@
+//! Foreign code in a behaviour's loop.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::exit::ExitReason;
+use crate::unwind;
+
+/// Runs a future, and gives a panic in it, or a [`raise`](crate::raise), as the reason: for a
+/// behaviour that survives what its callbacks do, or cleans up after it.
+///
+/// # Errors
+///
+/// The reason with which the process would have ended.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, guarded, raise};
+///
+/// assert_eq!(guarded(async { 7 }).await, Ok(7));
+/// assert!(guarded(async { panic!("oh") }).await.is_err_and(|reason: ExitReason| reason.is_panic()));
+/// assert_eq!(guarded(async { raise(ExitReason::Shutdown) }).await, Err::<(), _>(ExitReason::Shutdown));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn guarded<F: Future>(future: F) -> Result<F::Output, ExitReason> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match unwind::catch(|| future.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(ExitReason::from_panic(payload))),
+    })
+    .await
+}

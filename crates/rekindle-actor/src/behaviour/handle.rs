@@ -1,0 +1,321 @@
+//! Handles on servers: on one life, and on a name.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::gen_server::{Envelope, GenServer};
+use crate::call::Call;
+use crate::exit::ExitReason;
+use crate::mailbox::{Address, ReplyTo};
+use crate::pid::Pid;
+use crate::recipient::{Recipient, Via};
+use crate::sender::{SendError, Sender};
+use crate::signal::exit_signal;
+use crate::sys::Stop;
+use crate::{inspect, names};
+
+/// A handle on one life of a server.
+///
+/// It never keeps the server alive. When the server is restarted, this handle is on the one that
+/// died: casts vanish, calls say [`CallError::NoProc`](crate::CallError::NoProc). Use a [`Name`]
+/// to follow restarts.
+pub struct Addr<G: GenServer>(Address<Envelope<G>>);
+
+impl<G: GenServer> Addr<G> {
+    pub(crate) fn new(address: Address<Envelope<G>>) -> Self {
+        Addr(address)
+    }
+
+    /// The handle on a process, if it lives and is such a server.
+    #[must_use]
+    pub fn from_pid(pid: Pid) -> Option<Addr<G>> {
+        Sender::from_pid(pid).map(|sender| Addr(sender.address().clone()))
+    }
+
+    /// The handle on the process that holds a name now, if it is such a server.
+    #[must_use]
+    pub fn whereis(name: &str) -> Option<Addr<G>> {
+        Addr::from_pid(names::whereis(name)?)
+    }
+
+    /// The server's pid.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        crate::run::pid_of(self.0.task().view()).expect("an address is that of a process")
+    }
+
+    /// Whether the server lives: it may have ended by the time this returns.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        inspect::is_alive(self.pid())
+    }
+
+    /// Sends a request and waits for the answer: see [`Call`]. `make` puts the `ReplyTo` into the
+    /// request; a variant that holds nothing else can stand for it: `call(Request::Get)`.
+    #[track_caller]
+    #[inline]
+    pub fn call<T: Send + 'static>(&self, make: impl FnOnce(ReplyTo<T>) -> G::Call) -> Call<'_, T> {
+        Call::to(
+            &self.0,
+            |from| Envelope::Call(make(from)),
+            Location::caller(),
+        )
+    }
+
+    /// Sends a message that is not answered.
+    ///
+    /// # Delivery
+    ///
+    /// In order with whatever the same process sent there before, at most once, and without a
+    /// word if the server is dead or its mailbox drops what is too much (GEN-026). Never waits.
+    #[inline]
+    pub fn cast(&self, message: G::Cast) {
+        // A dead server is no error, as in OTP: whoever must know monitors it.
+        let _ = self.0.post(Envelope::Cast(message));
+    }
+
+    /// As [`cast`](Self::cast), and tells.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the server is dead, or its mailbox is full and refuses it.
+    pub fn try_cast(&self, message: G::Cast) -> Result<(), SendError<G::Cast>> {
+        self.0.post(Envelope::Cast(message)).map_err(|refused| {
+            SendError::new(refused).map(|envelope| match envelope {
+                Envelope::Cast(message) => message,
+                _ => unreachable!("what comes back is what was sent"),
+            })
+        })
+    }
+
+    /// Sends a plain message, which arrives in `handle_info`. Delivery is as for
+    /// [`cast`](Self::cast).
+    #[inline]
+    pub fn send(&self, message: impl Into<G::Info>) {
+        let _ = self.0.post(Envelope::Info(message.into()));
+    }
+
+    /// As [`send`](Self::send), and tells.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the server is dead, or its mailbox is full and refuses it.
+    pub fn try_send(&self, message: impl Into<G::Info>) -> Result<(), SendError<G::Info>> {
+        self.0
+            .post(Envelope::Info(message.into()))
+            .map_err(|refused| {
+                SendError::new(refused).map(|envelope| match envelope {
+                    Envelope::Info(message) => message,
+                    _ => unreachable!("what comes back is what was sent"),
+                })
+            })
+    }
+
+    /// Stops the server: `terminate` runs, and awaiting this waits until the server and its name
+    /// are gone.
+    pub fn stop(&self) -> Stop {
+        Stop::new(self.pid())
+    }
+
+    /// Sends an exit signal to the server.
+    pub fn exit(&self, reason: ExitReason) {
+        exit_signal(self.pid(), reason);
+    }
+
+    /// A handle for one kind of plain message that this server takes, whoever it is.
+    #[must_use]
+    pub fn recipient<M>(&self) -> Recipient<M>
+    where
+        M: Send + 'static,
+        G::Info: From<M>,
+    {
+        Recipient::new(Via {
+            target: self.clone(),
+            send: |addr, message: M| addr.try_send(message).map_err(|error| error.map(drop)),
+            pid: |addr| Some(addr.pid()),
+        })
+    }
+
+    /// A handle for one kind of cast that this server takes, whoever it is.
+    #[must_use]
+    pub fn cast_recipient<M>(&self) -> Recipient<M>
+    where
+        M: Send + 'static,
+        G::Cast: From<M>,
+    {
+        Recipient::new(Via {
+            target: self.clone(),
+            send: |addr, message: M| addr.try_cast(message.into()).map_err(|e| e.map(drop)),
+            pid: |addr| Some(addr.pid()),
+        })
+    }
+}
+
+impl<G: GenServer> Clone for Addr<G> {
+    fn clone(&self) -> Self {
+        Addr(self.0.clone())
+    }
+}
+
+impl<G: GenServer> PartialEq for Addr<G> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.task().view().is_same(other.0.task().view())
+    }
+}
+
+impl<G: GenServer> Eq for Addr<G> {}
+
+impl<G: GenServer> fmt::Debug for Addr<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = crate::report::short_type_name(std::any::type_name::<G>());
+        write!(f, "Addr<{server}>({})", self.pid())
+    }
+}
+
+/// A handle on whoever holds a name: it survives restarts.
+///
+/// It resolves at each use, in the running runtime, and keeps the last target, so that a send
+/// costs a look at two words. If nobody holds the name, or the holder is another kind of server,
+/// casts vanish and calls say `NoProc`.
+pub struct Name<G: GenServer> {
+    name: Arc<str>,
+    target: Mutex<Option<Target<G>>>,
+}
+
+/// Who held the name at the last look.
+struct Target<G: GenServer> {
+    addr: Addr<G>,
+    /// The process's `name_epoch` at that time: it changes when the process loses the name.
+    epoch: u32,
+}
+
+impl<G: GenServer> Name<G> {
+    /// The handle on a name. Nobody needs to hold it yet.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Name<G> {
+        Name {
+            name: name.into(),
+            target: Mutex::new(None),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Who holds the name now.
+    #[must_use]
+    pub fn resolve(&self) -> Option<Addr<G>> {
+        let mut target = self.target.lock();
+        if let Some(known) = &*target {
+            let process = known.addr.0.process();
+            let stands = process.name_epoch.load(Ordering::Acquire) == known.epoch;
+            if stands && known.addr.is_alive() {
+                return Some(known.addr.clone());
+            }
+        }
+        let addr = Addr::<G>::whereis(&self.name);
+        *target = addr.clone().map(|addr| {
+            let epoch = addr.0.process().name_epoch.load(Ordering::Acquire);
+            Target { addr, epoch }
+        });
+        addr
+    }
+
+    /// The holder's pid.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.resolve().map(|addr| addr.pid())
+    }
+
+    /// As [`Addr::call`].
+    #[track_caller]
+    pub fn call<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(ReplyTo<T>) -> G::Call,
+    ) -> Call<'static, T> {
+        let address = self.resolve().map(|addr| addr.0);
+        Call::to_resolved(
+            address,
+            |from| Envelope::<G>::Call(make(from)),
+            Location::caller(),
+        )
+    }
+
+    /// As [`Addr::cast`].
+    pub fn cast(&self, message: G::Cast) {
+        if let Some(addr) = self.resolve() {
+            addr.cast(message);
+        }
+    }
+
+    /// As [`Addr::try_cast`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Addr::try_cast`]; `NoProc` as well if nobody holds the name.
+    pub fn try_cast(&self, message: G::Cast) -> Result<(), SendError<G::Cast>> {
+        match self.resolve() {
+            Some(addr) => addr.try_cast(message),
+            None => Err(SendError::NoProc(message)),
+        }
+    }
+
+    /// As [`Addr::send`].
+    pub fn send(&self, message: impl Into<G::Info>) {
+        if let Some(addr) = self.resolve() {
+            addr.send(message);
+        }
+    }
+
+    /// As [`Addr::try_send`]; to a name that nobody holds, this is an error (EXIT-014).
+    ///
+    /// # Errors
+    ///
+    /// As [`Addr::try_send`]; `NoProc` as well if nobody holds the name.
+    pub fn try_send(&self, message: impl Into<G::Info>) -> Result<(), SendError<G::Info>> {
+        match self.resolve() {
+            Some(addr) => addr.try_send(message),
+            None => Err(SendError::NoProc(message.into())),
+        }
+    }
+
+    /// A handle for one kind of plain message that the holder takes, whoever holds the name when
+    /// a message is sent (TIME-009).
+    #[must_use]
+    pub fn recipient<M>(&self) -> Recipient<M>
+    where
+        M: Send + 'static,
+        G::Info: From<M>,
+    {
+        Recipient::new(Via {
+            target: self.clone(),
+            send: |name, message: M| name.try_send(message).map_err(|error| error.map(drop)),
+            pid: |name| name.pid(),
+        })
+    }
+}
+
+impl<G: GenServer> Clone for Name<G> {
+    fn clone(&self) -> Self {
+        Name::new(self.name.clone())
+    }
+}
+
+impl<G: GenServer> From<&str> for Name<G> {
+    fn from(name: &str) -> Self {
+        Name::new(name)
+    }
+}
+
+impl<G: GenServer> fmt::Debug for Name<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Name").field(&self.name).finish()
+    }
+}

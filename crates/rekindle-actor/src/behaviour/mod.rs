@@ -1,0 +1,15 @@
+//! The generic parts of processes; your part is the callbacks.
+
+mod builder;
+mod context;
+mod gen_server;
+mod guarded;
+mod handle;
+mod start;
+
+pub use builder::{Start, StartFuture, StartMonitor, StartMonitorFuture};
+pub use context::Context;
+pub use gen_server::{GenServer, Init, Never, Next, Shown, Step};
+pub use guarded::guarded;
+pub use handle::{Addr, Name};
+pub use start::{Ack, StartError, Starter, Starting};

@@ -1,0 +1,380 @@
+//! A start that is acknowledged: the starter waits until init has succeeded, and hears why it did
+//! not (`proc_lib` in OTP).
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::ambient::self_pid;
+use crate::deadline::Deadline;
+use crate::exit::ExitReason;
+use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy, ReplyTo};
+use crate::names::{self, RegisterError};
+use crate::pid::{MonitorRef, Pid};
+use crate::process::Owner;
+use crate::sender::Sender;
+use crate::signal::exit_signal;
+use crate::spawn::{Order, Tie, kind_of};
+use crate::wait::WaitKind;
+
+/// Why a process did not start. When the starter sees one of these, the process is gone and its
+/// name is free.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The name is held by this process. Init was not run (GEN-009).
+    AlreadyStarted(Pid),
+    /// Init chose not to start (GEN-004).
+    Ignore,
+    /// Init failed, panicked, or was killed, with this reason.
+    Failed(ExitReason),
+    /// Init was not done in this time; the process was killed (GEN-012).
+    Timeout(Duration),
+    /// The name cannot be given.
+    BadName(RegisterError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::AlreadyStarted(pid) => write!(f, "already started as {pid}"),
+            StartError::Ignore => f.write_str("init chose not to start"),
+            StartError::Failed(reason) => write!(f, "init failed: {reason}"),
+            StartError::Timeout(limit) => write!(f, "init was not done within {limit:?}"),
+            StartError::BadName(error) => write!(f, "the name cannot be given: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::BadName(error) => Some(error),
+            StartError::Failed(ExitReason::Error(failure)) => Some(failure.error()),
+            _ => None,
+        }
+    }
+}
+
+/// The child's side of a start: it says when init is done, or that it will not be.
+///
+/// Dropped unused, it tells the starter the reason with which the process ends.
+#[derive(Debug)]
+pub struct Ack {
+    reply: Option<ReplyTo<Result<(), StartError>>>,
+    /// Who waits, if it is a process.
+    starter: Option<Pid>,
+}
+
+impl Ack {
+    /// Init is done: the starter goes on.
+    pub fn ready(mut self) {
+        if let Some(reply) = self.reply.take() {
+            reply.reply(Ok(()));
+        }
+    }
+
+    /// Does not start, on purpose. The starter hears of it when the process has ended, for which
+    /// the reason is given back.
+    #[must_use]
+    pub fn ignore(self) -> ExitReason {
+        self.refuse(StartError::Ignore)
+    }
+
+    /// Fails without a crash report (START-003, GEN-006): the starter hears the reason, and the
+    /// process ends with `Normal`, which is given back.
+    #[must_use]
+    pub fn fail(self, reason: ExitReason) -> ExitReason {
+        self.refuse(StartError::Failed(reason))
+    }
+
+    fn refuse(mut self, error: StartError) -> ExitReason {
+        if let Some(reply) = self.reply.take() {
+            self.dissolve_link();
+            Owner::current(|owner| {
+                let Some(owner) = owner else { return };
+                let tell = Box::new(move |_: &ExitReason| reply.reply(Err(error)));
+                owner.private().rare().at_exit.push(tell);
+            });
+        }
+        ExitReason::Normal
+    }
+
+    /// A start that fails is told by its result alone, and not by an exit signal as well
+    /// (GEN-008).
+    fn dissolve_link(&self) {
+        let Some(starter) = self.starter else { return };
+        Owner::current(|owner| {
+            owner.map(|owner| owner.process().shared.lock().links.remove(starter))
+        });
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if self.reply.is_some() {
+            // The reply tells the reason itself, when it drops.
+            self.dissolve_link();
+        }
+    }
+}
+
+/// Starts a process that acknowledges its start: the first half of an own behaviour.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Ack, ExitReason, Mailbox, Starter};
+///
+/// async fn echo(mut inbox: Mailbox<String>, ack: Ack) -> ExitReason {
+///     // init goes here; `return ack.fail(reason)` if it fails
+///     ack.ready();
+///     println!("{}", inbox.recv().await);
+///     ExitReason::Normal
+/// }
+///
+/// let echo = Starter::new("Echo").name("echo").link().start(echo).await.unwrap();
+/// echo.send("hello".to_owned());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "nothing is started until `start`"]
+pub struct Starter {
+    name: Option<Arc<str>>,
+    timeout: Option<Duration>,
+    tie: Tie,
+    mailbox: MailboxPolicy,
+    label: Option<Arc<str>>,
+}
+
+impl Starter {
+    /// A start with the defaults: no name, no link, no time limit, an unbounded mailbox. `label`
+    /// says in reports what is started; an empty one says nothing.
+    pub fn new(label: impl Into<Arc<str>>) -> Starter {
+        let label = label.into();
+        Starter {
+            name: None,
+            timeout: None,
+            tie: Tie::None,
+            mailbox: MailboxPolicy::unbounded(),
+            label: (!label.is_empty()).then_some(label),
+        }
+    }
+
+    /// Registers the process under this name before its init runs.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Starter {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Kills the process if its init is not done in this time.
+    pub fn timeout(mut self, limit: Duration) -> Starter {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Links the process with the starter.
+    pub fn link(mut self) -> Starter {
+        self.tie = Tie::Link;
+        self
+    }
+
+    /// Lets the starter monitor the process. A failed start gives no `Down` (GEN-008).
+    pub fn monitor(mut self) -> Starter {
+        self.tie = Tie::Monitor;
+        self
+    }
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Starter {
+        self.mailbox = policy;
+        self
+    }
+
+    /// Starts a process that runs `body`. It begins at once; awaiting the result waits for its
+    /// acknowledgement.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn start<M, B, F>(self, body: B) -> Starting<M>
+    where
+        M: Send + 'static,
+        B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
+        F: Future<Output = ExitReason> + Send + 'static,
+    {
+        self.start_as::<B, M, B, F>(body, Location::caller())
+    }
+
+    /// As [`start`](Self::start), with the type that stands for the behaviour in reports and in
+    /// [`ProcessInfo`](crate::ProcessInfo): by default that is the type of `body`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn start_behaviour<Who, M, B, F>(self, body: B) -> Starting<M>
+    where
+        Who: ?Sized,
+        M: Send + 'static,
+        B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
+        F: Future<Output = ExitReason> + Send + 'static,
+    {
+        self.start_as::<Who, M, B, F>(body, Location::caller())
+    }
+
+    /// As [`start_behaviour`](Self::start_behaviour), for a start that was asked for elsewhere.
+    pub(crate) fn start_as<Who, M, B, F>(
+        self,
+        body: B,
+        at: &'static Location<'static>,
+    ) -> Starting<M>
+    where
+        Who: ?Sized,
+        M: Send + 'static,
+        B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
+        F: Future<Output = ExitReason> + Send + 'static,
+    {
+        let (reply, awaiting) = mailbox::acknowledgement();
+        let starter = Owner::current(|owner| owner.map(Owner::pid));
+        let ack = Ack {
+            reply: Some(reply),
+            starter,
+        };
+        let order = Order {
+            kind: kind_of::<Who, M>(),
+            tie: self.tie,
+            policy: self.mailbox,
+            at,
+        };
+        let (name, label) = (self.name, self.label);
+        let body = move |inbox: Mailbox<M>| async move {
+            if let Some(label) = label {
+                crate::inspect::set_label(label);
+            }
+            if let Some(name) = name
+                && let Err(error) = names::register(name, self_pid())
+            {
+                return ack.refuse(match error {
+                    RegisterError::Taken(pid) => StartError::AlreadyStarted(pid),
+                    error => StartError::BadName(error),
+                });
+            }
+            body(inbox, ack).await
+        };
+        let make_sender = |view: rekindle_scheduler::TaskView<'_>, _: Pid| {
+            Sender::new(Address::of(view).expect("the process was made for this message"))
+        };
+        let (sender, monitor) = order.spawn(body, make_sender);
+        Starting {
+            sender: Some(sender),
+            monitor,
+            linked: self.tie == Tie::Link,
+            awaiting,
+            deadline: Deadline::after(self.timeout),
+            timed_out: false,
+            waits: false,
+            at,
+        }
+    }
+}
+
+/// A start that waits for its acknowledgement. Dropped early, the start goes on by itself.
+#[must_use = "await this to learn whether the start succeeded"]
+pub struct Starting<M> {
+    sender: Option<Sender<M>>,
+    monitor: Option<MonitorRef>,
+    linked: bool,
+    awaiting: Awaiting<Result<(), StartError>>,
+    deadline: Deadline,
+    timed_out: bool,
+    waits: bool,
+    at: &'static Location<'static>,
+}
+
+impl<M: Send + 'static> Starting<M> {
+    /// The process that starts.
+    ///
+    /// # Panics
+    ///
+    /// After the start was awaited to its end.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.sender.as_ref().expect("the start is not over").pid()
+    }
+
+    /// The starter's monitor, if [`Starter::monitor`] asked for one.
+    #[must_use]
+    pub fn monitor(&self) -> Option<MonitorRef> {
+        self.monitor
+    }
+
+    /// Takes back what a failed start left with the starter.
+    fn forget(&self, pid: Pid) {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            if self.linked {
+                owner.process().shared.lock().links.remove(pid);
+            }
+            let Some(reference) = self.monitor else {
+                return;
+            };
+            if reference.watcher() == owner.pid() {
+                crate::monitor::demonitor_flush(reference);
+            }
+        });
+    }
+}
+
+impl<M: Send + 'static> Future for Starting<M> {
+    type Output = Result<Sender<M>, StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let pid = this.pid();
+        let polled = this.awaiting.poll(cx);
+        let Poll::Ready(result) = polled else {
+            if !this.timed_out && this.deadline.is_past(cx, pid.node()) {
+                this.timed_out = true;
+                exit_signal(pid, ExitReason::Kill);
+            }
+            if !this.waits {
+                this.waits = true;
+                let at = this.at;
+                Owner::current(|o| o.map(|o| o.process().waiting.begin(WaitKind::Start, at)));
+            }
+            return Poll::Pending;
+        };
+        if this.waits {
+            this.waits = false;
+            Owner::current(|owner| owner.map(|owner| owner.process().waiting.end()));
+        }
+        let result = match result {
+            _ if this.timed_out => {
+                Err(StartError::Timeout(this.deadline.after.unwrap_or_default()))
+            }
+            Ok(result) => result,
+            Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),
+            Err(Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),
+        };
+        if result.is_err() {
+            this.forget(pid);
+        }
+        let sender = this.sender.take();
+        Poll::Ready(result.and_then(|()| sender.ok_or(StartError::Failed(ExitReason::NoProc))))
+    }
+}
+
+impl<M> fmt::Debug for Starting<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting")
+            .field("sender", &self.sender)
+            .finish_non_exhaustive()
+    }
+}

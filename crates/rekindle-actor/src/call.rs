@@ -1,0 +1,327 @@
+//! Request and reply, and the ways in which a call can fail.
+//!
+//! A call never lies: it gives the answer, or says why there is none and what the caller may
+//! conclude from that. Whatever comes after it has failed is thrown away: a late answer never
+//! reaches a later call, for each call has a place of its own for its answer.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rekindle_scheduler::TaskRef;
+
+use crate::deadline::Deadline;
+use crate::exit::ExitReason;
+use crate::mailbox::{Address, Awaiting, Lost, Refusal, ReplyTo, request};
+use crate::pid::Pid;
+use crate::process::{Owner, Process, pack, unpack};
+use crate::run::pid_of;
+use crate::runtimes;
+use crate::wait::WaitKind;
+
+/// How long a call waits unless told otherwise: 5 s, as in OTP.
+pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Processes in a ring of calls that are looked at before the search gives up.
+const LONGEST_CYCLE: usize = 1024;
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is no such process. It has not acted.
+    NoProc,
+    /// The callee ended with this reason before it answered. It may have acted.
+    Exited(ExitReason),
+    /// No answer came in this time. The callee may still act; its answer will be thrown away.
+    Timeout(Duration),
+    /// The callee, or whoever it had passed the request to, dropped the
+    /// [`ReplyTo`](crate::ReplyTo) without an answer.
+    NoReply,
+    /// The call would have closed a ring of calls, in which each waits for the next: this one,
+    /// the callee, whom that calls, and so on. It was not made. A process that calls itself is a
+    /// ring of one.
+    Cycle(Vec<Pid>),
+    /// The callee's mailbox is full, and its policy refuses what is too much. It has not acted.
+    Full,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::NoProc => f.write_str("the process called does not exist"),
+            CallError::Exited(reason) => {
+                write!(f, "the process called ended before it answered: {reason}")
+            }
+            CallError::Timeout(limit) => write!(f, "no answer to the call within {limit:?}"),
+            CallError::NoReply => f.write_str("the request was dropped without an answer"),
+            CallError::Cycle(pids) => match pids.as_slice() {
+                [own] => write!(f, "{own} called itself"),
+                pids => {
+                    f.write_str("the call would close a ring of calls: ")?;
+                    for pid in pids {
+                        write!(f, "{pid} -> ")?;
+                    }
+                    write!(f, "{}", pids[0])
+                }
+            },
+            CallError::Full => f.write_str("the mailbox of the process called is full"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CallError::Exited(ExitReason::Error(failure)) => Some(failure.error()),
+            _ => None,
+        }
+    }
+}
+
+/// Whom a call goes to.
+#[derive(Debug)]
+enum Callee<'a> {
+    Borrowed(&'a TaskRef),
+    Owned(TaskRef),
+    Nobody,
+}
+
+/// A call that waits for its answer.
+///
+/// Nothing is sent before it is first polled. It waits 5 s unless told otherwise; dropped, it
+/// gives up the answer, and the callee may still act.
+#[must_use = "a call is made when it is awaited"]
+pub struct Call<'a, T> {
+    callee: Callee<'a>,
+    awaiting: Awaiting<T>,
+    deadline: Deadline,
+    called_at: &'static Location<'static>,
+    sent: bool,
+    /// The callee, while the running process is marked as waiting for it.
+    edge: Option<Edge>,
+}
+
+impl<'a, T: Send + 'static> Call<'a, T> {
+    #[inline]
+    pub(crate) fn to<M: Send + 'static>(
+        address: &'a Address<M>,
+        make: impl FnOnce(ReplyTo<T>) -> M,
+        called_at: &'static Location<'static>,
+    ) -> Call<'a, T> {
+        Call::new(Callee::Borrowed(address.task()), make, called_at)
+    }
+
+    pub(crate) fn to_resolved<M: Send + 'static>(
+        address: Option<Address<M>>,
+        make: impl FnOnce(ReplyTo<T>) -> M,
+        called_at: &'static Location<'static>,
+    ) -> Call<'a, T> {
+        let callee = match address {
+            Some(address) => Callee::Owned(address.task().clone()),
+            None => Callee::Nobody,
+        };
+        Call::new(callee, make, called_at)
+    }
+
+    #[inline]
+    fn new<M: Send + 'static>(
+        callee: Callee<'a>,
+        make: impl FnOnce(ReplyTo<T>) -> M,
+        called_at: &'static Location<'static>,
+    ) -> Call<'a, T> {
+        let caller = Owner::current(|owner| owner.map(Owner::pid));
+        Call {
+            callee,
+            awaiting: request(caller, make),
+            deadline: Deadline::after(Some(DEFAULT_CALL_TIMEOUT)),
+            called_at,
+            sent: false,
+            edge: None,
+        }
+    }
+
+    /// Waits at most this long.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.deadline = Deadline::after(Some(limit));
+        self
+    }
+
+    /// Waits as long as it takes.
+    pub fn no_timeout(mut self) -> Self {
+        self.deadline = Deadline::after(None);
+        self
+    }
+
+    fn callee(&self) -> Option<&TaskRef> {
+        match &self.callee {
+            Callee::Borrowed(task) => Some(task),
+            Callee::Owned(task) => Some(task),
+            Callee::Nobody => None,
+        }
+    }
+
+    /// Sends the request.
+    #[inline]
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), CallError> {
+        let task = match &self.callee {
+            Callee::Borrowed(task) => *task,
+            Callee::Owned(task) => task,
+            Callee::Nobody => return Err(CallError::NoProc),
+        };
+        self.edge = Edge::new(task, self.called_at)?;
+        self.awaiting.register_first(cx.waker());
+        Address::<T>::post_request(task, &mut self.awaiting).map_err(|refusal| match refusal {
+            Refusal::Dead => CallError::NoProc,
+            Refusal::Full => CallError::Full,
+        })
+    }
+
+    fn node(&self) -> u32 {
+        let process: Option<&Process> = self.callee().and_then(|task| task.view().host());
+        process.map_or(0, |process| process.node)
+    }
+}
+
+impl<T: Send + 'static> Future for Call<'_, T> {
+    type Output = Result<T, CallError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if !this.sent {
+            if Owner::current(|owner| owner.is_some_and(Owner::is_muted)) {
+                return Poll::Pending;
+            }
+            this.sent = true;
+            if let Err(error) = this.send(cx) {
+                this.edge = None;
+                return Poll::Ready(Err(error));
+            }
+        }
+        if let Poll::Ready(result) = this.awaiting.poll(cx) {
+            this.edge = None;
+            return Poll::Ready(result.map_err(|lost| match lost {
+                Lost::Exited(reason) => CallError::Exited(reason),
+                Lost::NoReply => CallError::NoReply,
+            }));
+        }
+        let node = this.node();
+        if this.deadline.is_past(cx, node) {
+            this.edge = None;
+            let limit = this.deadline.after.unwrap_or_default();
+            return Poll::Ready(Err(CallError::Timeout(limit)));
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> fmt::Debug for Call<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("callee", &self.callee)
+            .finish_non_exhaustive()
+    }
+}
+
+/// "The running process waits for that one", as others see it.
+///
+/// Two processes that call each other at the same moment must not both miss the other. Each
+/// writes its own edge and then reads the other's, all sequentially consistent: so at least one
+/// of them finds the ring closed.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    /// The waiting process.
+    caller: Pid,
+    to: u64,
+}
+
+impl Edge {
+    /// Marks the running process as waiting for `callee`, unless that would close a ring.
+    #[inline]
+    fn new(
+        callee: &TaskRef,
+        called_at: &'static Location<'static>,
+    ) -> Result<Option<Edge>, CallError> {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return Ok(None) };
+            let process = owner.process();
+            process.waiting.begin(WaitKind::Call, called_at);
+            let Some(target) = callee.view().host::<Process>() else {
+                return Ok(None);
+            };
+            if target.node != process.node {
+                // A ring through another runtime is not looked for.
+                return Ok(None);
+            }
+            let to = pack(callee.view().id());
+            process.calling.swap(to, Ordering::SeqCst);
+            let own = owner.view();
+            if own.is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0 {
+                if let Some(ring) = find_ring(owner.pid(), callee) {
+                    process.calling.store(0, Ordering::SeqCst);
+                    process.waiting.end();
+                    return Err(CallError::Cycle(ring));
+                }
+            }
+            Ok(Some(Edge {
+                caller: owner.pid(),
+                to,
+            }))
+        })
+    }
+
+    /// The callee has passed the request on, or keeps it for later: its caller no longer waits
+    /// for that process to come to it.
+    pub(crate) fn redirect(caller: Pid, callee: Pid) {
+        let edge = pack(callee.task());
+        runtimes::with_process(caller, |_, process| {
+            // Whoever changed it meanwhile knows better.
+            let _ = process
+                .calling
+                .compare_exchange(edge, 0, Ordering::SeqCst, Ordering::Relaxed);
+        });
+    }
+}
+
+impl Drop for Edge {
+    #[inline]
+    fn drop(&mut self) {
+        let remove = |process: &Process| {
+            process.waiting.end();
+            if process.calling.load(Ordering::Relaxed) == self.to {
+                process.calling.store(0, Ordering::Release);
+            }
+        };
+        let own = Owner::current(|owner| match owner {
+            Some(owner) if owner.pid() == self.caller => {
+                remove(owner.process());
+                true
+            }
+            _ => false,
+        });
+        if !own {
+            // The call was moved out of the process that made it.
+            runtimes::with_process(self.caller, |_, process| remove(process));
+        }
+    }
+}
+
+/// Follows the edges from `callee`; the ring, if they lead back to `own`.
+fn find_ring(own: Pid, callee: &TaskRef) -> Option<Vec<Pid>> {
+    let mut ring = vec![own];
+    let mut at = pid_of(callee.view())?;
+    while at != own {
+        ring.push(at);
+        if ring.len() > LONGEST_CYCLE {
+            return None;
+        }
+        let next = runtimes::with_process(at, |_, process| process.calling.load(Ordering::SeqCst))?;
+        at = Pid::new(own.node(), unpack(next)?);
+    }
+    Some(ring)
+}

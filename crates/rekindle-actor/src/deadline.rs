@@ -1,0 +1,85 @@
+//! The end of a wait.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+
+use rekindle_scheduler::{self as scheduler, Sleep, Time};
+
+use crate::process::{Owner, deadline_in};
+use crate::runtimes;
+
+/// When a wait ends without its result.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    pub(crate) after: Option<Duration>,
+    at: Option<Time>,
+    /// A timer of its own, where the process's alarm does not serve.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline {
+            after: timeout,
+            at: None,
+            sleep: None,
+        }
+    }
+
+    /// Whether the time is up; if not, sees to it that the wait is polled when it is.
+    ///
+    /// `node` is a runtime whose clock serves where none is running.
+    #[inline]
+    pub(crate) fn is_past(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
+        let Some(timeout) = self.after else {
+            return false;
+        };
+        if self.sleep.is_none() && Owner::current(|owner| self.by_alarm(owner, cx, timeout)) {
+            return self.at.is_some_and(|at| self.has_come(at));
+        }
+        self.by_timer(cx, timeout, node)
+    }
+
+    /// Inside a process, polled by its own waker: the alarm serves.
+    #[inline]
+    fn by_alarm(
+        &mut self,
+        owner: Option<Owner<'_>>,
+        cx: &mut Context<'_>,
+        timeout: Duration,
+    ) -> bool {
+        let Some(owner) = owner.filter(|owner| owner.owns(cx.waker())) else {
+            return false;
+        };
+        if self.at.is_none() {
+            self.at = deadline_in(timeout);
+        }
+        if let Some(at) = self.at
+            && !self.has_come(at)
+        {
+            owner.alarm(at);
+        }
+        true
+    }
+
+    fn has_come(&self, at: Time) -> bool {
+        // The coarse clock is behind, never ahead: what it says has come, has.
+        scheduler::with_handle(|handle| handle.is_none_or(|handle| handle.coarse_now() >= at))
+    }
+
+    fn by_timer(&mut self, cx: &mut Context<'_>, timeout: Duration, node: u32) -> bool {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(scheduler::sleep(timeout)));
+        if scheduler::with_handle(|handle| handle.is_some()) {
+            return sleep.as_mut().poll(cx).is_ready();
+        }
+        let polled = runtimes::with(node, |handle| {
+            let _entered = handle.enter();
+            Some(sleep.as_mut().poll(cx).is_ready())
+        });
+        polled.unwrap_or(true)
+    }
+}

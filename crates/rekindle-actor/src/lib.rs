@@ -1,0 +1,99 @@
+//! Processes in the manner of Erlang/OTP, on rekindle's own executor.
+//!
+//! A *process* is cheap, private and mortal. It has a [`Pid`], a mailbox, and links and monitors
+//! to others; when it dies, those who depend on it are told. This crate has the processes and
+//! what can be built of them without supervision: [`GenServer`], [`Task`], names, timers, `sys`
+//! messages, crash reports, and the parts to build a behaviour of one's own ([`Starter`],
+//! [`Mailbox::next_event`], [`sys::SystemMessage`]). Supervisors are in `rekindle-supervisor`,
+//! and the front door is the crate `rekindle`.
+//!
+//! The life of a process, and where to read it:
+//!
+//! 1. [`spawn`] makes a task with a `Process` beside the body (`spawn`, `process`).
+//! 2. Others send it messages and signals through one inbox (`mailbox`, `signal`).
+//! 3. At the start of each turn signals act and messages are received (`run`, `signal`).
+//! 4. The body runs until it waits: for a message ([`Mailbox`]), an answer ([`Call`]), time.
+//! 5. It ends: by its own word, by a panic, or by an exit signal (`exit` has the table).
+//! 6. Teardown in a fixed order: state, names, pid, then links and watchers (`run`).
+//!
+//! Modules in reading order: `pid`, `exit`, `mailbox`, `process`, `signal`, `link`, `monitor`,
+//! `run`, `spawn`, `names`, `call`, `time`, `behaviour`, `task`, `sys`, `inspect`, `report`,
+//! `system`.
+
+mod pid;
+
+mod exit;
+mod unwind;
+
+mod mailbox;
+
+mod process;
+
+mod signal;
+
+mod link;
+mod monitor;
+
+mod run;
+mod runtimes;
+
+mod spawn;
+
+mod names;
+
+mod deadline;
+mod wait;
+
+mod recipient;
+mod sender;
+
+mod call;
+
+mod time;
+
+mod ambient;
+
+mod behaviour;
+
+mod task;
+
+pub mod sys;
+
+mod inspect;
+mod report;
+
+mod system;
+
+pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
+pub use behaviour::{
+    Ack, Addr, Context, GenServer, Init, Name, Never, Next, Shown, Start, StartError, StartFuture,
+    StartMonitor, StartMonitorFuture, Starter, Starting, Step, guarded,
+};
+pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
+pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
+pub use inspect::{
+    ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
+};
+pub use link::{link, unlink};
+pub use mailbox::{Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, Overflow, ReplyTo};
+pub use monitor::{Down, demonitor, demonitor_flush, monitor, monitor_name};
+pub use names::{NotRegistered, RegisterError, register, registered, unregister, whereis};
+pub use pid::{MonitorRef, Pid};
+pub use recipient::Recipient;
+pub use rekindle_scheduler::{
+    Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
+};
+pub use report::{CrashReport, PendingReport, recent_crashes, report_for_children};
+pub use sender::{SendError, Sender};
+pub use signal::exit_signal as exit;
+pub use spawn::{
+    Body, Plain, SpawnOptions, WithMailbox, spawn, spawn_link, spawn_monitor, spawn_with,
+};
+pub use sys::{Stop, StopError, Stopping, SysError};
+pub use system::{Builder, Runtime};
+pub use task::{Task, TaskBody, YieldFor};
+pub use time::{
+    Interval, Sleep, TimerFired, TimerRef, TimerTag, ZeroPeriod, exit_after, kill_after, now,
+    send_after, send_at, send_interval, sleep, start_timer,
+};
+pub use wait::{Wait, WaitKind};

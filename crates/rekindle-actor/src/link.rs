@@ -1,0 +1,299 @@
+//! Links: two processes that die together.
+//!
+//! Each end keeps its own record of the link, and the ends agree by signals. What makes that hard
+//! is an unlink on its way while the other end links anew: were a link only "there or not", the
+//! old unlink would take the new link away at one end and not at the other. So each call of
+//! [`link`] that makes a link has an id, unique at the end that made it; an unlink, and the exit
+//! signal at the death, name the ids that they know, and an id that they do not know survives.
+//!
+//! | record at one end    | meaning                                       |
+//! |----------------------|-----------------------------------------------|
+//! | `mine`               | the id of the link that this end made         |
+//! | `theirs`             | the id of the link that the other end made    |
+//!
+//! Invariants
+//! 1. An end is linked while its record has an id.
+//! 2. Signals between two processes keep their order, so when all of them have arrived the two
+//!    records hold the same ids, with `mine` and `theirs` exchanged.
+//! 3. A death sends one exit signal for one record, and the receiver's record goes with it: so
+//!    one death is heard once (LINK-010).
+
+use std::collections::BTreeMap;
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::process::Owner;
+use crate::signal::{self, Signal};
+
+/// The ids of a link, as the end that keeps the record sees them; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LinkIds {
+    pub(crate) mine: u64,
+    pub(crate) theirs: u64,
+}
+
+impl LinkIds {
+    /// No link at all: an exit signal that nothing stops. See `Signal::doom`.
+    pub(crate) const DOOM: LinkIds = LinkIds {
+        mine: u64::MAX,
+        theirs: u64::MAX,
+    };
+
+    /// As the other end sees them.
+    pub(crate) fn flipped(self) -> LinkIds {
+        LinkIds {
+            mine: self.theirs,
+            theirs: self.mine,
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self.mine == 0 && self.theirs == 0
+    }
+}
+
+/// The links of one process. Most have one: to their supervisor.
+#[derive(Debug, Default)]
+pub(crate) enum Links {
+    #[default]
+    None,
+    One(Pid, LinkIds),
+    #[allow(clippy::box_collection, reason = "two words less in every process")]
+    Many(Box<BTreeMap<Pid, LinkIds>>),
+}
+
+impl Links {
+    /// The links of a child that was spawned linked; `id` is the spawner's.
+    pub(crate) fn to_parent(parent: Pid, id: u64) -> Links {
+        Links::One(
+            parent,
+            LinkIds {
+                mine: 0,
+                theirs: id,
+            },
+        )
+    }
+
+    fn get_mut(&mut self, other: Pid) -> Option<&mut LinkIds> {
+        match self {
+            Links::One(pid, ids) if *pid == other => Some(ids),
+            Links::Many(many) => many.get_mut(&other),
+            _ => None,
+        }
+    }
+
+    fn entry(&mut self, other: Pid) -> &mut LinkIds {
+        match self {
+            Links::None => *self = Links::One(other, LinkIds::default()),
+            Links::One(pid, ids) if *pid != other => {
+                let many = BTreeMap::from([(*pid, *ids), (other, LinkIds::default())]);
+                *self = Links::Many(Box::new(many));
+            }
+            Links::One(..) => {}
+            Links::Many(many) => {
+                many.entry(other).or_default();
+            }
+        }
+        self.get_mut(other).expect("the entry has just been made")
+    }
+
+    /// Notes a link of our own making; `false` if there is one already.
+    pub(crate) fn add_mine(&mut self, other: Pid, id: u64) -> bool {
+        if self.get_mut(other).is_some() {
+            return false;
+        }
+        self.entry(other).mine = id;
+        true
+    }
+
+    pub(crate) fn add_theirs(&mut self, other: Pid, id: u64) {
+        self.entry(other).theirs = id;
+    }
+
+    /// Takes the ids away that `ids` knows; `true` if that ended the link.
+    pub(crate) fn remove_ids(&mut self, other: Pid, ids: LinkIds) -> bool {
+        let Some(record) = self.get_mut(other) else {
+            return false;
+        };
+        if record.mine == ids.mine {
+            record.mine = 0;
+        }
+        if record.theirs == ids.theirs {
+            record.theirs = 0;
+        }
+        let ended = record.is_none();
+        if ended {
+            self.remove(other);
+        }
+        ended
+    }
+
+    pub(crate) fn remove(&mut self, other: Pid) -> Option<LinkIds> {
+        match self {
+            Links::One(pid, ids) if *pid == other => {
+                let ids = *ids;
+                *self = Links::None;
+                Some(ids)
+            }
+            Links::Many(many) => {
+                let ids = many.remove(&other);
+                if many.is_empty() {
+                    *self = Links::None;
+                }
+                ids
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn pids(&self) -> Vec<Pid> {
+        match self {
+            Links::None => Vec::new(),
+            Links::One(pid, _) => vec![*pid],
+            Links::Many(many) => many.keys().copied().collect(),
+        }
+    }
+
+    /// Takes one link out.
+    pub(crate) fn pop(&mut self) -> Option<(Pid, LinkIds)> {
+        match self {
+            Links::None => None,
+            Links::One(pid, ids) => {
+                let link = (*pid, *ids);
+                *self = Links::None;
+                Some(link)
+            }
+            Links::Many(many) => many.pop_first(),
+        }
+    }
+}
+
+/// Links the running process with another: when either ends, the other gets an exit signal.
+///
+/// To link twice, or with oneself, has no effect. If the other is dead, the running process gets
+/// an exit signal with [`ExitReason::NoProc`].
+///
+/// # Panics
+///
+/// Outside of a process.
+pub fn link(other: Pid) {
+    within("link", |owner| {
+        if other == owner.pid() {
+            return;
+        }
+        let id = owner.private().next_serial();
+        if !owner.process().shared.lock().links.add_mine(other, id) {
+            return;
+        }
+        let from = owner.pid();
+        if signal::try_send(other, Signal::Link { from, id }).is_err() {
+            let link = Some(LinkIds {
+                mine: id,
+                theirs: 0,
+            });
+            let reason = ExitReason::NoProc;
+            signal::send(
+                from,
+                Signal::Exit {
+                    from: other,
+                    reason,
+                    link,
+                    report: None,
+                },
+            );
+        }
+    });
+}
+
+/// Takes a link away. When this has returned, the death of either has no effect on the other any
+/// more, even if its exit signal was on the way. Without a link this does nothing.
+///
+/// # Panics
+///
+/// Outside of a process.
+pub fn unlink(other: Pid) {
+    within("unlink", |owner| {
+        let Some(ids) = owner.process().shared.lock().links.remove(other) else {
+            return;
+        };
+        signal::send(
+            other,
+            Signal::Unlink {
+                from: owner.pid(),
+                ids: ids.flipped(),
+            },
+        );
+    });
+}
+
+/// Answers a link request that came too late.
+pub(crate) fn refuse(dead: Pid, from: Pid, id: u64, reason: &ExitReason) {
+    let link = Some(LinkIds {
+        mine: id,
+        theirs: 0,
+    });
+    signal::send(
+        from,
+        Signal::Exit {
+            from: dead,
+            reason: reason.clone(),
+            link,
+            report: None,
+        },
+    );
+}
+
+/// Runs `f` with the running process.
+#[track_caller]
+pub(crate) fn within<R>(what: &str, f: impl FnOnce(Owner<'_>) -> R) -> R {
+    let at = std::panic::Location::caller();
+    Owner::current(|owner| match owner {
+        Some(owner) => f(owner),
+        None => panic!("`{what}` was called outside of a process, at {at}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rekindle_scheduler::TaskId;
+
+    fn pid(n: u32) -> Pid {
+        Pid::new(0, TaskId::from_parts(n, 1))
+    }
+
+    #[test]
+    fn an_old_unlink_does_not_take_a_new_link_away() {
+        let (mut links, other) = (Links::None, pid(2));
+        assert!(links.add_mine(other, 1));
+        let old = links.remove(other).unwrap();
+        assert!(links.add_mine(other, 2));
+        assert!(!links.remove_ids(other, old));
+        assert_eq!(links.pids(), [other]);
+    }
+
+    #[test]
+    fn two_links_made_at_once_from_both_ends_are_one_link() {
+        let (mut links, other) = (Links::None, pid(2));
+        assert!(links.add_mine(other, 1));
+        links.add_theirs(other, 9);
+        assert!(!links.add_mine(other, 3));
+        // The other end unlinks, knowing its own id only: ours survives.
+        assert!(!links.remove_ids(other, LinkIds { mine: 0, theirs: 9 }));
+        assert!(links.remove_ids(other, LinkIds { mine: 1, theirs: 0 }));
+        assert!(links.pids().is_empty());
+    }
+
+    #[test]
+    fn links_grow_from_none_to_many_and_back() {
+        let mut links = Links::None;
+        for n in 0..10 {
+            assert!(links.add_mine(pid(n), 1));
+        }
+        assert_eq!(links.pids().len(), 10);
+        for n in 0..10 {
+            assert!(links.remove(pid(n)).is_some());
+        }
+        assert!(matches!(links, Links::None));
+    }
+}

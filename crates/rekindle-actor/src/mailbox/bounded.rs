@@ -1,0 +1,202 @@
+//! What a mailbox with a bound does when it is full.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use rekindle_scheduler::{TaskRef, TaskView};
+
+use crate::exit::ExitReason;
+use crate::process::{Owner, Process};
+use crate::signal::{self, Signal};
+
+/// How many messages a mailbox takes, and what happens to the next one.
+///
+/// The bound counts what was sent and not yet handled. Exit signals, monitors, `sys` messages and
+/// replies are never held up by it, and no way of sending slips past it.
+///
+/// ```
+/// use rekindle_actor::{MailboxPolicy, Overflow};
+/// let policy = MailboxPolicy::bounded(1000).when_full(Overflow::Fail);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MailboxPolicy {
+    /// `None`: as many as memory holds.
+    limit: Option<(usize, Overflow)>,
+}
+
+/// What becomes of a message that finds the mailbox full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is taken, and the *sending process* is suspended at its next await until there is room
+    /// (as Pony mutes senders). Code that is no process cannot be suspended: its messages are
+    /// taken. This is the default.
+    #[default]
+    Slow,
+    /// It is refused: `try_cast`, `try_send` and `call` say `Full`; `cast` and `send` drop it.
+    Fail,
+    /// The oldest unread message makes room. While the receiver does not come to a receive, up to
+    /// twice the bound may wait; beyond that the newest is dropped.
+    DropOldest,
+    /// It is dropped; `call` says `Full`.
+    DropNewest,
+    /// The receiver is stopped with [`MailboxOverflow`](crate::MailboxOverflow) as its reason.
+    Stop,
+}
+
+impl MailboxPolicy {
+    /// No bound; the default.
+    #[must_use]
+    pub const fn unbounded() -> MailboxPolicy {
+        MailboxPolicy { limit: None }
+    }
+
+    /// At most `limit` messages (one, if it is zero), and [`Overflow::Slow`] beyond.
+    #[must_use]
+    pub const fn bounded(limit: usize) -> MailboxPolicy {
+        let limit = if limit == 0 { 1 } else { limit };
+        MailboxPolicy {
+            limit: Some((limit, Overflow::Slow)),
+        }
+    }
+
+    /// Says what a full mailbox does. Without a bound this has no effect.
+    #[must_use]
+    pub const fn when_full(mut self, overflow: Overflow) -> MailboxPolicy {
+        if let Some((_, policy)) = &mut self.limit {
+            *policy = overflow;
+        }
+        self
+    }
+
+    pub(crate) fn bound(self) -> Option<Box<Bound>> {
+        let (limit, overflow) = self.limit?;
+        Some(Box::new(Bound {
+            limit,
+            overflow,
+            queued: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            held_back: Mutex::default(),
+        }))
+    }
+}
+
+/// A mailbox with this reason for its end was full, and its policy was [`Overflow::Stop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxOverflow {
+    /// The bound.
+    pub limit: usize,
+}
+
+impl std::fmt::Display for MailboxOverflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "its mailbox overflowed its bound of {} messages",
+            self.limit
+        )
+    }
+}
+
+impl std::error::Error for MailboxOverflow {}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Dead,
+    Full,
+}
+
+/// The bound of one mailbox.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    limit: usize,
+    overflow: Overflow,
+    /// Sent and not yet handled.
+    queued: AtomicUsize,
+    /// Dropped by policy.
+    dropped: AtomicU64,
+    /// Senders that wait for room.
+    held_back: Mutex<Vec<TaskRef>>,
+}
+
+impl Bound {
+    /// Counts one message more, or refuses it.
+    pub(crate) fn admit(&self, receiver: TaskView<'_>) -> Result<(), Refusal> {
+        let before = self.queued.fetch_add(1, Ordering::AcqRel);
+        if before < self.limit {
+            return Ok(());
+        }
+        match self.overflow {
+            Overflow::Slow => {
+                self.hold_back_sender(receiver);
+                Ok(())
+            }
+            Overflow::DropOldest if before < self.limit.saturating_mul(2) => Ok(()),
+            Overflow::Stop => {
+                self.queued.fetch_sub(1, Ordering::AcqRel);
+                let process: Option<&Process> = receiver.host();
+                if let Some(process) = process {
+                    let pid = crate::pid::Pid::new(process.node, receiver.id());
+                    let reason = ExitReason::error(MailboxOverflow { limit: self.limit });
+                    signal::send(pid, Signal::doom(pid, reason));
+                }
+                Err(Refusal::Full)
+            }
+            Overflow::Fail | Overflow::DropNewest | Overflow::DropOldest => {
+                self.queued.fetch_sub(1, Ordering::AcqRel);
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                Err(Refusal::Full)
+            }
+        }
+    }
+
+    fn hold_back_sender(&self, receiver: TaskView<'_>) {
+        Owner::current(|sender| {
+            let Some(sender) = sender else { return };
+            if sender.view().is_same(receiver) {
+                // A process that waits for room in its own mailbox would wait for ever.
+                return;
+            }
+            let mut held_back = self.held_back.lock();
+            // The reader takes the list under the same lock after it made room: one of us sees
+            // the other.
+            if self.queued.load(Ordering::Acquire) > self.limit {
+                sender.process().muted.fetch_add(1, Ordering::AcqRel);
+                held_back.push(sender.view().to_ref());
+            }
+        });
+    }
+
+    /// Counts one message less, and lets held-back senders go on once half the room is free.
+    pub(crate) fn handled(&self) {
+        let before = self.queued.fetch_sub(1, Ordering::AcqRel);
+        if self.overflow == Overflow::Slow && before <= self.limit / 2 + 1 {
+            self.release_senders();
+        }
+    }
+
+    /// Whether the reader must drop its oldest message.
+    pub(crate) fn is_over(&self, received: usize) -> bool {
+        self.overflow == Overflow::DropOldest && received > self.limit
+    }
+
+    pub(crate) fn count_dropped(&self) {
+        self.queued.fetch_sub(1, Ordering::AcqRel);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn release_senders(&self) {
+        let senders = std::mem::take(&mut *self.held_back.lock());
+        for sender in senders {
+            if let Some(process) = sender.view().host::<Process>() {
+                process.muted.fetch_sub(1, Ordering::AcqRel);
+                sender.view().wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The mailbox: many senders, one reader.
+//!
+//! A message is *in transit* in the task's inbox (`rekindle-scheduler`'s state word), then
+//! *received* in the private [`queue`], then handled. Reading order: [`node`] says what lies in an
+//! inbox, [`reply`] how a request carries its answer back, [`bounded`] what a full mailbox does,
+//! [`receive`] how a process waits.
+//!
+//! This folder is the only unsafe code of the crate. Its arguments are the invariants at the head
+//! of `node.rs` and `reply.rs`, and the one of `process.rs` on owners.
+
+mod bounded;
+mod node;
+mod queue;
+mod receive;
+mod reply;
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::marker::PhantomData;
+
+use rekindle_scheduler::{Handle, NodePtr, TaskId, TaskRef, TaskView};
+
+pub(crate) use bounded::{Bound, Refusal};
+pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
+pub(crate) use node::{Class, Protocol, class, discard, open_signal, signal};
+pub(crate) use queue::{Position, Queue};
+pub(crate) use receive::trim;
+pub use receive::{Event, Info, Mailbox};
+pub use reply::ReplyTo;
+pub(crate) use reply::{Awaiting, Lost, Served, acknowledgement, refuse, request};
+
+use crate::pid::MonitorRef;
+use crate::process::{Owner, Process};
+use crate::signal::Signal;
+
+/// A value that only the running process reaches.
+pub(crate) struct PrivateCell<T>(RefCell<T>);
+
+// SAFETY: the cell is reached only by way of an `Owner`, which exists on one thread at a time
+// (the invariant of `process.rs`); between turns the scheduler's state word orders the threads.
+unsafe impl<T: Send> Sync for PrivateCell<T> {}
+
+impl<T> PrivateCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        PrivateCell(RefCell::new(value))
+    }
+}
+
+impl PrivateCell<crate::process::Private> {
+    /// The value, for the process that has its turn.
+    #[inline]
+    pub(crate) fn of_running<'a>(
+        &'a self,
+        owner: Owner<'a>,
+    ) -> RefMut<'a, crate::process::Private> {
+        assert!(
+            std::ptr::eq(self, &raw const owner.process().private),
+            "a foreign owner"
+        );
+        self.0.borrow_mut()
+    }
+}
+
+/// A typed way into one process's mailbox: what every handle is made of.
+pub(crate) struct Address<M> {
+    task: TaskRef,
+    messages: PhantomData<fn(M)>,
+}
+
+impl<M> Clone for Address<M> {
+    fn clone(&self) -> Self {
+        Address {
+            task: self.task.clone(),
+            messages: PhantomData,
+        }
+    }
+}
+
+impl<M> fmt::Debug for Address<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.task.view().id().fmt(f)
+    }
+}
+
+impl<M: Send + 'static> Address<M> {
+    /// The address of a process, if its messages are `M`.
+    pub(crate) fn of(view: TaskView<'_>) -> Option<Address<M>> {
+        let process = view.host::<Process>()?;
+        process.speaks::<M>().then(|| Address {
+            task: view.to_ref(),
+            messages: PhantomData,
+        })
+    }
+
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        self.task
+            .view()
+            .host()
+            .expect("an address is made for processes only")
+    }
+
+    /// Sends a message; gives it back if the receiver is dead or its mailbox refuses it.
+    #[inline]
+    pub(crate) fn post(&self, message: M) -> Result<(), (M, Refusal)> {
+        let process = self.process();
+        if let Some(bound) = &process.bound
+            && let Err(refusal) = bound.admit(self.task.view())
+        {
+            return Err((message, refusal));
+        }
+        let node = node::letter(message);
+        // SAFETY: a fresh letter, and an address is only made for a process whose messages are
+        // `M` (`of`, `receive::Mailbox`): invariant 2 of `node.rs`. `M: Send`.
+        match unsafe { self.task.view().push(node) } {
+            Ok(()) => Ok(()),
+            // SAFETY: the node came back to us, and it is a letter of `M`.
+            Err(node) => Err((unsafe { node::open::<M>(node) }.0, Refusal::Dead)),
+        }
+    }
+
+    /// Sends a request. On refusal it stays with its caller.
+    #[inline]
+    pub(crate) fn post_request<T>(
+        task: &TaskRef,
+        awaiting: &mut Awaiting<T>,
+    ) -> Result<(), Refusal> {
+        let process: &Process = task.view().host().ok_or(Refusal::Dead)?;
+        if let Some(bound) = &process.bound {
+            bound.admit(task.view())?;
+        }
+        // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
+        match unsafe { task.view().push(awaiting.node()) } {
+            Ok(()) => {
+                awaiting.mark_sent();
+                Ok(())
+            }
+            Err(_) => Err(Refusal::Dead),
+        }
+    }
+}
+
+/// Puts a signal's block into a process's inbox; gives it back if the process is dead.
+pub(crate) fn push_by_id(handle: &Handle, task: TaskId, node: NodePtr) -> Result<(), NodePtr> {
+    // SAFETY: a fresh signal block (the only caller is `signal::try_send`), and a pid, which the
+    // id is part of, is made for processes only (invariant 1 of `node.rs`).
+    unsafe { handle.push(task, node) }
+}
+
+/// Takes the `Down`s of a monitor out of the queue.
+pub(crate) fn take_down(owner: Owner<'_>, reference: MonitorRef) -> Option<NodePtr> {
+    let is_it = |node: NodePtr| {
+        // SAFETY: the node stays in the queue while it is looked at.
+        class(node) == Class::Signal
+            && matches!(unsafe { node::peek_signal(node) },
+                Signal::Down(down) if down.reference == reference)
+    };
+    owner.private().queue.take(&mut None, is_it)
+}

@@ -1,0 +1,173 @@
+//! The blocks that lie in a process's inbox.
+//!
+//! | class   | block                     | holds                                             |
+//! |---------|---------------------------|---------------------------------------------------|
+//! | Letter  | [`Letter<M>`]             | a message                                         |
+//! | Request | `reply::Request<M, T>`    | a message whose sender waits, and the reply's way |
+//! | Signal  | [`SignalBlock`]           | link, exit, monitor, `sys`: see `signal.rs`       |
+//!
+//! Invariants
+//! 1. Every node that reaches a process's inbox is the first field of one of these blocks, and
+//!    its table is the `base` of a [`Kind`]. (Only this folder calls `TaskView::push`.)
+//! 2. A letter's or request's `M` is the message type of the process it is pushed to: pushes go
+//!    through `Address<M>`, which is made for a process whose `protocol` is `M` only.
+//! 3. A block in the inbox or the private queue has one owner, the queue.
+
+use std::any::TypeId;
+use std::ptr::NonNull;
+
+use rekindle_scheduler::{Node, NodePtr, NodeVtable};
+
+use super::reply::{self, Served};
+use crate::signal::Signal;
+use crate::unwind;
+
+/// What a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Letter,
+    Request,
+    Signal,
+}
+
+/// The scheduler's table with what we must know besides.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Kind {
+    pub(super) base: NodeVtable,
+    pub(super) class: Class,
+}
+
+/// A message.
+#[repr(C)]
+pub(super) struct Letter<M> {
+    node: Node,
+    message: M,
+}
+
+/// A signal.
+#[repr(C)]
+struct SignalBlock {
+    node: Node,
+    signal: Signal,
+}
+
+impl<M> Letter<M> {
+    const KIND: Kind = Kind {
+        base: NodeVtable {
+            discard: discard_block::<Letter<M>>,
+        },
+        class: Class::Letter,
+    };
+}
+
+static SIGNAL: Kind = Kind {
+    base: NodeVtable {
+        discard: discard_block::<SignalBlock>,
+    },
+    class: Class::Signal,
+};
+
+/// # Safety
+///
+/// `node` is the first field of a boxed `B` that nobody else has.
+unsafe fn discard_block<B>(node: NodePtr) {
+    // SAFETY: the caller's promise.
+    unwind::discard(unsafe { Box::from_raw(node.cast::<B>().as_ptr()) });
+}
+
+fn leak<B>(block: B) -> NodePtr {
+    NonNull::from(Box::leak(Box::new(block))).cast()
+}
+
+/// A block for a message; it owns itself until it is pushed or opened.
+#[inline]
+pub(crate) fn letter<M: Send + 'static>(message: M) -> NodePtr {
+    leak(Letter {
+        node: Node::new(const { &Letter::<M>::KIND.base }),
+        message,
+    })
+}
+
+/// A block for a signal.
+pub(crate) fn signal(signal: Signal) -> NodePtr {
+    leak(SignalBlock {
+        node: Node::new(&SIGNAL.base),
+        signal,
+    })
+}
+
+/// What the block is.
+#[inline]
+pub(crate) fn class(node: NodePtr) -> Class {
+    // SAFETY: by invariants 1 and 3 the node is alive and its table is the first field of a
+    // `Kind` of static life.
+    unsafe {
+        NonNull::from(node.as_ref().vtable())
+            .cast::<Kind>()
+            .as_ref()
+    }
+    .class
+}
+
+/// Takes the signal out of a block of that class.
+pub(crate) fn open_signal(node: NodePtr) -> Signal {
+    debug_assert_eq!(class(node), Class::Signal);
+    // SAFETY: by invariant 1 this is a `SignalBlock`, and by 3 it is ours.
+    unsafe { Box::from_raw(node.cast::<SignalBlock>().as_ptr()) }.signal
+}
+
+/// Looks at the signal of a block of that class.
+///
+/// # Safety
+///
+/// The block stays in its queue, untouched, while the result is used.
+pub(super) unsafe fn peek_signal<'a>(node: NodePtr) -> &'a Signal {
+    // SAFETY: by invariant 1, and the caller's promise.
+    &unsafe { node.cast::<SignalBlock>().as_ref() }.signal
+}
+
+/// Takes the message out of a letter or a request.
+///
+/// # Safety
+///
+/// The block is of one of those classes and its `M` is this one (invariant 2); it is the
+/// caller's, and is not used afterwards.
+#[inline]
+pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Option<Served>) {
+    match class(node) {
+        Class::Letter => {
+            // SAFETY: the caller's promise.
+            let block = unsafe { Box::from_raw(node.cast::<Letter<M>>().as_ptr()) };
+            (block.message, None)
+        }
+        _ => {
+            // SAFETY: the caller's promise.
+            let (message, served) = unsafe { reply::open(node) };
+            (message, Some(served))
+        }
+    }
+}
+
+/// Looks at the message of a letter or a request.
+///
+/// # Safety
+///
+/// As [`open`], but the block stays where it is while the result is used.
+pub(super) unsafe fn peek<'a, M>(node: NodePtr) -> &'a M {
+    match class(node) {
+        // SAFETY: the caller's promise.
+        Class::Letter => unsafe { &(*node.cast::<Letter<M>>().as_ptr()).message },
+        // SAFETY: the caller's promise.
+        _ => unsafe { reply::peek(node) },
+    }
+}
+
+/// Throws a block away that no process will see.
+pub(crate) fn discard(node: NodePtr) {
+    // SAFETY: the block is the caller's, by value; no list holds it.
+    unsafe { (node.as_ref().vtable().discard)(node) }
+}
+
+/// The type of a process's messages, for the checks behind invariant 2.
+pub(crate) type Protocol = fn() -> TypeId;

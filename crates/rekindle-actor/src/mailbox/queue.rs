@@ -1,0 +1,133 @@
+//! The private queue: what has been received and not yet handled.
+//!
+//! Owned by location, as in BEAM: a node in the inbox is *in transit*, and anyone may append to
+//! it; at the start of a turn the process takes all of that, signals act, and messages come here,
+//! where only the process itself reaches them. The links are the nodes' own, so an empty queue
+//! costs three words, and a waiting process has nothing allocated.
+
+use std::ptr::{self, NonNull};
+
+use rekindle_scheduler::{Node, NodePtr};
+
+/// An intrusive list of owned blocks, oldest first.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    head: *mut Node,
+    tail: *mut Node,
+    len: usize,
+    /// Counts removals, so that a position can tell whether it still stands.
+    removals: u64,
+}
+
+// SAFETY: the queue is the only owner of its blocks, whose contents are `Send`.
+unsafe impl Send for Queue {}
+
+/// A place between two nodes of the queue, valid while nothing is removed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    last_seen: *mut Node,
+    removals: u64,
+}
+
+// SAFETY: a position is compared and followed only by the owner of the queue.
+unsafe impl Send for Position {}
+// SAFETY: as above.
+unsafe impl Sync for Position {}
+
+impl Queue {
+    pub(crate) const fn new() -> Queue {
+        Queue {
+            head: ptr::null_mut(),
+            tail: ptr::null_mut(),
+            len: 0,
+            removals: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends a block, which becomes the queue's.
+    #[inline]
+    pub(crate) fn push(&mut self, node: NodePtr) {
+        // SAFETY: the block is ours by the call, and the tail is ours.
+        unsafe {
+            node.as_ref().set_next(ptr::null_mut());
+            match NonNull::new(self.tail) {
+                Some(tail) => tail.as_ref().set_next(node.as_ptr()),
+                None => self.head = node.as_ptr(),
+            }
+        }
+        self.tail = node.as_ptr();
+        self.len += 1;
+    }
+
+    /// Takes the oldest block.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<NodePtr> {
+        let node = NonNull::new(self.head)?;
+        // SAFETY: the queue owns its nodes.
+        self.head = unsafe { node.as_ref().next() };
+        if self.head.is_null() {
+            self.tail = ptr::null_mut();
+        }
+        self.len -= 1;
+        self.removals += 1;
+        Some(node)
+    }
+
+    /// Takes the first block that `wanted` accepts, looking from `from` on if that place still
+    /// stands, and else from the front. On failure the place is moved to the end, so that the
+    /// next look sees only what is new: a receive that matches nothing costs one look at each
+    /// message, once.
+    pub(crate) fn take(
+        &mut self,
+        from: &mut Option<Position>,
+        mut wanted: impl FnMut(NodePtr) -> bool,
+    ) -> Option<NodePtr> {
+        let mut before = match from {
+            Some(place) if place.removals == self.removals => place.last_seen,
+            _ => ptr::null_mut(),
+        };
+        loop {
+            // SAFETY: `before` is a node of ours, or null for the place before the first.
+            let at = unsafe { before.as_ref().map_or(self.head, |node| node.next()) };
+            let Some(node) = NonNull::new(at) else { break };
+            if wanted(node) {
+                self.unlink(before, node);
+                return Some(node);
+            }
+            before = at;
+        }
+        *from = Some(Position {
+            last_seen: before,
+            removals: self.removals,
+        });
+        None
+    }
+
+    fn unlink(&mut self, before: *mut Node, node: NodePtr) {
+        // SAFETY: both are nodes of ours, `before` the one in front of `node`, or null.
+        unsafe {
+            let after = node.as_ref().next();
+            match NonNull::new(before) {
+                Some(before) => before.as_ref().set_next(after),
+                None => self.head = after,
+            }
+            if self.tail == node.as_ptr() {
+                self.tail = before;
+            }
+        }
+        self.len -= 1;
+        self.removals += 1;
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        while let Some(node) = self.pop() {
+            super::node::discard(node);
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! How a process waits for its messages.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rekindle_scheduler::{NodePtr, Time, budget};
+
+use super::node::{self, Class};
+use super::{Address, Position, Queue, Served};
+use crate::exit::Exit;
+use crate::monitor::Down;
+use crate::pid::Pid;
+use crate::process::{Owner, Private, deadline_in};
+use crate::recipient::Recipient;
+use crate::signal::Signal;
+use crate::sys::SystemMessage;
+use crate::wait::WaitKind;
+
+/// What a process can find in its mailbox besides requests and casts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Info<T> {
+    /// An ordinary message.
+    Message(T),
+    /// No message came within the time that the last callback had asked for.
+    Timeout,
+    /// A monitored process has ended.
+    Down(Down),
+    /// An exit signal, received while trapping exits.
+    Exit(Exit),
+}
+
+/// What a behaviour's loop can find in its mailbox.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<M> {
+    /// An ordinary message; if somebody waits for an answer, it carries the `ReplyTo`.
+    Message(M),
+    /// A monitored process has ended.
+    Down(Down),
+    /// An exit signal, received while trapping exits.
+    Exit(Exit),
+    /// Somebody looks in: see [`sys`](crate::sys).
+    System(SystemMessage),
+    /// No event came in time. Only [`Mailbox::next_within`] gives this.
+    Timeout,
+}
+
+/// The receiving end of a process, given to its body.
+///
+/// Messages of one sender are received in the order in which they were sent; nothing is promised
+/// between senders. A mailbox never closes: handles keep no process alive, and a process that
+/// should end when nobody needs it must be told so.
+///
+/// It can be used by its own process only; anywhere else its methods panic.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, spawn};
+/// let echo = spawn(|mut inbox: Mailbox<(u32, rekindle_actor::ReplyTo<u32>)>| async move {
+///     loop {
+///         let (n, from) = inbox.recv().await;
+///         from.reply(n);
+///     }
+/// });
+/// assert_eq!(echo.call(|from| (7, from)).await, Ok(7));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Mailbox<M> {
+    pid: Pid,
+    /// The request that was received last, until the next receive.
+    current: Option<Served>,
+    messages: PhantomData<fn() -> M>,
+}
+
+impl<M: Send + 'static> Mailbox<M> {
+    /// The mailbox of the process that is about to be spawned with this id.
+    pub(crate) fn of(pid: Pid) -> Self {
+        Mailbox {
+            pid,
+            current: None,
+            messages: PhantomData,
+        }
+    }
+
+    /// The process whose mailbox this is.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits for the next ordinary message. `Down`s and `Exit`s stay where they are; a process
+    /// that monitors or traps takes them by [`next`](Self::next).
+    #[track_caller]
+    pub fn recv(&mut self) -> impl Future<Output = M> + Send + '_ {
+        let receive = self.receive(None, is_message);
+        Map(receive, |event| match event {
+            Some(Event::Message(message)) => message,
+            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
+        })
+    }
+
+    /// As [`recv`](Self::recv), but gives up after `timeout`. A timeout of zero takes a message
+    /// that is there already, or returns at once (PROC-016).
+    #[track_caller]
+    pub fn recv_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> impl Future<Output = Option<M>> + Send + '_ {
+        let receive = self.receive(Some(timeout), is_message);
+        Map(receive, |event| match event {
+            Some(Event::Message(message)) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// Waits for the first ordinary message that `wanted` accepts; what is skipped keeps its
+    /// order (PROC-016). Each message is looked at once, however many come.
+    #[track_caller]
+    pub fn recv_match<'a>(
+        &'a mut self,
+        mut wanted: impl FnMut(&M) -> bool + Send + 'a,
+    ) -> impl Future<Output = M> + Send + 'a {
+        let receive = self.receive(None, matching(move |message: &M| wanted(message)));
+        Map(receive, |event| match event {
+            Some(Event::Message(message)) => message,
+            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
+        })
+    }
+
+    /// As [`recv_match`](Self::recv_match), but gives up after `timeout`.
+    #[track_caller]
+    pub fn recv_match_timeout<'a>(
+        &'a mut self,
+        timeout: Duration,
+        mut wanted: impl FnMut(&M) -> bool + Send + 'a,
+    ) -> impl Future<Output = Option<M>> + Send + 'a {
+        let receive = self.receive(Some(timeout), matching(move |message: &M| wanted(message)));
+        Map(receive, |event| match event {
+            Some(Event::Message(message)) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// Takes an ordinary message that is there already.
+    pub fn try_recv(&mut self) -> Option<M> {
+        self.settle();
+        match self.take(&mut None, &mut is_message)? {
+            Event::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages are left
+    /// to behaviours and stay unread.
+    #[track_caller]
+    pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
+        Map(
+            self.receive(None, is_info),
+            |event: Option<Event<M>>| match event {
+                Some(event) => event.into_info(),
+                None => Info::Timeout,
+            },
+        )
+    }
+
+    /// As [`next`](Self::next), but gives `Info::Timeout` after `timeout`.
+    #[track_caller]
+    pub fn next_timeout(&mut self, timeout: Duration) -> impl Future<Output = Info<M>> + Send + '_ {
+        Map(
+            self.receive(Some(timeout), is_info),
+            |event: Option<Event<M>>| match event {
+                Some(event) => event.into_info(),
+                None => Info::Timeout,
+            },
+        )
+    }
+
+    /// For behaviours: whatever comes next, `sys` messages included, or `Event::Timeout` at the
+    /// end of the time, if there is one.
+    #[track_caller]
+    pub fn next_event(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Event<M>> + Send + '_ {
+        Map(
+            self.receive(timeout, |_| true),
+            |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
+        )
+    }
+
+    /// For behaviours: the next `sys` message or exit signal, while suspended.
+    #[track_caller]
+    pub fn next_system(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
+        let filter = |node| !matches!(kind_of(node), Kind::Message | Kind::Down);
+        Map(self.receive(None, filter), |event: Option<Event<M>>| {
+            event.unwrap_or(Event::Timeout)
+        })
+    }
+
+    /// A handle by which others send to this mailbox.
+    #[must_use]
+    pub fn recipient(&self) -> Recipient<M> {
+        self.owned(|owner| {
+            let address = Address::<M>::of(owner.view());
+            Recipient::plain(address.expect("a mailbox's process speaks its messages"))
+        })
+    }
+
+    /// How many messages have been received and not yet taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.owned(|owner| owner.private().queue.len())
+    }
+
+    /// Whether nothing has been received that was not taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Who sent the request that was received last, if it was a request of a process.
+    #[must_use]
+    pub fn caller(&self) -> Option<Pid> {
+        self.current.as_ref()?.caller()
+    }
+
+    /// Runs `f` with the mailbox's own process.
+    ///
+    /// This is the check behind every receive: the queue is the *running* process's, so it must
+    /// be the one this mailbox was made for, or its messages would be of another type.
+    fn owned<R>(&self, f: impl FnOnce(Owner<'_>) -> R) -> R {
+        Owner::current(|owner| match owner {
+            Some(owner) if owner.pid() == self.pid => f(owner),
+            _ => panic!(
+                "the mailbox of {} was used outside of that process",
+                self.pid
+            ),
+        })
+    }
+
+    /// The request received last was handled: it has its answer, or is owed one.
+    #[inline]
+    fn settle(&mut self) {
+        if let Some(served) = self.current.take() {
+            drop(served);
+        }
+    }
+
+    #[track_caller]
+    fn receive<F>(&mut self, timeout: Option<Duration>, filter: F) -> Receive<'_, M, F>
+    where
+        F: FnMut(NodePtr) -> bool + Send,
+    {
+        Receive {
+            mailbox: self,
+            filter,
+            place: None,
+            timeout,
+            deadline: None,
+            called_at: Location::caller(),
+            waits: false,
+        }
+    }
+
+    fn take(
+        &mut self,
+        place: &mut Option<Position>,
+        filter: &mut impl FnMut(NodePtr) -> bool,
+    ) -> Option<Event<M>> {
+        let node = self.owned(|owner| take_from(owner, place, filter))?;
+        if node::class(node) == Class::Signal {
+            return Some(match node::open_signal(node) {
+                Signal::Down(down) => Event::Down(down),
+                Signal::Exit {
+                    from,
+                    reason,
+                    report,
+                    ..
+                } => Event::Exit(Exit {
+                    from,
+                    reason,
+                    report,
+                }),
+                Signal::System(message) => Event::System(message),
+                other => unreachable!("{other:?} acts when it is received, and is never queued"),
+            });
+        }
+        // SAFETY: the node came out of the queue of our own process (`owned`), whose messages
+        // are `M`: a mailbox is made by `spawn` for a process with the protocol `M`.
+        let (message, served) = unsafe { node::open::<M>(node) };
+        self.current = served;
+        Some(Event::Message(message))
+    }
+}
+
+/// Takes a node and keeps the books.
+fn take_from(
+    owner: Owner<'_>,
+    place: &mut Option<Position>,
+    filter: &mut impl FnMut(NodePtr) -> bool,
+) -> Option<NodePtr> {
+    // The filter may be foreign code, which may look at its own mailbox: the queue is taken out
+    // while it runs.
+    let mut queue = std::mem::replace(&mut owner.private().queue, Queue::new());
+    let found = crate::unwind::catch(|| queue.take(place, filter));
+    let mut private = owner.private();
+    debug_assert_eq!(
+        private.queue.len(),
+        0,
+        "nothing is received in the middle of a turn"
+    );
+    private.queue = queue;
+    let process = owner.process();
+    process.queued.store(private.queue.len(), Ordering::Relaxed);
+    drop(private);
+    let node = match found {
+        Ok(found) => found?,
+        Err(payload) => std::panic::resume_unwind(payload),
+    };
+    if let Some(bound) = &process.bound
+        && node::class(node) != Class::Signal
+    {
+        bound.handled();
+    }
+    Some(node)
+}
+
+/// What a queued node is, as far as filters care.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Down,
+    Exit,
+    System,
+}
+
+fn kind_of(node: NodePtr) -> Kind {
+    if node::class(node) != Class::Signal {
+        return Kind::Message;
+    }
+    // SAFETY: filters look at nodes that stay in their queue meanwhile.
+    match unsafe { node::peek_signal(node) } {
+        Signal::Down(_) => Kind::Down,
+        Signal::System(_) => Kind::System,
+        _ => Kind::Exit,
+    }
+}
+
+fn is_message(node: NodePtr) -> bool {
+    node::class(node) != Class::Signal
+}
+
+fn is_info(node: NodePtr) -> bool {
+    kind_of(node) != Kind::System
+}
+
+fn matching<M>(mut wanted: impl FnMut(&M) -> bool) -> impl FnMut(NodePtr) -> bool {
+    // SAFETY: only used with the nodes of a mailbox of `M`, by its own methods above; the node
+    // stays in the queue while `wanted` looks at its message.
+    move |node| is_message(node) && wanted(unsafe { node::peek::<M>(node) })
+}
+
+impl<M> Event<M> {
+    fn into_info(self) -> Info<M> {
+        match self {
+            Event::Message(message) => Info::Message(message),
+            Event::Down(down) => Info::Down(down),
+            Event::Exit(exit) => Info::Exit(exit),
+            Event::System(_) | Event::Timeout => Info::Timeout,
+        }
+    }
+}
+
+/// One wait for one message.
+struct Receive<'a, M, F> {
+    mailbox: &'a mut Mailbox<M>,
+    filter: F,
+    /// Up to where the queue has been looked through.
+    place: Option<Position>,
+    timeout: Option<Duration>,
+    /// The end of the timeout, once the wait has begun.
+    deadline: Option<Time>,
+    called_at: &'static Location<'static>,
+    /// Whether the process is marked as waiting.
+    waits: bool,
+}
+
+// Nothing in it is ever pinned: the filter is called, the rest is looked at.
+impl<M, F> Unpin for Receive<'_, M, F> {}
+
+impl<M, F> Future for Receive<'_, M, F>
+where
+    M: Send + 'static,
+    F: FnMut(NodePtr) -> bool + Send,
+{
+    type Output = Option<Event<M>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.mailbox.settle();
+        if !this.mailbox.owned(|owner| may_go_on(owner, cx)) {
+            return Poll::Pending;
+        }
+        if let Some(event) = this.mailbox.take(&mut this.place, &mut this.filter) {
+            this.stop_waiting();
+            return Poll::Ready(Some(event));
+        }
+        if let Some(timeout) = this.timeout {
+            if timeout.is_zero() {
+                return Poll::Ready(None);
+            }
+            let deadline = *this
+                .deadline
+                .get_or_insert_with(|| deadline_in(timeout).unwrap_or(Time::MAX));
+            if crate::time::is_past(deadline) {
+                this.stop_waiting();
+                return Poll::Ready(None);
+            }
+            this.mailbox.owned(|owner| owner.alarm(deadline));
+        }
+        if !this.waits {
+            this.waits = true;
+            let at = this.called_at;
+            this.mailbox
+                .owned(|owner| owner.process().waiting.begin(WaitKind::Receive, at));
+        }
+        // No waker of our own: every message gives the process a turn, and its body is polled
+        // then. Only a combinator that polls by wakers of its own must be told.
+        this.mailbox.owned(|owner| owner.wake_next_turn(cx.waker()));
+        Poll::Pending
+    }
+}
+
+impl<M: Send + 'static, F> Receive<'_, M, F> {
+    fn stop_waiting(&mut self) {
+        if self.waits {
+            self.waits = false;
+            self.mailbox.owned(|owner| owner.process().waiting.end());
+        }
+    }
+}
+
+/// Whether the process may take one more message in this turn.
+#[inline]
+fn may_go_on(owner: Owner<'_>, cx: &mut Context<'_>) -> bool {
+    if owner.is_muted() {
+        // The one who makes room wakes us.
+        return false;
+    }
+    if !budget::consume() {
+        cx.waker().wake_by_ref();
+        return false;
+    }
+    true
+}
+
+/// Turns the result of a receive into another type.
+struct Map<F, T>(F, T);
+
+// The function is called, never pinned.
+impl<F: Unpin, T> Unpin for Map<F, T> {}
+
+impl<F, A, B, T> Future for Map<F, T>
+where
+    F: Future<Output = A> + Unpin,
+    T: FnMut(A) -> B,
+{
+    type Output = B;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B> {
+        let this = self.get_mut();
+        Pin::new(&mut this.0).poll(cx).map(&mut this.1)
+    }
+}
+
+impl<M> fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Drops the oldest messages of a mailbox that drops the oldest.
+pub(crate) fn trim(owner: Owner<'_>) -> Vec<NodePtr> {
+    let mut trimmed = Vec::new();
+    let Some(bound) = &owner.process().bound else {
+        return trimmed;
+    };
+    let mut private = owner.private();
+    let private: &mut Private = &mut private;
+    while bound.is_over(private.queue.len()) {
+        let Some(node) = private.queue.take(&mut None, is_message) else {
+            break;
+        };
+        bound.count_dropped();
+        trimmed.push(node);
+    }
+    trimmed
+}

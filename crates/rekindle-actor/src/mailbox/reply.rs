@@ -1,0 +1,677 @@
+//! A request and the way back of its reply, in one block.
+//!
+//! The block travels in the callee's inbox like a letter, and the reply is written into it; a
+//! separate one-shot channel would be a second allocation per call.
+//!
+//! ```text
+//!   [ head: node, state, waker, failure, caller | answer: T | message: M ]
+//! ```
+//!
+//! Three parties hold the block, each by a bit of the state; the last one to let go frees it.
+//!
+//! | bit      | party                                                                       |
+//! |----------|-----------------------------------------------------------------------------|
+//! | CALLER   | the [`Awaiting`]: whoever waits for the answer                              |
+//! | REPLY    | the [`ReplyTo`]: whoever may answer, in whatever process                    |
+//! | SERVER   | before the push the sender; then the inbox; then the callee's [`Served`]    |
+//!
+//! | bit      | meaning                                                                     |
+//! |----------|-----------------------------------------------------------------------------|
+//! | ANSWERED | the answer is there                                                         |
+//! | EXITED   | the callee ended first; its reason is in `failure`                          |
+//! | NO_REPLY | the `ReplyTo` was dropped                                                   |
+//! | WAKER    | the waker's place is filled                                                 |
+//!
+//! Invariants
+//! 1. At most one of ANSWERED, EXITED, NO_REPLY is ever set (together: *resolved*), by one
+//!    compare-and-swap that also demands CALLER: an answer without a caller never comes to be.
+//! 2. `answer` belongs to the `ReplyTo` before ANSWERED, to the caller after it.
+//! 3. `failure` belongs to the SERVER party before EXITED, to the caller after it.
+//! 4. `waker` belongs to the caller while WAKER is clear and nothing is resolved; the one who
+//!    resolves a state with WAKER takes the waker out.
+//! 5. `message` belongs to the SERVER party, until `open` moves it out.
+//! 6. The block lives while one of the three parties' bits is set.
+//!
+//! Orderings. Every change of the state is a read-modify-write with acquire and release, so what
+//! a party wrote before its change is seen by whoever finds the change.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::{cell::UnsafeCell, ptr};
+
+use rekindle_scheduler::{Node, NodePtr, NodeVtable};
+
+use super::node::{Class, Kind};
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::process::Owner;
+use crate::unwind;
+
+const ANSWERED: u32 = 1;
+const EXITED: u32 = 2;
+const NO_REPLY: u32 = 4;
+const WAKER: u32 = 8;
+const CALLER: u32 = 16;
+const REPLY: u32 = 32;
+const SERVER: u32 = 64;
+/// The reply was promised by a start: its loss is told by the one who holds it, when it ends.
+const STARTING: u32 = 128;
+
+const RESOLVED: u32 = ANSWERED | EXITED | NO_REPLY;
+const HOLDERS: u32 = CALLER | REPLY | SERVER;
+
+/// The part that does not depend on the types.
+#[repr(C)]
+pub(crate) struct Head {
+    node: Node,
+    state: AtomicU32,
+    waker: UnsafeCell<MaybeUninit<Waker>>,
+    failure: UnsafeCell<Option<ExitReason>>,
+    caller: Option<Pid>,
+}
+
+/// The table of a request.
+#[repr(C)]
+struct RequestKind {
+    kind: Kind,
+    free: unsafe fn(NonNull<Head>),
+    drop_message: unsafe fn(NonNull<Head>),
+    message_offset: usize,
+}
+
+#[repr(C)]
+struct Request<M, T> {
+    head: Head,
+    answer: UnsafeCell<MaybeUninit<T>>,
+    message: UnsafeCell<MaybeUninit<M>>,
+}
+
+impl<M, T> Request<M, T> {
+    const KIND: RequestKind = RequestKind {
+        kind: Kind {
+            base: NodeVtable {
+                discard: discard_request,
+            },
+            class: Class::Request,
+        },
+        free: free::<M, T>,
+        drop_message: drop_message::<M, T>,
+        message_offset: offset_of!(Request<M, T>, message),
+    };
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Lost {
+    /// The callee ended with this reason.
+    Exited(ExitReason),
+    /// The right to answer was dropped.
+    NoReply,
+}
+
+/// The right to answer one request, once.
+///
+/// It may go to another process and be used there, at any time. Dropped unused, it fails the call
+/// at once with [`CallError::NoReply`](crate::CallError::NoReply).
+#[must_use = "dropping this fails the call with `NoReply`"]
+pub struct ReplyTo<T> {
+    head: NonNull<Head>,
+    answer: PhantomData<fn(T)>,
+}
+
+// SAFETY: the block is shared by the protocol above; the answer crosses threads, hence `T: Send`.
+unsafe impl<T: Send> Send for ReplyTo<T> {}
+// SAFETY: `&ReplyTo` offers reads of atomic state only.
+unsafe impl<T: Send> Sync for ReplyTo<T> {}
+
+/// The caller's side.
+pub(crate) struct Awaiting<T> {
+    head: NonNull<Head>,
+    /// Whether the message went into an inbox; until then SERVER is ours as well.
+    sent: bool,
+    /// Which waker is in its place, to be compared without touching the place.
+    registered: Option<(*const (), *const ())>,
+    answer: PhantomData<fn() -> T>,
+}
+
+// SAFETY: as `ReplyTo`; before the push the message is ours too, and it is `Send` (see `request`).
+unsafe impl<T: Send> Send for Awaiting<T> {}
+// SAFETY: `&Awaiting` offers nothing.
+unsafe impl<T: Send> Sync for Awaiting<T> {}
+
+/// The callee's side: held while the request is handled.
+pub(crate) struct Served(NonNull<Head>);
+
+// SAFETY: as `ReplyTo`.
+unsafe impl Send for Served {}
+// SAFETY: `&Served` offers reads of atomic or constant state only. (A body may hold `&Mailbox`
+// across an await.)
+unsafe impl Sync for Served {}
+
+/// Makes a request; `make` builds the message around the right to answer it.
+#[inline]
+pub(crate) fn request<M, T>(caller: Option<Pid>, make: impl FnOnce(ReplyTo<T>) -> M) -> Awaiting<T>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+{
+    let head = allocate::<M, T>(caller, CALLER | REPLY | SERVER);
+    // A panic of `make` must neither free the block twice nor leave it behind: `unsent` lets go
+    // of CALLER, the `ReplyTo` of its own bit, and SERVER goes here.
+    struct Unmade(NonNull<Head>);
+    impl Drop for Unmade {
+        fn drop(&mut self) {
+            // SAFETY: both bits are ours, and no message was written.
+            unsafe {
+                release(self.0, CALLER);
+                release(self.0, SERVER);
+            }
+        }
+    }
+    let unmade = Unmade(head);
+    let message = make(ReplyTo {
+        head,
+        answer: PhantomData,
+    });
+    std::mem::forget(unmade);
+    let block = head.cast::<Request<M, T>>();
+    // SAFETY: by invariant 5 the place is ours (SERVER).
+    unsafe { (*block.as_ref().message.get()).write(message) };
+    Awaiting {
+        head,
+        sent: false,
+        registered: None,
+        answer: PhantomData,
+    }
+}
+
+/// A reply's way without a request: for acknowledgements.
+pub(crate) fn acknowledgement<T: Send + 'static>() -> (ReplyTo<T>, Awaiting<T>) {
+    let head = allocate::<(), T>(None, CALLER | REPLY | STARTING);
+    let reply = ReplyTo {
+        head,
+        answer: PhantomData,
+    };
+    // `sent`: there is no message of which we would be the server.
+    (
+        reply,
+        Awaiting {
+            head,
+            sent: true,
+            registered: None,
+            answer: PhantomData,
+        },
+    )
+}
+
+fn allocate<M, T>(caller: Option<Pid>, state: u32) -> NonNull<Head> {
+    let block = Box::new(Request::<M, T> {
+        head: Head {
+            node: Node::new(const { &Request::<M, T>::KIND.kind.base }),
+            state: AtomicU32::new(state),
+            waker: UnsafeCell::new(MaybeUninit::uninit()),
+            failure: UnsafeCell::new(None),
+            caller,
+        },
+        answer: UnsafeCell::new(MaybeUninit::uninit()),
+        message: UnsafeCell::new(MaybeUninit::uninit()),
+    });
+    NonNull::from(Box::leak(block)).cast()
+}
+
+/// # Safety
+///
+/// The block lives.
+#[inline]
+unsafe fn table(head: NonNull<Head>) -> &'static RequestKind {
+    // SAFETY: every request's table is the first field of a `RequestKind` of static life.
+    unsafe {
+        NonNull::from(head.as_ref().node.vtable())
+            .cast::<RequestKind>()
+            .as_ref()
+    }
+}
+
+/// # Safety
+///
+/// `head` is that of a `Request<M, T>` that nobody holds any more.
+unsafe fn free<M, T>(head: NonNull<Head>) {
+    // SAFETY: the caller's promise. Message, answer and waker have been moved out or never were
+    // there; the failure drops with the box.
+    unwind::discard(unsafe { Box::from_raw(head.cast::<Request<M, T>>().as_ptr()) });
+}
+
+/// # Safety
+///
+/// `head` is that of a live `Request<M, T>` whose message is the caller's (invariant 5).
+unsafe fn drop_message<M, T>(head: NonNull<Head>) {
+    // SAFETY: the caller's promise; it is not touched again.
+    let message =
+        unsafe { (*head.cast::<Request<M, T>>().as_ref().message.get()).assume_init_read() };
+    unwind::discard(message);
+}
+
+/// Throws a request away that the callee never saw.
+///
+/// # Safety
+///
+/// As `NodeVtable::discard`.
+unsafe fn discard_request(node: NodePtr) {
+    let served = Served(node.cast());
+    // SAFETY: SERVER came to us with the node.
+    unsafe { (table(served.0).drop_message)(served.0) };
+    served.let_go();
+}
+
+/// Takes the message out of a request; the party SERVER goes on in the `Served`.
+///
+/// # Safety
+///
+/// `node` is that of a `Request<M, _>` whose SERVER party is the caller.
+#[inline]
+pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Served) {
+    let head = node.cast::<Head>();
+    // SAFETY: the caller's promise, and invariant 5.
+    let message = unsafe { message_of::<M>(head).read() };
+    (message, Served(head))
+}
+
+/// # Safety
+///
+/// As [`open`], but the message stays.
+pub(super) unsafe fn peek<'a, M>(node: NodePtr) -> &'a M {
+    // SAFETY: the caller's promise.
+    unsafe { &*message_of::<M>(node.cast()) }
+}
+
+/// # Safety
+///
+/// `head` is that of a live `Request<M, _>`.
+#[inline]
+unsafe fn message_of<M>(head: NonNull<Head>) -> *mut M {
+    // SAFETY: the table says where the message lies in this very type of block.
+    unsafe { head.as_ptr().byte_add(table(head).message_offset).cast() }
+}
+
+/// Lets go of one party's hold, and frees the block with the last.
+///
+/// # Safety
+///
+/// The caller is that party, and does not use the block afterwards.
+#[inline]
+unsafe fn release(head: NonNull<Head>, party: u32) {
+    // SAFETY: by invariant 6 the block lives until our bit is cleared.
+    let state = unsafe { &head.as_ref().state };
+    // A sole holder needs no read-modify-write: nobody else is left to change the state.
+    // Acquire pairs with the release half of the others' last change.
+    if state.load(Ordering::Acquire) & HOLDERS != party {
+        let before = state.fetch_and(!party, Ordering::AcqRel);
+        if before & HOLDERS != party {
+            return;
+        }
+    }
+    // SAFETY: nobody holds the block any more.
+    unsafe { (table(head).free)(head) };
+}
+
+/// Resolves the request, if nobody has and the caller still waits. `true` on success.
+///
+/// # Safety
+///
+/// The caller of this function is the party REPLY or SERVER, and has written what `bit` publishes.
+#[inline]
+unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
+    // SAFETY: our hold keeps the block.
+    let block = unsafe { head.as_ref() };
+    let mut seen = block.state.load(Ordering::Relaxed);
+    loop {
+        if seen & RESOLVED != 0 || seen & CALLER == 0 {
+            return false;
+        }
+        let change = block.state.compare_exchange_weak(
+            seen,
+            seen | bit,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        match change {
+            Ok(_) => break,
+            Err(now) => seen = now,
+        }
+    }
+    if seen & WAKER != 0 {
+        // SAFETY: by invariant 4 the waker is now ours, and nobody looks at its place again.
+        let waker = unsafe { (*block.waker.get()).assume_init_read() };
+        waker.wake();
+    }
+    true
+}
+
+impl<T: Send + 'static> ReplyTo<T> {
+    /// Answers. A caller that has given up, or whose callee has ended, never learns of it.
+    #[inline]
+    pub fn reply(self, answer: T) {
+        let this = ManuallyDrop::new(self);
+        let place = this.answer_place();
+        // SAFETY: by invariant 2 the place is ours until ANSWERED.
+        unsafe { place.write(answer) };
+        // SAFETY: we are REPLY, and the answer is written.
+        if !unsafe { resolve(this.head, ANSWERED) } {
+            // Nobody will fetch it.
+            // SAFETY: still ours, and written above.
+            unwind::discard(unsafe { place.read() });
+        }
+        // SAFETY: we are REPLY; `this` is not dropped.
+        unsafe { release(this.head, REPLY) };
+    }
+
+    fn answer_place(&self) -> *mut T {
+        // The answer's place depends on `T` alone: in a `repr(C)` struct it follows the head.
+        let offset = offset_of!(Request<(), T>, answer);
+        // SAFETY: inside the block.
+        unsafe { self.head.as_ptr().byte_add(offset).cast() }
+    }
+}
+
+impl<T> ReplyTo<T> {
+    /// Who asked, if it was a process.
+    #[must_use]
+    pub fn caller(&self) -> Option<Pid> {
+        // SAFETY: our hold keeps the block; the field is never written after construction.
+        unsafe { self.head.as_ref() }.caller
+    }
+
+    /// Whether somebody still waits for the answer.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        // SAFETY: our hold keeps the block.
+        let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
+        state & CALLER != 0 && state & RESOLVED == 0
+    }
+}
+
+/// The right to answer a start, without the type of the answer.
+struct Owed(NonNull<Head>);
+
+// SAFETY: as `ReplyTo`; without the type there is no answer to cross threads.
+unsafe impl Send for Owed {}
+
+impl Owed {
+    /// Ends the wait with the reason of the process that should have answered.
+    fn fail(self, reason: ExitReason) {
+        // SAFETY: we are REPLY. Acknowledgements have no SERVER party, so by invariant 3 the
+        // failure's place is ours.
+        unsafe {
+            debug_assert!(self.0.as_ref().state.load(Ordering::Relaxed) & SERVER == 0);
+            *self.0.as_ref().failure.get() = Some(reason);
+            resolve(self.0, EXITED);
+            release(self.0, REPLY);
+        }
+    }
+}
+
+impl<T> Drop for ReplyTo<T> {
+    fn drop(&mut self) {
+        // SAFETY: our hold keeps the block.
+        let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
+        if state & STARTING != 0 && state & CALLER != 0 && state & RESOLVED == 0 {
+            // A start that was never acknowledged fails with the reason of the one who starts,
+            // but not before the process and its name are gone (START-003, GEN-005).
+            let owed = Owed(self.head);
+            return Owner::at_exit(Box::new(move |reason| owed.fail(reason.clone())));
+        }
+        // SAFETY: we are REPLY.
+        unsafe {
+            resolve(self.head, NO_REPLY);
+            release(self.head, REPLY);
+        }
+    }
+}
+
+impl<T> fmt::Debug for ReplyTo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyTo")
+            .field("caller", &self.caller())
+            .finish()
+    }
+}
+
+impl<T> Awaiting<T> {
+    /// The node to push. The caller of this must say [`mark_sent`](Self::mark_sent) if, and only
+    /// if, the push succeeded.
+    pub(crate) fn node(&self) -> NodePtr {
+        debug_assert!(!self.sent);
+        self.head.cast()
+    }
+
+    /// The other side never got its right to answer: to drop that means nothing.
+    pub(crate) fn never_promised(&self) {
+        // SAFETY: we are CALLER.
+        unsafe { self.head.as_ref() }
+            .state
+            .fetch_and(!STARTING, Ordering::AcqRel);
+    }
+
+    /// The inbox has the node: the party SERVER is the callee's from now on.
+    pub(crate) fn mark_sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// Puts the waker in its place, where none is.
+    #[inline]
+    pub(crate) fn register_first(&mut self, waker: &Waker) {
+        debug_assert!(self.registered.is_none());
+        self.registered = Some(identity(waker));
+        // SAFETY: we are CALLER.
+        let head = unsafe { self.head.as_ref() };
+        // SAFETY: by invariant 4 the place is ours.
+        unsafe { (*head.waker.get()).write(waker.clone()) };
+        // An acknowledgement may be on its way already, and so may the answer to a request whose
+        // `ReplyTo` was put elsewhere before the push.
+        let before = head.state.fetch_or(WAKER, Ordering::AcqRel);
+        if before & RESOLVED != 0 {
+            // It came too early to see the waker, and will not look again.
+            // SAFETY: the place is still ours.
+            drop(unsafe { (*head.waker.get()).assume_init_read() });
+            head.state.fetch_and(!WAKER, Ordering::AcqRel);
+        }
+    }
+
+    /// Looks for the answer; registers the waker if there is none.
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Lost>> {
+        // SAFETY: we are CALLER.
+        let state = unsafe { &self.head.as_ref().state };
+        let seen = state.load(Ordering::Acquire);
+        if seen & RESOLVED != 0 {
+            return Poll::Ready(self.take(seen));
+        }
+        match self.registered {
+            None => self.register_first(cx.waker()),
+            Some(known) if known == identity(cx.waker()) => return Poll::Pending,
+            Some(_) => {
+                self.unregister();
+                self.registered = None;
+                // The answer may have come in between; `register_first` and the look below
+                // see it.
+                if state.load(Ordering::Acquire) & RESOLVED == 0 {
+                    self.register_first(cx.waker());
+                }
+            }
+        }
+        let seen = state.load(Ordering::Acquire);
+        if seen & RESOLVED != 0 {
+            Poll::Ready(self.take(seen))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Takes our waker out again, unless the one who resolves has it.
+    fn unregister(&mut self) {
+        // SAFETY: we are CALLER.
+        let head = unsafe { self.head.as_ref() };
+        let mut seen = head.state.load(Ordering::Acquire);
+        while seen & RESOLVED == 0 && seen & WAKER != 0 {
+            let change = head.state.compare_exchange_weak(
+                seen,
+                seen & !WAKER,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match change {
+                Ok(_) => {
+                    // SAFETY: by invariant 4 the place is ours again.
+                    return drop(unsafe { (*head.waker.get()).assume_init_read() });
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Fetches what a resolved state holds.
+    fn take(&mut self, state: u32) -> Result<T, Lost> {
+        // SAFETY: we are CALLER.
+        let head = unsafe { self.head.as_ref() };
+        if state & ANSWERED != 0 {
+            let offset = offset_of!(Request<(), T>, answer);
+            // SAFETY: by invariant 2 the answer is ours; the bit below says that it is gone.
+            let answer = unsafe { ptr::read(self.head.as_ptr().byte_add(offset).cast::<T>()) };
+            head.state.store_taken();
+            return Ok(answer);
+        }
+        if state & EXITED != 0 {
+            // SAFETY: by invariant 3 the failure is ours.
+            let reason = unsafe { (*head.failure.get()).take() };
+            return Err(Lost::Exited(reason.unwrap_or(ExitReason::NoProc)));
+        }
+        Err(Lost::NoReply)
+    }
+}
+
+/// Marks an answer as fetched, so that the drop does not fetch it again.
+trait StoreTaken {
+    fn store_taken(&self);
+}
+
+impl StoreTaken for AtomicU32 {
+    #[inline]
+    fn store_taken(&self) {
+        // The state stays resolved, but without ANSWERED: nobody else acts on these bits any
+        // more, for a resolved state is final. A sole holder may do it with a plain store.
+        let seen = self.load(Ordering::Relaxed);
+        if seen & HOLDERS == CALLER {
+            self.store((seen & !ANSWERED) | NO_REPLY, Ordering::Relaxed);
+        } else {
+            self.fetch_xor(ANSWERED | NO_REPLY, Ordering::Relaxed);
+        }
+    }
+}
+
+#[inline]
+fn identity(waker: &Waker) -> (*const (), *const ()) {
+    (waker.data(), ptr::from_ref(waker.vtable()).cast())
+}
+
+impl<T> Drop for Awaiting<T> {
+    fn drop(&mut self) {
+        if !self.sent {
+            // The message never left: it is ours, and so is SERVER.
+            // SAFETY: invariant 5; not touched again.
+            unsafe {
+                (table(self.head).drop_message)(self.head);
+                release(self.head, SERVER);
+            }
+        }
+        self.unregister();
+        // SAFETY: we are CALLER.
+        let state = unsafe { &self.head.as_ref().state };
+        let mut seen = state.load(Ordering::Acquire);
+        while seen & RESOLVED == 0 {
+            // The waker is out already, so one exchange gives up the wait and the hold.
+            let change = state.compare_exchange_weak(
+                seen,
+                seen & !CALLER,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match change {
+                Ok(_) if seen & HOLDERS == CALLER => {
+                    // SAFETY: we were the last to hold the block.
+                    return unsafe { (table(self.head).free)(self.head) };
+                }
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+        if seen & ANSWERED != 0 {
+            unwind::discard(self.take(seen));
+        }
+        // SAFETY: we are CALLER.
+        unsafe { release(self.head, CALLER) };
+    }
+}
+
+impl Served {
+    /// Who asked, if it was a process.
+    pub(crate) fn caller(&self) -> Option<Pid> {
+        // SAFETY: SERVER keeps the block.
+        unsafe { self.0.as_ref() }.caller
+    }
+
+    /// Whether the request has its answer, or nobody waits for one.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        // SAFETY: SERVER keeps the block.
+        let state = unsafe { &self.0.as_ref().state }.load(Ordering::Relaxed);
+        state & RESOLVED != 0 || state & CALLER == 0
+    }
+
+    /// The callee ends with this reason before the request was answered.
+    pub(crate) fn fail(self, reason: &ExitReason) {
+        if !self.is_settled() {
+            // SAFETY: by invariant 3 the place is ours until EXITED. Should the `ReplyTo` resolve
+            // first, then nobody reads it, and it drops with the block.
+            unsafe {
+                *self.0.as_ref().failure.get() = Some(reason.clone());
+                resolve(self.0, EXITED);
+            }
+        }
+        self.let_go();
+    }
+
+    /// Lets go without a word.
+    pub(crate) fn let_go(self) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: we are SERVER, and `this` is not dropped.
+        unsafe { release(this.0, SERVER) };
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let served = Served(self.0);
+        // An answer still owed is remembered by the process, which may end before it is given.
+        Owner::settle(served);
+    }
+}
+
+/// Fails a request that lies in the queue of a process that has ended.
+pub(crate) fn refuse(node: NodePtr, reason: &ExitReason) {
+    let head = node.cast::<Head>();
+    let served = Served(head);
+    if !served.is_settled() {
+        // SAFETY: SERVER came with the node: invariant 3.
+        unsafe {
+            *head.as_ref().failure.get() = Some(reason.clone());
+            resolve(head, EXITED);
+        }
+    }
+    // SAFETY: SERVER came with the node; the `ReplyTo` inside finds the request resolved.
+    unsafe { (table(head).drop_message)(head) };
+    served.let_go();
+}

@@ -1,0 +1,75 @@
+//! Identities: which process, which monitor.
+
+use std::fmt;
+
+use rekindle_scheduler::TaskId;
+
+/// One life of one process.
+///
+/// A pid is a plain value: copy it, compare it, send it, keep it in maps. It keeps nothing alive
+/// and is never used again for another process (PROC-010). Its first part says which runtime the
+/// process lives in, so that pids of two runtimes of one program are never mistaken for each
+/// other.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid {
+    node: u32,
+    task: TaskId,
+}
+
+impl Pid {
+    pub(crate) fn new(node: u32, task: TaskId) -> Pid {
+        Pid { node, task }
+    }
+
+    /// The runtime that the process lives in.
+    #[must_use]
+    pub fn node(self) -> u32 {
+        self.node
+    }
+
+    pub(crate) fn task(self) -> TaskId {
+        self.task
+    }
+}
+
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("#{}.{}", self.task.index(), self.task.generation());
+        f.pad(&text)
+    }
+}
+
+/// One monitor: made by [`monitor`](crate::monitor), named in the [`Down`](crate::Down) it gives.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorRef {
+    watcher: Pid,
+    serial: u64,
+}
+
+impl MonitorRef {
+    pub(crate) fn new(watcher: Pid, serial: u64) -> MonitorRef {
+        MonitorRef { watcher, serial }
+    }
+
+    /// The process that watches.
+    #[must_use]
+    pub fn watcher(self) -> Pid {
+        self.watcher
+    }
+
+    pub(crate) fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
+impl fmt::Debug for MonitorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MonitorRef({}/{})", self.watcher, self.serial)
+    }
+}

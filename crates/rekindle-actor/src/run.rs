@@ -1,0 +1,350 @@
+//! The process as a task: signals first, then the body, and the order of its end.
+//!
+//! The end, in this order, whatever the reason:
+//!
+//! 1. The reason is fixed; from now on requests that are dropped fail with it.
+//! 2. The body is dropped, and the state with it. (A behaviour has run `terminate` before, unless
+//!    the process was killed.)
+//! 3. What lies unread is dropped; requests in it, and requests that are still owed an answer,
+//!    fail with the reason.
+//! 4. The names are free.
+//! 5. The pid is dead.
+//! 6. A start that was never acknowledged fails with the reason.
+//! 7. Links get their exit signals, watchers their `Down`.
+//!
+//! So whoever sees a `Down` finds the name free and the memory gone. Steps 3 and 7 take as many
+//! turns as they need: the death of a process with a million links, or ten million unread
+//! messages, holds nobody up.
+
+use std::collections::btree_map;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
+
+use crate::exit::ExitReason;
+use crate::link::Links;
+use crate::mailbox::{self, Queue, Served};
+use crate::monitor;
+use crate::names;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{AtExit, Owner, Process};
+use crate::report::{self, PendingReport};
+use crate::signal::{self, Signal};
+use crate::unwind::{self, Inside};
+
+/// Steps of an end that are done in one turn.
+const STEPS_PER_TURN: usize = 1024;
+
+/// An end that is under way.
+pub(crate) struct Teardown {
+    reason: ExitReason,
+    queue: Queue,
+    deferred: Vec<Served>,
+    at_exit: Vec<AtExit>,
+    links: Links,
+    watchers: btree_map::IntoIter<MonitorRef, Option<Arc<str>>>,
+    report: Option<PendingReport>,
+    /// Steps 4 to 6 are done.
+    announced: bool,
+}
+
+impl Host for Process {
+    type Output = ExitReason;
+
+    #[inline]
+    fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    where
+        F: Future<Output = ExitReason>,
+    {
+        let owner = Owner::of(turn.view()).expect("the task's host is this process");
+        if !turn.inbox().is_empty() {
+            if self.has_ended() {
+                return self.go_on_ending(owner, turn);
+            }
+            signal::receive_all(owner, turn.inbox());
+        }
+        if let Some(poll) = self.before_body(owner, &mut future, turn) {
+            return poll;
+        }
+        let Some(body) = future.as_mut().as_pin_mut() else {
+            return self.go_on_ending(owner, turn);
+        };
+        let mut cx = turn.context();
+        let polled = {
+            let _inside = Inside::enter();
+            unwind::catch(|| body.poll(&mut cx))
+        };
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(reason)) => self.end(owner, reason, future, turn),
+            Err(payload) => self.end(owner, ExitReason::from_panic(payload), future, turn),
+        }
+    }
+
+    fn cancel<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>)
+    where
+        F: Future<Output = ExitReason>,
+    {
+        let owner = Owner::of(turn.view()).expect("the task's host is this process");
+        if future.is_none() {
+            while self.go_on_ending(owner, turn).is_pending() {}
+            return;
+        }
+        let mut inbox = std::mem::take(turn.inbox());
+        let mut queue = Queue::new();
+        while let Some(node) = inbox.pop() {
+            queue.push(node);
+        }
+        let mut teardown = self.begin_end(owner, ExitReason::Killed, future, true);
+        while let Some(node) = queue.pop() {
+            signal::refuse(owner.pid(), node, &ExitReason::Killed);
+        }
+        while !self.steps(owner, &mut teardown, turn) {}
+    }
+
+    fn undelivered(&self, node: NodePtr) {
+        let reason = self
+            .shared
+            .lock()
+            .ended
+            .clone()
+            .unwrap_or(ExitReason::NoProc);
+        // The pid is only for the messages to those who ask; the slot may be another's by now.
+        let pid = scheduler::running(|view| view.map(|v| Pid::new(self.node, v.id())));
+        match pid {
+            Some(pid) => signal::refuse(pid, node, &reason),
+            None => mailbox::discard(node),
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("process ")?;
+        self.write_identity(f)?;
+        write!(f, " (spawned at {})", self.spawned_at)
+    }
+}
+
+impl Process {
+    /// What must be looked at before the body has its turn.
+    #[inline]
+    fn before_body<F>(
+        &self,
+        owner: Owner<'_>,
+        future: &mut Pin<&mut Option<F>>,
+        turn: &mut Turn<'_>,
+    ) -> Option<Poll<()>>
+    where
+        F: Future<Output = ExitReason>,
+    {
+        let mut private = owner.private();
+        let doomed = private.doomed.take();
+        let has_alarm = private.alarm.is_some();
+        let wakers = match &mut private.rare {
+            Some(rare) => std::mem::take(&mut rare.wakers),
+            None => Vec::new(),
+        };
+        drop(private);
+        for waker in wakers {
+            unwind::discard(unwind::catch(|| waker.wake()));
+        }
+        if has_alarm {
+            owner.check_alarm();
+        }
+        if let Some(reason) = doomed {
+            return Some(self.end(owner, reason, future.as_mut(), turn));
+        }
+        owner.is_muted().then_some(Poll::Pending)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.shared.lock().ended.is_some()
+    }
+
+    /// Ends the process; the reason may change if dropping the state panics.
+    fn end<F>(
+        &self,
+        owner: Owner<'_>,
+        reason: ExitReason,
+        future: Pin<&mut Option<F>>,
+        turn: &mut Turn<'_>,
+    ) -> Poll<()>
+    where
+        F: Future<Output = ExitReason>,
+    {
+        let mut teardown = self.begin_end(owner, reason, future, false);
+        if self.steps(owner, &mut teardown, turn) {
+            return Poll::Ready(());
+        }
+        owner.private().rare().teardown = Some(teardown);
+        turn.again();
+        Poll::Pending
+    }
+
+    /// Steps 1 and 2, and gathering what the other steps need.
+    fn begin_end<F>(
+        &self,
+        owner: Owner<'_>,
+        reason: ExitReason,
+        mut future: Pin<&mut Option<F>>,
+        silent: bool,
+    ) -> Teardown
+    where
+        F: Future<Output = ExitReason>,
+    {
+        owner.private().exiting = Some(reason.clone());
+        let dropped = {
+            let _inside = Inside::enter();
+            unwind::catch(|| future.set(None))
+        };
+        let reason = match dropped {
+            Err(payload) if reason.is_clean() => ExitReason::from_panic(payload),
+            Err(payload) => {
+                unwind::discard(payload);
+                reason
+            }
+            Ok(()) => reason,
+        };
+        let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
+        let mut private = owner.private();
+        private.exiting = Some(reason.clone());
+        let alarm = private.alarm.take();
+        let queue = std::mem::replace(&mut private.queue, Queue::new());
+        let mut rare = private.rare.take();
+        drop(private);
+        if let Some((key, _)) = alarm {
+            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(key)));
+        }
+        let mut shared = self.shared.lock();
+        shared.ended = Some(reason.clone());
+        let links = std::mem::take(&mut shared.links);
+        let watchers = shared
+            .rare
+            .as_mut()
+            .map(|r| std::mem::take(&mut r.watchers));
+        drop(shared);
+        Teardown {
+            reason,
+            queue,
+            deferred: rare
+                .as_mut()
+                .map(|r| std::mem::take(&mut r.deferred))
+                .unwrap_or_default(),
+            at_exit: rare
+                .as_mut()
+                .map(|r| std::mem::take(&mut r.at_exit))
+                .unwrap_or_default(),
+            links,
+            watchers: watchers.unwrap_or_default().into_iter(),
+            report,
+            announced: false,
+        }
+    }
+
+    /// Steps 3 to 7, as far as one turn goes; `true` when all is done.
+    fn steps(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) -> bool {
+        let pid = owner.pid();
+        for _ in 0..STEPS_PER_TURN {
+            if let Some(node) = teardown.queue.pop() {
+                signal::refuse(pid, node, &teardown.reason);
+            } else if let Some(served) = teardown.deferred.pop() {
+                served.fail(&teardown.reason);
+            } else if !teardown.announced {
+                teardown.announced = true;
+                self.announce(owner, teardown, turn);
+            } else if let Some((other, ids)) = teardown.links.pop() {
+                let report = self.report_for(other, teardown);
+                let reason = teardown.reason.clone();
+                let link = Some(ids.flipped());
+                signal::send(
+                    other,
+                    Signal::Exit {
+                        from: pid,
+                        reason,
+                        link,
+                        report,
+                    },
+                );
+            } else if let Some((reference, name)) = teardown.watchers.next() {
+                monitor::notify(pid, reference, name, &teardown.reason);
+            } else {
+                // A report that nobody took is printed here.
+                teardown.report = None;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Steps 4 to 6.
+    fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
+        if let Some(bound) = &self.bound {
+            bound.release_senders();
+        }
+        let name = self
+            .shared
+            .lock()
+            .rare
+            .as_mut()
+            .and_then(|rare| rare.name.take());
+        if let Some(name) = name {
+            names::free(owner.pid(), &name);
+        }
+        turn.vacate();
+        let mut private = owner.private();
+        private.gone = true;
+        let late = private.rare.take();
+        drop(private);
+        let at_exit = late
+            .map(|mut rare| std::mem::take(&mut rare.at_exit))
+            .unwrap_or_default();
+        for act in teardown.at_exit.drain(..).chain(at_exit) {
+            act(&teardown.reason);
+        }
+    }
+
+    /// The crash report, for the parent that wants to print it.
+    fn report_for(&self, other: Pid, teardown: &mut Teardown) -> Option<PendingReport> {
+        if self.parent != Some(other) || teardown.report.is_none() {
+            return None;
+        }
+        let wants = crate::runtimes::with_process(other, |_, parent| {
+            parent.reports.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        if wants == Some(true) {
+            teardown.report.take()
+        } else {
+            None
+        }
+    }
+
+    /// One more turn of an end that is under way.
+    fn go_on_ending(&self, owner: Owner<'_>, turn: &mut Turn<'_>) -> Poll<()> {
+        let taken = owner
+            .private()
+            .rare
+            .as_mut()
+            .and_then(|rare| rare.teardown.take());
+        let Some(mut teardown) = taken else {
+            return Poll::Ready(());
+        };
+        while let Some(node) = turn.inbox().pop() {
+            signal::refuse(owner.pid(), node, &teardown.reason);
+        }
+        if self.steps(owner, &mut teardown, turn) {
+            return Poll::Ready(());
+        }
+        owner.private().rare().teardown = Some(teardown);
+        turn.again();
+        Poll::Pending
+    }
+}
+
+/// The pid of a task that is a process.
+pub(crate) fn pid_of(view: TaskView<'_>) -> Option<Pid> {
+    let process: &Process = view.host()?;
+    Some(Pid::new(process.node, view.id()))
+}

@@ -1,0 +1,237 @@
+//! Every signal, and in one `match` what its reception does.
+//!
+//! A signal takes the same way as a message, so the two never overtake each other (per pair of
+//! processes). The difference is at the other end: a signal *acts* when it is received, at the
+//! start of the receiver's turn, however many messages lie unread before it.
+
+use rekindle_scheduler::{self as scheduler, NodePtr};
+
+use crate::exit::{ExitReason, Origin, Reception, receive_exit};
+use crate::link::{self, LinkIds};
+use crate::mailbox;
+use crate::monitor::{self, Down};
+use crate::pid::{MonitorRef, Pid};
+use crate::process::Owner;
+use crate::report::PendingReport;
+use crate::runtimes;
+use crate::sys::SystemMessage;
+
+/// What one process can do to another, besides sending it a message.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// The sender has linked itself to the receiver.
+    Link { from: Pid, id: u64 },
+    /// The sender has taken the link away again.
+    Unlink { from: Pid, ids: LinkIds },
+    /// An exit signal: over a link (then `link` says which), or sent by hand.
+    Exit {
+        from: Pid,
+        reason: ExitReason,
+        link: Option<LinkIds>,
+        report: Option<PendingReport>,
+    },
+    /// The sender watches the receiver.
+    Monitor {
+        reference: MonitorRef,
+        name: Option<std::sync::Arc<str>>,
+    },
+    /// It no longer does.
+    Demonitor { reference: MonitorRef },
+    /// One whom the receiver watches has ended.
+    Down(Down),
+    /// Somebody looks in.
+    System(SystemMessage),
+}
+
+impl Signal {
+    /// An exit signal that cannot be trapped and carries its own reason: the mailbox overflowed.
+    pub(crate) fn doom(to: Pid, reason: ExitReason) -> Signal {
+        // From itself and over a link that stands for ever: see `reception`.
+        Signal::Exit {
+            from: to,
+            reason,
+            link: Some(LinkIds::DOOM),
+            report: None,
+        }
+    }
+}
+
+/// Sends a signal; gives it back if there is no such process.
+pub(crate) fn try_send(to: Pid, signal: Signal) -> Result<(), Signal> {
+    let mut unsent = Some(signal);
+    runtimes::with(to.node(), |handle| {
+        let node = mailbox::signal(unsent.take()?);
+        mailbox::push_by_id(handle, to.task(), node)
+            .err()
+            .map(|node| {
+                unsent = Some(mailbox::open_signal(node));
+            })
+    });
+    unsent.map_or(Ok(()), Err)
+}
+
+/// Sends a signal; to a dead process it vanishes.
+pub(crate) fn send(to: Pid, signal: Signal) {
+    drop(try_send(to, signal));
+}
+
+/// What the receiver of a signal must do with it.
+enum Received {
+    /// It has acted.
+    Done,
+    /// It becomes a message.
+    Queue(Signal),
+    /// The receiver ends.
+    Doomed(ExitReason),
+}
+
+/// Lets everything act that came in since the last turn, and queues the messages.
+pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) {
+    while let Some(node) = inbox.pop() {
+        if mailbox::class(node) != mailbox::Class::Signal {
+            owner.private().queue.push(node);
+            continue;
+        }
+        match act(owner, mailbox::open_signal(node)) {
+            Received::Done => {}
+            Received::Queue(signal) => owner.private().queue.push(mailbox::signal(signal)),
+            Received::Doomed(reason) => {
+                // The first fatal signal counts.
+                owner.private().doomed.get_or_insert(reason);
+            }
+        }
+    }
+    for node in mailbox::trim(owner) {
+        mailbox::discard(node);
+    }
+    let process = owner.process();
+    let len = owner.private().queue.len();
+    process
+        .queued
+        .store(len, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// The table of signals.
+fn act(owner: Owner<'_>, signal: Signal) -> Received {
+    match signal {
+        Signal::Link { from, id } => {
+            owner.process().shared.lock().links.add_theirs(from, id);
+            Received::Done
+        }
+        Signal::Unlink { from, ids } => {
+            owner.process().shared.lock().links.remove_ids(from, ids);
+            Received::Done
+        }
+        Signal::Exit {
+            from,
+            reason,
+            link,
+            report,
+        } => exit(owner, from, reason, link, report),
+        Signal::Monitor { reference, name } => {
+            owner
+                .process()
+                .shared
+                .lock()
+                .rare()
+                .watchers
+                .insert(reference, name);
+            Received::Done
+        }
+        Signal::Demonitor { reference } => {
+            if let Some(rare) = &mut owner.process().shared.lock().rare {
+                rare.watchers.remove(&reference);
+            }
+            Received::Done
+        }
+        Signal::Down(down) => {
+            if monitor::is_watched(owner, down.reference) {
+                Received::Queue(Signal::Down(down))
+            } else {
+                Received::Done
+            }
+        }
+        Signal::System(message) => Received::Queue(Signal::System(message)),
+    }
+}
+
+fn exit(
+    owner: Owner<'_>,
+    from: Pid,
+    reason: ExitReason,
+    link: Option<LinkIds>,
+    report: Option<PendingReport>,
+) -> Received {
+    if link == Some(LinkIds::DOOM) {
+        return Received::Doomed(reason);
+    }
+    let origin = match link {
+        None => Origin::Explicit,
+        Some(ids) => {
+            let active = owner.process().shared.lock().links.remove_ids(from, ids);
+            Origin::Link { active }
+        }
+    };
+    let traps = owner
+        .process()
+        .traps
+        .load(std::sync::atomic::Ordering::Relaxed);
+    match receive_exit(origin, &reason, traps, from == owner.pid()) {
+        Reception::Drop => Received::Done,
+        Reception::Deliver => Received::Queue(Signal::Exit {
+            from,
+            reason,
+            link,
+            report,
+        }),
+        Reception::Terminate(reason) => Received::Doomed(reason),
+    }
+}
+
+/// Answers what reaches a process that has ended with `reason`.
+pub(crate) fn refuse(pid: Pid, node: NodePtr, reason: &ExitReason) {
+    match mailbox::class(node) {
+        mailbox::Class::Letter => mailbox::discard(node),
+        mailbox::Class::Request => mailbox::refuse(node, reason),
+        mailbox::Class::Signal => match mailbox::open_signal(node) {
+            Signal::Link { from, id } => link::refuse(pid, from, id, reason),
+            Signal::Monitor { reference, name } => {
+                monitor::notify(pid, reference, name, reason);
+            }
+            // The rest is of no interest to the dead. A `sys` message that is dropped tells its
+            // sender so.
+            _ => {}
+        },
+    }
+}
+
+/// Sends an exit signal to a process: as if by the running process, or by nobody if none runs.
+///
+/// | receiver         | reason            | effect                                            |
+/// |------------------|-------------------|---------------------------------------------------|
+/// | any              | `Kill`            | it ends with `Killed`; this cannot be trapped      |
+/// | traps exits      | any other         | it gets the message [`Exit`](crate::Exit)          |
+/// | does not         | `Normal`          | nothing, unless it is the sender itself            |
+/// | does not         | any other         | it ends with that reason                           |
+///
+/// # Delivery
+///
+/// In order with the sender's messages to the same process. It acts when the receiver next
+/// yields, before messages that are still unread. To a dead process it vanishes (EXIT-011).
+pub fn exit_signal(pid: Pid, reason: ExitReason) {
+    let from = Owner::current(|owner| owner.map(Owner::pid)).unwrap_or(pid_of_nobody(pid));
+    send(
+        pid,
+        Signal::Exit {
+            from,
+            reason,
+            link: None,
+            report: None,
+        },
+    );
+}
+
+/// The sender of signals that come from no process: a pid that no process ever has.
+fn pid_of_nobody(receiver: Pid) -> Pid {
+    Pid::new(receiver.node(), scheduler::TaskId::from_parts(u32::MAX, 0))
+}

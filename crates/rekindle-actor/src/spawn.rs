@@ -1,0 +1,372 @@
+//! Starting a process: plain, linked, monitored, with a mailbox or without.
+
+use std::any::{TypeId, type_name};
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rekindle_scheduler::{self as scheduler, Handle, TaskView, map_output};
+
+use crate::exit::{ExitReason, IntoExitReason};
+use crate::link::Links;
+use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy};
+use crate::monitor;
+use crate::pid::{MonitorRef, Pid};
+use crate::process::{Birth, Owner, Process, ProcessKind};
+use crate::sender::Sender;
+
+/// What [`spawn`] can run: a future, or a function from a [`Mailbox`] to a future.
+///
+/// The future may end with `()`, with a `Result<(), E>`, or with an [`ExitReason`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run as a process",
+    label = "not a `Send` future, nor a function of a `Mailbox<M>` that gives one",
+    note = "pass `async move {{ .. }}`, or `|mut inbox: Mailbox<M>| async move {{ .. }}`",
+    note = "everything that is held across an `.await` in it must be `Send`"
+)]
+pub trait Body<Kind>: Sized {
+    /// The messages of the process.
+    type Message: Send + 'static;
+    /// What the spawner gets: a [`Pid`], or a [`Sender`].
+    type Handle;
+
+    /// The body as a future.
+    fn into_future(
+        self,
+        inbox: Mailbox<Self::Message>,
+    ) -> impl Future<Output = ExitReason> + Send + 'static;
+
+    /// The handle on the new process.
+    fn handle(pid: Pid, sender: impl FnOnce() -> Sender<Self::Message>) -> Self::Handle;
+}
+
+/// Marks bodies without a mailbox.
+#[derive(Debug)]
+pub struct Plain(Infallible);
+
+/// Marks bodies with a mailbox of `M`.
+#[derive(Debug)]
+pub struct WithMailbox<M>(Infallible, std::marker::PhantomData<fn(M)>);
+
+impl<F> Body<Plain> for F
+where
+    F: Future + Send + 'static,
+    F::Output: IntoExitReason,
+{
+    type Message = Infallible;
+    type Handle = Pid;
+
+    fn into_future(
+        self,
+        _: Mailbox<Infallible>,
+    ) -> impl Future<Output = ExitReason> + Send + 'static {
+        map_output(self, IntoExitReason::into_exit_reason)
+    }
+
+    fn handle(pid: Pid, _: impl FnOnce() -> Sender<Infallible>) -> Pid {
+        pid
+    }
+}
+
+impl<M, F, Fut> Body<WithMailbox<M>> for F
+where
+    M: Send + 'static,
+    F: FnOnce(Mailbox<M>) -> Fut,
+    Fut: Future + Send + 'static,
+    Fut::Output: IntoExitReason,
+{
+    type Message = M;
+    type Handle = Sender<M>;
+
+    fn into_future(self, inbox: Mailbox<M>) -> impl Future<Output = ExitReason> + Send + 'static {
+        map_output(self(inbox), IntoExitReason::into_exit_reason)
+    }
+
+    fn handle(_: Pid, sender: impl FnOnce() -> Sender<M>) -> Sender<M> {
+        sender()
+    }
+}
+
+/// The kind of a process that runs a `B` and receives `M`.
+pub(crate) fn kind_of<B: ?Sized, M: 'static>() -> &'static ProcessKind {
+    const {
+        &ProcessKind {
+            behaviour: type_name::<B>,
+            protocol: TypeId::of::<M>,
+        }
+    }
+}
+
+/// How the new process is tied to its spawner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tie {
+    None,
+    Link,
+    Monitor,
+}
+
+/// Options of a process, for [`spawn_with`].
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct SpawnOptions {
+    /// Link the process with its spawner.
+    pub link: bool,
+    /// How many messages the mailbox takes.
+    pub mailbox: MailboxPolicy,
+}
+
+impl SpawnOptions {
+    /// The defaults: no link, an unbounded mailbox.
+    #[must_use]
+    pub const fn new() -> Self {
+        SpawnOptions {
+            link: false,
+            mailbox: MailboxPolicy::unbounded(),
+        }
+    }
+
+    /// Links the process with its spawner.
+    #[must_use]
+    pub const fn link(mut self) -> Self {
+        self.link = true;
+        self
+    }
+
+    /// Sets the bound of the mailbox.
+    #[must_use]
+    pub const fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.mailbox = policy;
+        self
+    }
+}
+
+/// Starts a process and returns at once.
+///
+/// A body without a mailbox gives a [`Pid`]; one with a mailbox gives a [`Sender`]. In a runtime
+/// that has been shut down, the process is dead from the start.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, spawn};
+/// let pid = spawn(async { println!("hello from a process") });
+/// let adder = spawn(|mut inbox: Mailbox<i32>| async move {
+///     let sum = inbox.recv().await + inbox.recv().await;
+///     assert_eq!(sum, 3);
+/// });
+/// adder.send(1);
+/// adder.send(2);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[track_caller]
+pub fn spawn<K, B: Body<K>>(body: B) -> B::Handle {
+    spawn_tied(body, Tie::None, None, Location::caller()).0
+}
+
+/// As [`spawn`], and links the new process with the running one in the same step: no death of
+/// either can be missed (LINK-009).
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[track_caller]
+pub fn spawn_link<K, B: Body<K>>(body: B) -> B::Handle {
+    spawn_tied(body, Tie::Link, None, Location::caller()).0
+}
+
+/// As [`spawn`], and monitors the new process in the same step: its `Down` never says `NoProc`
+/// (MON-010).
+///
+/// # Panics
+///
+/// Outside of a process: there would be nobody to tell.
+#[track_caller]
+pub fn spawn_monitor<K, B: Body<K>>(body: B) -> (B::Handle, MonitorRef) {
+    let at = Location::caller();
+    let (handle, reference) = spawn_tied(body, Tie::Monitor, None, at);
+    (
+        handle,
+        reference.unwrap_or_else(|| panic!("`spawn_monitor` outside of a process, at {at}")),
+    )
+}
+
+/// As [`spawn`], with options.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[track_caller]
+pub fn spawn_with<K, B: Body<K>>(options: SpawnOptions, body: B) -> B::Handle {
+    let tie = if options.link { Tie::Link } else { Tie::None };
+    spawn_tied(body, tie, Some(options.mailbox), Location::caller()).0
+}
+
+fn spawn_tied<K, B: Body<K>>(
+    body: B,
+    tie: Tie,
+    policy: Option<MailboxPolicy>,
+    at: &'static Location<'static>,
+) -> (B::Handle, Option<MonitorRef>) {
+    let order = Order {
+        kind: kind_of::<B, B::Message>(),
+        tie,
+        policy: policy.unwrap_or_default(),
+        at,
+    };
+    order.spawn(
+        |inbox| body.into_future(inbox),
+        |view, pid| {
+            B::handle(pid, || {
+                Sender::new(Address::of(view).expect("the process was made for this message"))
+            })
+        },
+    )
+}
+
+/// Everything about a process to be, but its body.
+pub(crate) struct Order {
+    pub(crate) kind: &'static ProcessKind,
+    pub(crate) tie: Tie,
+    pub(crate) policy: MailboxPolicy,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Order {
+    /// Spawns in the running runtime. `M` must be the message type of `kind`.
+    pub(crate) fn spawn<M, F, R>(
+        self,
+        body: impl FnOnce(Mailbox<M>) -> F,
+        handle: impl FnOnce(TaskView<'_>, Pid) -> R,
+    ) -> (R, Option<MonitorRef>)
+    where
+        M: Send + 'static,
+        F: Future<Output = ExitReason> + Send + 'static,
+    {
+        let at = self.at;
+        scheduler::with_handle(|runtime| match runtime {
+            Some(runtime) => self.spawn_in(runtime, body, handle),
+            None => panic!("a process was spawned outside of a runtime, at {at}"),
+        })
+    }
+
+    pub(crate) fn spawn_in<M, F, R>(
+        self,
+        runtime: &Handle,
+        body: impl FnOnce(Mailbox<M>) -> F,
+        handle: impl FnOnce(TaskView<'_>, Pid) -> R,
+    ) -> (R, Option<MonitorRef>)
+    where
+        M: Send + 'static,
+        F: Future<Output = ExitReason> + Send + 'static,
+    {
+        assert_eq!(
+            (self.kind.protocol)(),
+            TypeId::of::<M>(),
+            "the kind is that of the messages"
+        );
+        let node = runtime.runtime_id();
+        let now = runtime.coarse_now();
+        let parent = Owner::current(|owner| owner.map(Owner::pid));
+        let tie = if parent.is_some() {
+            self.tie
+        } else {
+            Tie::None
+        };
+        let id = match tie {
+            Tie::None => 0,
+            _ => Owner::current(|owner| owner.map_or(0, |o| o.private().next_serial())),
+        };
+        let links = match (tie, parent) {
+            (Tie::Link, Some(parent)) => Links::to_parent(parent, id),
+            _ => Links::None,
+        };
+        let birth = Birth {
+            kind: self.kind,
+            spawned_at: self.at,
+            bound: self.policy.bound(),
+            links,
+        };
+        runtime.spawn_with_id(
+            |task| {
+                let body = body(Mailbox::of(Pid::new(node, task)));
+                (Process::new(node, now, parent, birth), body)
+            },
+            |view| {
+                let pid = Pid::new(node, view.id());
+                let reference = tie_to_parent(tie, id, view, pid);
+                (handle(view, pid), reference)
+            },
+        )
+    }
+}
+
+/// The spawner's half of a link or a monitor.
+fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<MonitorRef> {
+    match tie {
+        Tie::None => None,
+        Tie::Link => {
+            Owner::current(|owner| {
+                owner.map(|o| o.process().shared.lock().links.add_mine(pid, id))
+            });
+            None
+        }
+        Tie::Monitor => Owner::current(|owner| {
+            let reference = monitor::expect_down(owner?, Some(pid));
+            let process: &Process = child.host()?;
+            process
+                .shared
+                .lock()
+                .rare()
+                .watchers
+                .insert(reference, None);
+            Some(reference)
+        }),
+    }
+}
+
+/// Runs `future` as a process; the result waits for its value.
+#[track_caller]
+pub(crate) fn main_process<T: Send + 'static>(
+    runtime: &Handle,
+    future: impl Future<Output = T> + Send + 'static,
+) -> MainProcess<T> {
+    let (reply, awaiting) = mailbox::acknowledgement::<T>();
+    let order = Order {
+        kind: kind_of::<Main, Infallible>(),
+        tie: Tie::None,
+        policy: MailboxPolicy::unbounded(),
+        at: Location::caller(),
+    };
+    let body = |_: Mailbox<Infallible>| async move {
+        reply.reply(future.await);
+        ExitReason::Normal
+    };
+    order.spawn_in(runtime, body, |_, _| ());
+    MainProcess(awaiting)
+}
+
+/// The name under which a main process appears.
+struct Main;
+
+/// Waits for the value of a main process.
+pub(crate) struct MainProcess<T>(Awaiting<T>);
+
+impl<T> Future for MainProcess<T> {
+    type Output = Result<T, ExitReason>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx).map(|result| {
+            result.map_err(|lost| match lost {
+                Lost::Exited(reason) => reason,
+                Lost::NoReply => ExitReason::Killed,
+            })
+        })
+    }
+}

@@ -1,0 +1,322 @@
+//! A piece of work in a process of its own, whose result is awaited.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::exit::ExitReason;
+use crate::link::unlink;
+use crate::mailbox::{self, Awaiting, Lost, Mailbox, MailboxPolicy, ReplyTo};
+use crate::pid::Pid;
+use crate::process::Owner;
+use crate::signal::exit_signal;
+use crate::spawn::{Order, Tie, kind_of};
+use crate::wait::WaitKind;
+
+/// A piece of work that runs in a process of its own.
+///
+/// Await it for the value, or for the reason why there is none. It is *linked* to its owner unless
+/// it was made otherwise: if the work crashes, so does an owner that does not trap exits, and if
+/// the owner dies, so does the work. Dropping the handle lets the work go on.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::Task;
+/// let sum = Task::spawn(async { (1..=10).sum::<u32>() });
+/// assert_eq!(sum.await, Ok(55));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # When not to use this
+///
+/// For work whose result nobody awaits, [`spawn`](crate::spawn), or a task supervisor's
+/// `start_child`, says what is meant.
+#[must_use = "await the task, or `ignore` it"]
+pub struct Task<T> {
+    work: Work<T>,
+    linked: bool,
+    at: &'static Location<'static>,
+    waits: bool,
+}
+
+enum Work<T> {
+    Running(Pid, Awaiting<T>),
+    /// Made with its value: there is no process.
+    Completed(T),
+    /// The result has been given out.
+    Consumed,
+}
+
+/// The body of a task that somebody else runs: see [`Task::prepare`].
+pub type TaskBody = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
+
+/// Reports name the process of a task by this type and the type of its work.
+struct TaskOf<F>(std::marker::PhantomData<F>);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts work linked to the running process (TASK-001).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        Task::start(work, Tie::Link, Location::caller())
+    }
+
+    /// Starts work without a link: a crash reaches the owner only as the task's result.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn spawn_nolink(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        Task::start(work, Tie::None, Location::caller())
+    }
+
+    fn start<F>(work: F, tie: Tie, at: &'static Location<'static>) -> Task<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let order = Order {
+            kind: kind_of::<TaskOf<F>, std::convert::Infallible>(),
+            tie,
+            policy: MailboxPolicy::unbounded(),
+            at,
+        };
+        let body = |_: Mailbox<std::convert::Infallible>| run(work, reply);
+        let (pid, _) = order.spawn(body, |_, pid| pid);
+        Task::over(pid, awaiting, tie == Tie::Link, at)
+    }
+
+    fn over(
+        pid: Pid,
+        awaiting: Awaiting<T>,
+        linked: bool,
+        at: &'static Location<'static>,
+    ) -> Task<T> {
+        Task {
+            work: Work::Running(pid, awaiting),
+            linked,
+            at,
+            waits: false,
+        }
+    }
+
+    /// For supervisors of tasks: the work as the body of a process that somebody else starts, and
+    /// what makes the task's handle once the pid is known.
+    #[track_caller]
+    pub fn prepare(
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
+        let at = Location::caller();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let body = Box::pin(run(work, reply));
+        (body, move |pid| Task::over(pid, awaiting, false, at))
+    }
+
+    /// As [`prepare`](Self::prepare), for work that is linked with the running process: whoever
+    /// runs the body, it makes that link before it does anything else.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a process.
+    #[track_caller]
+    pub fn prepare_linked(
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
+        let at = Location::caller();
+        let owner = crate::ambient::self_pid();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let body = Box::pin(async move {
+            crate::link::link(owner);
+            run(work, reply).await
+        });
+        (body, move |pid| Task::over(pid, awaiting, true, at))
+    }
+
+    /// A task that is done from the start (TASK-008).
+    #[track_caller]
+    pub fn completed(value: T) -> Task<T> {
+        let at = Location::caller();
+        Task {
+            work: Work::Completed(value),
+            linked: false,
+            at,
+            waits: false,
+        }
+    }
+
+    /// The process that does the work; `None` for a completed task.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.work {
+            Work::Running(pid, _) => Some(*pid),
+            _ => None,
+        }
+    }
+
+    /// Waits at most this long: the value, the reason of a failed task, or `None` if it still
+    /// runs, in which case it may be asked again (TASK-011).
+    #[track_caller]
+    pub fn yield_for(&mut self, limit: Duration) -> YieldFor<'_, T> {
+        YieldFor {
+            task: self,
+            deadline: Deadline::after(Some(limit)),
+        }
+    }
+
+    /// Stops the work: takes the link away, sends `Shutdown`, and kills it if it is still there
+    /// after `limit` (TASK-017, TASK-018).
+    ///
+    /// Gives the value if it came before that; the reason, if it ended with another one than it
+    /// was told to; `None` if it ended as told.
+    pub async fn shutdown(mut self, limit: Duration) -> Option<Result<T, ExitReason>> {
+        let Some(pid) = self.pid() else {
+            return self.take_completed();
+        };
+        self.take_link_away(pid);
+        exit_signal(pid, ExitReason::Shutdown);
+        let ended = match self.yield_for(limit).await {
+            Some(result) => result,
+            None => {
+                exit_signal(pid, ExitReason::Kill);
+                (&mut self).await
+            }
+        };
+        match ended {
+            Err(ExitReason::Shutdown) => None,
+            other => Some(other),
+        }
+    }
+
+    /// Kills the work and waits for its end; `None` if it died of that.
+    pub async fn kill(mut self) -> Option<Result<T, ExitReason>> {
+        let Some(pid) = self.pid() else {
+            return self.take_completed();
+        };
+        self.take_link_away(pid);
+        exit_signal(pid, ExitReason::Kill);
+        match (&mut self).await {
+            Err(ExitReason::Killed) => None,
+            other => Some(other),
+        }
+    }
+
+    /// Lets the work go on by itself, unlinked: the result if it is there, the reason if it has
+    /// failed, else `None` (TASK-016).
+    pub fn ignore(mut self) -> Option<Result<T, ExitReason>> {
+        let Some(pid) = self.pid() else {
+            return self.take_completed();
+        };
+        self.take_link_away(pid);
+        match Pin::new(&mut self).poll(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+
+    fn take_completed(&mut self) -> Option<Result<T, ExitReason>> {
+        match std::mem::replace(&mut self.work, Work::Consumed) {
+            Work::Completed(value) => Some(Ok(value)),
+            _ => Some(Err(ExitReason::NoProc)),
+        }
+    }
+
+    fn take_link_away(&mut self, pid: Pid) {
+        if std::mem::take(&mut self.linked) && crate::ambient::try_self_pid().is_some() {
+            unlink(pid);
+        }
+    }
+
+    fn mark(&mut self, waits: bool) {
+        if self.waits != waits {
+            self.waits = waits;
+            let at = self.at;
+            Owner::current(|owner| match owner {
+                Some(owner) if waits => owner.process().waiting.begin(WaitKind::Task, at),
+                Some(owner) => owner.process().waiting.end(),
+                None => {}
+            });
+        }
+    }
+}
+
+/// The body of every task.
+async fn run<T: Send + 'static>(
+    work: impl Future<Output = T> + Send,
+    reply: ReplyTo<T>,
+) -> ExitReason {
+    reply.reply(work.await);
+    ExitReason::Normal
+}
+
+impl<T: Send + 'static> Future for Task<T> {
+    type Output = Result<T, ExitReason>;
+
+    /// A task whose result was given out already gives [`ExitReason::NoProc`].
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = match &mut this.work {
+            Work::Running(_, awaiting) => awaiting.poll(cx),
+            _ => {
+                let value = this.take_completed();
+                return Poll::Ready(value.unwrap_or(Err(ExitReason::NoProc)));
+            }
+        };
+        this.mark(polled.is_pending());
+        let Poll::Ready(result) = polled else {
+            return Poll::Pending;
+        };
+        this.work = Work::Consumed;
+        Poll::Ready(result.map_err(|lost| match lost {
+            Lost::Exited(reason) => reason,
+            Lost::NoReply => ExitReason::NoProc,
+        }))
+    }
+}
+
+// The value is moved out of the task, never pinned in it.
+impl<T> Unpin for Task<T> {}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.work {
+            Work::Running(pid, _) => write!(f, "Task({pid})"),
+            Work::Completed(_) => f.write_str("Task(completed)"),
+            Work::Consumed => f.write_str("Task(consumed)"),
+        }
+    }
+}
+
+/// The wait of [`Task::yield_for`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct YieldFor<'a, T> {
+    task: &'a mut Task<T>,
+    deadline: Deadline,
+}
+
+impl<T: Send + 'static> Future for YieldFor<'_, T> {
+    type Output = Option<Result<T, ExitReason>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Poll::Ready(result) = Pin::new(&mut *this.task).poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        let node = this.task.pid().map_or(0, Pid::node);
+        if this.deadline.is_past(cx, node) {
+            this.task.mark(false);
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,319 @@
+//! Messages in the future, and sleep.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rekindle_scheduler::{self as scheduler, Handle, Time, TimerAction, TimerKey};
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+use crate::process::Owner;
+use crate::recipient::Recipient;
+use crate::signal::exit_signal;
+use crate::wait::WaitKind;
+
+/// One timer, to be cancelled or read.
+///
+/// It is a plain value: dropping it does not cancel the timer.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash)]
+pub struct TimerRef(TimerKey);
+
+impl TimerRef {
+    /// Cancels the timer. Gives the time that was left, or `None` if it has fired, was cancelled,
+    /// or never was (TIME-004). After this nothing is delivered that was not delivered already.
+    pub fn cancel(self) -> Option<Duration> {
+        with(|handle| handle.cancel_timer(self.0))
+    }
+
+    /// The time left, or `None` if it has fired or was cancelled (TIME-003).
+    #[must_use]
+    pub fn read(self) -> Option<Duration> {
+        with(|handle| handle.read_timer(self.0))
+    }
+}
+
+/// Runs `f` with the running runtime.
+#[track_caller]
+fn with<R>(f: impl FnOnce(&Handle) -> R) -> R {
+    let at = Location::caller();
+    scheduler::with_handle(|handle| match handle {
+        Some(handle) => f(handle),
+        None => panic!("a timer was used outside of a runtime, at {at}"),
+    })
+}
+
+/// Whether a moment has come.
+pub(crate) fn is_past(deadline: Time) -> bool {
+    scheduler::with_handle(|handle| handle.is_none_or(|handle| handle.now() >= deadline))
+}
+
+/// The time since the runtime started: real, or virtual under the simulator.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[must_use]
+pub fn now() -> Time {
+    with(Handle::now)
+}
+
+/// Sends `message` to `target` after `delay`: once, and not earlier (TIME-001).
+///
+/// If the target is dead by then, the message vanishes. See
+/// [`Context::send_after`](crate::Context::send_after) for a message to oneself.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn send_after<M>(delay: Duration, target: &Recipient<M>, message: M) -> TimerRef
+where
+    M: Send + 'static,
+{
+    let target = target.clone();
+    run_after(delay, move || target.send(message))
+}
+
+/// Sends `message` at a moment; at once, if it has passed (TIME-008).
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn send_at<M>(moment: Time, target: &Recipient<M>, message: M) -> TimerRef
+where
+    M: Send + 'static,
+{
+    let target = target.clone();
+    let action = TimerAction::Run(Box::new(move || target.send(message)));
+    TimerRef(with(|handle| handle.start_timer(moment, action)))
+}
+
+/// A message that a tagged timer delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerFired<M> {
+    /// The timer, as [`start_timer`] gave it.
+    pub timer: TimerTag,
+    /// What was to be sent.
+    pub message: M,
+}
+
+/// Tells the timers of [`start_timer`] apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TimerTag(u64);
+
+/// As [`send_after`], but what arrives is a [`TimerFired`] with the tag that is returned here, so
+/// that a timer which fired too early to be cancelled can be told from its successor (TIME-002).
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn start_timer<M>(
+    delay: Duration,
+    target: &Recipient<TimerFired<M>>,
+    message: M,
+) -> (TimerRef, TimerTag)
+where
+    M: Send + 'static,
+{
+    static TAGS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let timer = TimerTag(TAGS.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    (
+        send_after(delay, target, TimerFired { timer, message }),
+        timer,
+    )
+}
+
+fn run_after(delay: Duration, run: impl FnOnce() + Send + 'static) -> TimerRef {
+    TimerRef(with(|handle| {
+        let deadline = handle.now().saturating_add(delay);
+        handle.start_timer(deadline, TimerAction::Run(Box::new(run)))
+    }))
+}
+
+/// Sends an exit signal after `delay` (TIME-013).
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn exit_after(delay: Duration, target: Pid, reason: ExitReason) -> TimerRef {
+    run_after(delay, move || exit_signal(target, reason))
+}
+
+/// Kills a process after `delay` (TIME-013).
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn kill_after(delay: Duration, target: Pid) -> TimerRef {
+    exit_after(delay, target, ExitReason::Kill)
+}
+
+/// A timer that fires again and again, until it is cancelled or dropped.
+///
+/// Made by [`send_interval`].
+#[derive(Debug)]
+#[must_use = "an interval ends when this is dropped"]
+pub struct Interval {
+    state: std::sync::Arc<parking_lot::Mutex<IntervalState>>,
+}
+
+#[derive(Debug)]
+struct IntervalState {
+    /// The next shot; `None` once cancelled.
+    next: Option<TimerKey>,
+    cancelled: bool,
+}
+
+impl Interval {
+    /// Stops the interval. What it sent before may still lie in the mailbox; nothing more comes.
+    pub fn cancel(self) {
+        drop(self);
+    }
+
+    /// Lets the interval go on for as long as its runtime lives.
+    pub fn detach(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        state.cancelled = true;
+        let next = state.next.take();
+        drop(state);
+        if let Some(key) = next {
+            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(key)));
+        }
+    }
+}
+
+/// The period of an interval was zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroPeriod;
+
+impl std::fmt::Display for ZeroPeriod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an interval needs a period longer than zero")
+    }
+}
+
+impl std::error::Error for ZeroPeriod {}
+
+/// Sends a clone of `message` to `target` every `period`, for the first time after one period.
+///
+/// The moments are multiples of the period, so lateness does not add up; moments that were missed
+/// altogether are left out (TIME-011).
+///
+/// # Errors
+///
+/// [`ZeroPeriod`], if the period is zero.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn send_interval<M>(
+    period: Duration,
+    target: &Recipient<M>,
+    message: M,
+) -> Result<Interval, ZeroPeriod>
+where
+    M: Clone + Send + 'static,
+{
+    if period.is_zero() {
+        return Err(ZeroPeriod);
+    }
+    let state = std::sync::Arc::new(parking_lot::Mutex::new(IntervalState {
+        next: None,
+        cancelled: false,
+    }));
+    let shot = Shot {
+        state: state.clone(),
+        target: target.clone(),
+        message,
+        period,
+        due: now().saturating_add(period),
+    };
+    shot.arm();
+    Ok(Interval { state })
+}
+
+/// The next delivery of an interval.
+struct Shot<M> {
+    state: std::sync::Arc<parking_lot::Mutex<IntervalState>>,
+    target: Recipient<M>,
+    message: M,
+    period: Duration,
+    due: Time,
+}
+
+impl<M: Clone + Send + 'static> Shot<M> {
+    fn arm(self) {
+        let state = self.state.clone();
+        let mut guard = state.lock();
+        if guard.cancelled {
+            drop(guard);
+            return;
+        }
+        let due = self.due;
+        let action = TimerAction::Run(Box::new(move || self.fire()));
+        guard.next = scheduler::with_handle(|handle| Some(handle?.start_timer(due, action)));
+    }
+
+    fn fire(mut self) {
+        if self.state.lock().cancelled {
+            return;
+        }
+        self.target.send(self.message.clone());
+        let now = now();
+        self.due = self.due.saturating_add(self.period);
+        while self.due <= now {
+            self.due = self.due.saturating_add(self.period);
+        }
+        self.arm();
+    }
+}
+
+/// Waits for `duration`, at least.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    inner: scheduler::Sleep,
+    at: &'static Location<'static>,
+    waits: bool,
+}
+
+/// Suspends the running process (or any other future) for `duration`, at least.
+///
+/// The process stays killable meanwhile.
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep {
+        inner: scheduler::sleep(duration),
+        at: Location::caller(),
+        waits: false,
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.inner).poll(cx);
+        if polled.is_pending() != this.waits {
+            this.waits = polled.is_pending();
+            let at = this.at;
+            Owner::current(|owner| match owner {
+                Some(owner) if polled.is_pending() => {
+                    owner.process().waiting.begin(WaitKind::Sleep, at);
+                }
+                Some(owner) => owner.process().waiting.end(),
+                None => {}
+            });
+        }
+        polled
+    }
+}

@@ -1,0 +1,540 @@
+//! Calls: every way in which one can end.
+
+use std::time::Duration;
+
+use rekindle_actor::{
+    Addr, CallError, ExitReason, Info, Mailbox, Next, Pid, ReplyTo, Sender, Task, exit, info,
+    is_alive, monitor, self_pid, sleep, spawn, yield_now,
+};
+
+use crate::support::*;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[test]
+fn a_late_reply_vanishes() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let (server, drops) = (probe(&Log::new()).await, Drops::new());
+            let held: ReplyTo<Counted>;
+            let (send, receive) = std::sync::mpsc::channel();
+            let late = server
+                .call(|from: ReplyTo<Counted>| {
+                    Ask::Run(Box::new(move |_, _| {
+                        send.send(from).unwrap();
+                        Ok(Next::Wait)
+                    }))
+                })
+                .timeout(ms(5));
+            assert_eq!(late.await.unwrap_err(), CallError::Timeout(ms(5)));
+            held = receive.recv().unwrap();
+            assert!(!held.is_awaited());
+            held.reply(drops.counted());
+            assert_eq!(drops.count(), 1, "an answer that nobody fetches is dropped");
+            // The next call gets its own answer.
+            assert_eq!(server.call(Ask::Get).await, Ok(0));
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn a_dropped_reply_to_is_no_reply() {
+    on_both(|| async {
+        let server = probe(&Log::new()).await;
+        assert_eq!(
+            server.call(Ask::Forget).no_timeout().await,
+            Err(CallError::NoReply)
+        );
+        assert_eq!(server.call(Ask::Get).await, Ok(0), "the server lives on");
+    });
+}
+
+#[test]
+fn a_reply_to_dropped_later_or_elsewhere_is_no_reply() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<i64, CallError>>| async move {
+            let server = probe(&Log::new()).await;
+            for elsewhere in [false, true] {
+                let (callee, me) = (server.clone(), inbox.recipient());
+                spawn(async move { me.send(callee.call(Ask::Defer).no_timeout().await) });
+                sleep(ms(2)).await;
+                server.cast(tell(move |p, _| {
+                    let owed = p.deferred.remove(0);
+                    if elsewhere {
+                        spawn(async move {
+                            yield_now().await;
+                            drop(owed);
+                            std::future::pending::<()>().await;
+                        });
+                    }
+                    Ok(Next::Wait)
+                }));
+                assert_eq!(inbox.recv().await, Err(CallError::NoReply));
+            }
+        })
+    });
+}
+
+#[test]
+fn a_reply_to_that_dies_with_another_process_is_no_reply() {
+    on_both(|| async {
+        let server = probe(&Log::new()).await;
+        let lost: Result<(), _> = server
+            .call(ask(|_, _, from| {
+                spawn(async move {
+                    let _held: ReplyTo<()> = from;
+                    panic!("with the answer")
+                });
+                Ok(Next::Wait)
+            }))
+            .no_timeout()
+            .await;
+        assert_eq!(lost, Err(CallError::NoReply));
+        assert!(server.is_alive());
+    });
+}
+
+#[test]
+fn a_plain_process_that_drops_the_request_and_goes_on_tells_so_at_once() {
+    on_both(|| async {
+        let forgetful = spawn(|mut inbox: Mailbox<ReplyTo<()>>| async move {
+            drop(inbox.recv().await);
+            std::future::pending::<()>().await;
+        });
+        let outcome = forgetful.call(|from| from).no_timeout().await;
+        assert_eq!(outcome, Err(CallError::NoReply));
+    });
+}
+
+#[test]
+fn another_process_may_answer() {
+    on_both(|| async {
+        let server = probe(&Log::new()).await;
+        let me = self_pid();
+        let answer = server.call(ask(move |_, _, from: ReplyTo<Pid>| {
+            assert_eq!(from.caller(), Some(me));
+            assert!(from.is_awaited());
+            spawn(async move {
+                sleep(ms(1)).await;
+                from.reply(self_pid());
+            });
+            Ok(Next::Wait)
+        }));
+        assert_ne!(answer.await, Ok(server.pid()));
+    });
+}
+
+#[test]
+fn an_answer_survives_the_death_of_the_server_that_passed_the_request_on() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            // OTP's rule: the callee died, so the call fails with its reason, whoever has the
+            // handle now.
+            let server = probe(&Log::new()).await;
+            let (send, receive) = std::sync::mpsc::channel();
+            monitor(server.pid());
+            let callee = server.clone();
+            let task = Task::spawn_nolink(async move {
+                callee
+                    .call(ask(move |_, _, from: ReplyTo<u8>| {
+                        send.send(from).unwrap();
+                        Ok(Next::Wait)
+                    }))
+                    .no_timeout()
+                    .await
+            });
+            sleep(ms(2)).await;
+            server.exit(oops("passed on"));
+            expect_down(&mut inbox).await;
+            receive.recv().unwrap().reply(1);
+            let outcome = task.await.unwrap();
+            assert_eq!(outcome, Err(CallError::Exited(oops("passed on"))));
+        })
+    });
+}
+
+#[test]
+fn a_server_that_dies_owing_answers_tells_its_true_reason() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<i64, CallError>>| async move {
+            type Cause = fn(&Addr<Probe>);
+            let causes: [(Cause, ExitReason); 4] = [
+                (|s| s.exit(oops("signal")), oops("signal")),
+                (|s| s.exit(ExitReason::Kill), ExitReason::Killed),
+                (|s| s.cast(tell(|_, _| Err(oops("error")))), oops("error")),
+                (
+                    |s| s.cast(tell(|_, _| Ok(Next::Stop(ExitReason::Normal)))),
+                    ExitReason::Normal,
+                ),
+            ];
+            for (cause, reason) in causes {
+                let server = probe(&Log::new()).await;
+                for _ in 0..3 {
+                    let (callee, me) = (server.clone(), inbox.recipient());
+                    spawn(async move { me.send(callee.call(Ask::Defer).no_timeout().await) });
+                }
+                sleep(ms(2)).await;
+                cause(&server);
+                for _ in 0..3 {
+                    let lost = inbox.recv().await;
+                    assert_eq!(lost, Err(CallError::Exited(reason.clone())));
+                }
+            }
+        })
+    });
+}
+
+#[test]
+fn a_server_that_panics_owing_answers_tells_the_panic() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<i64, CallError>>| async move {
+            let server = probe(&Log::new()).await;
+            let (callee, me) = (server.clone(), inbox.recipient());
+            spawn(async move { me.send(callee.call(Ask::Defer).no_timeout().await) });
+            sleep(ms(2)).await;
+            server.cast(tell(|p, _| {
+                // On the stack while it unwinds.
+                let _owed = p.deferred.remove(0);
+                panic!("owing")
+            }));
+            match inbox.recv().await.unwrap_err() {
+                CallError::Exited(ExitReason::Panic(panic)) => assert_eq!(panic.message, "owing"),
+                other => panic!("{other:?}"),
+            }
+        })
+    });
+}
+
+#[test]
+fn a_plain_process_that_panics_over_a_request_tells_the_panic() {
+    on_both(|| async {
+        let fragile = spawn(|mut inbox: Mailbox<ReplyTo<()>>| async move {
+            let _from = inbox.recv().await;
+            panic!("over a request")
+        });
+        match fragile.call(|from| from).await.unwrap_err() {
+            CallError::Exited(ExitReason::Panic(panic)) => {
+                assert_eq!(panic.message, "over a request");
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn a_request_that_is_never_read_fails_with_the_reason() {
+    on_both(|| async {
+        let deaf = spawn(|mut inbox: Mailbox<ReplyTo<()>>| async move {
+            inbox.recv_match(|_| false).await;
+        });
+        let killer = deaf.clone();
+        spawn(async move {
+            sleep(ms(2)).await;
+            killer.exit(oops("unread"));
+        });
+        let outcome = deaf.call(|from| from).no_timeout().await;
+        assert_eq!(outcome, Err(CallError::Exited(oops("unread"))));
+    });
+}
+
+/// A process that, told whom to call, calls and tells what came of it.
+enum Order {
+    Call(Vec<Sender<Order>>, ReplyTo<Outcome>),
+}
+type Outcome = Result<Box<Reached>, CallError>;
+#[derive(Debug, PartialEq)]
+enum Reached {
+    End(Pid),
+    Next(Outcome),
+}
+
+fn relay() -> Sender<Order> {
+    spawn(|mut inbox: Mailbox<Order>| async move {
+        for _ in 0..usize::MAX {
+            let Order::Call(mut route, from) = inbox.recv().await;
+            if route.is_empty() {
+                from.reply(Ok(Box::new(Reached::End(self_pid()))));
+                continue;
+            }
+            let next = route.remove(0);
+            let outcome = next
+                .call(|from| Order::Call(route, from))
+                .no_timeout()
+                .await;
+            from.reply(Ok(Box::new(Reached::Next(outcome.unwrap_or_else(Err)))));
+        }
+    })
+}
+
+fn innermost(mut outcome: Outcome) -> Result<Pid, CallError> {
+    loop {
+        match *outcome? {
+            Reached::End(pid) => return Ok(pid),
+            Reached::Next(next) => outcome = next,
+        }
+    }
+}
+
+async fn route(first: &Sender<Order>, rest: Vec<Sender<Order>>) -> Result<Pid, CallError> {
+    innermost(
+        first
+            .call(|from| Order::Call(rest, from))
+            .no_timeout()
+            .await
+            .unwrap_or_else(Err),
+    )
+}
+
+#[test]
+fn a_ring_of_calls_is_refused_instead_of_hanging() {
+    on_both(|| async {
+        let (a, b, c) = (relay(), relay(), relay());
+        assert_eq!(route(&a, vec![b.clone(), c.clone()]).await, Ok(c.pid()));
+        // Of one.
+        assert_eq!(
+            route(&a, vec![a.clone()]).await,
+            Err(CallError::Cycle(vec![a.pid()]))
+        );
+        // Of two: `b` is the one that would close it.
+        let ring = CallError::Cycle(vec![b.pid(), a.pid()]);
+        assert_eq!(route(&a, vec![b.clone(), a.clone()]).await, Err(ring));
+        // Of three.
+        let ring = CallError::Cycle(vec![c.pid(), a.pid(), b.pid()]);
+        let outcome = route(&a, vec![b.clone(), c.clone(), a.clone()]).await;
+        assert_eq!(outcome, Err(ring.clone()));
+        assert!(ring.to_string().contains("ring"));
+        // All of them still work.
+        assert_eq!(route(&c, vec![b.clone(), a.clone()]).await, Ok(a.pid()));
+        assert_eq!(info(a.pid()).unwrap().calls, None);
+    });
+}
+
+#[test]
+fn two_that_call_each_other_at_once_do_not_hang() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<Pid, CallError>>| async move {
+            for _ in 0..30 {
+                let (a, b) = (relay(), relay());
+                for (first, second) in [(a.clone(), b.clone()), (b.clone(), a.clone())] {
+                    let me = inbox.recipient();
+                    spawn(async move { me.send(route(&first, vec![second]).await) });
+                }
+                for _ in 0..2 {
+                    match inbox.recv().await {
+                        Ok(pid) => assert!([a.pid(), b.pid()].contains(&pid)),
+                        Err(CallError::Cycle(ring)) => assert_eq!(ring.len(), 2),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+        })
+    });
+}
+
+#[test]
+fn many_that_call_around_a_table_do_not_hang() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<Pid, CallError>>| async move {
+            let table: Vec<_> = (0..8).map(|_| relay()).collect();
+            for n in 0..8 {
+                let rest: Vec<_> = (1..8).map(|k| table[(n + k) % 8].clone()).collect();
+                let (first, me) = (table[n].clone(), inbox.recipient());
+                spawn(async move { me.send(route(&first, rest).await) });
+            }
+            for _ in 0..8 {
+                match inbox.recv().await {
+                    Ok(_) | Err(CallError::Cycle(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+    });
+}
+
+#[test]
+fn a_callee_may_call_back_once_it_has_put_the_request_off() {
+    on_both(|| async {
+        // It keeps the `ReplyTo` and takes the next message: no ring, though the caller waits.
+        let polite = spawn(
+            |mut inbox: Mailbox<(Option<Sender<ReplyTo<u8>>>, ReplyTo<u8>)>| async move {
+                let (_, first) = inbox.recv().await;
+                let (back, second) = inbox.recv().await;
+                let answer = back.unwrap().call(|from| from).await;
+                second.reply(answer.unwrap());
+                first.reply(0);
+            },
+        );
+        let (to_polite, me) = (polite.clone(), self_pid());
+        // The first caller never serves anybody, but it is not called either.
+        let waiting =
+            Task::spawn(async move { to_polite.call(|from| (None, from)).no_timeout().await });
+        until(|| info(waiting.pid().unwrap()).is_some_and(|i| i.calls.is_none())).await;
+        let server = spawn(|mut inbox: Mailbox<ReplyTo<u8>>| async move {
+            inbox.recv().await.reply(5);
+        });
+        let outcome = polite.call(|from| (Some(server), from)).no_timeout().await;
+        assert_eq!(outcome, Ok(5));
+        assert_eq!(waiting.await, Ok(Ok(0)));
+        assert!(is_alive(me));
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_is_given_up() {
+    on_both(|| async {
+        let server = probe(&Log::new()).await;
+        {
+            let mut call = std::pin::pin!(server.call(Ask::Defer).no_timeout());
+            std::future::poll_fn(|cx| {
+                assert!(call.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        let awaited = server.call(ask(|p, _, from| {
+            from.reply(p.deferred[0].is_awaited());
+            Ok(Next::Wait)
+        }));
+        assert_eq!(awaited.await, Ok(false));
+        assert_eq!(info(self_pid()).unwrap().calls, None);
+        // Never polled, it is never sent.
+        let log = Log::new();
+        let other = probe(&log).await;
+        drop(other.call(|from| Ask::Add(1, from)));
+        assert_eq!(other.call(Ask::Get).await, Ok(0));
+    });
+}
+
+#[test]
+fn a_call_from_a_thread_that_is_no_process() {
+    within_patience("outside", || {
+        let runtime = pool(2);
+        let server = runtime.block_on(async { probe(&Log::new()).await });
+        let _entered = runtime.handle().enter();
+        for n in 1..=100 {
+            let answer = rekindle_scheduler::block_on(server.call(|from| Ask::Add(1, from)));
+            assert_eq!(answer, Ok(n));
+        }
+        let caller = rekindle_scheduler::block_on(server.call(ask(|_, _, from| {
+            let caller = from.caller();
+            from.reply(caller);
+            Ok(Next::Wait)
+        })));
+        assert_eq!(caller, Ok(None));
+        let late = rekindle_scheduler::block_on(server.call(Ask::Defer).timeout(ms(10)));
+        assert_eq!(late, Err(CallError::Timeout(ms(10))));
+        let lost = rekindle_scheduler::block_on(server.call(Ask::Forget).no_timeout());
+        assert_eq!(lost, Err(CallError::NoReply));
+        let stopped = rekindle_scheduler::block_on(server.stop().into_future());
+        assert_eq!(stopped, Ok(()));
+        let dead = rekindle_scheduler::block_on(server.call(Ask::Get));
+        assert_eq!(dead, Err(CallError::NoProc));
+    });
+}
+
+#[test]
+fn a_call_from_a_thread_that_has_entered_no_runtime() {
+    within_patience("outside", || {
+        let runtime = pool(1);
+        let server = runtime.block_on(async { probe(&Log::new()).await });
+        assert_eq!(rekindle_scheduler::block_on(server.call(Ask::Get)), Ok(0));
+        let late = rekindle_scheduler::block_on(server.call(Ask::Defer).timeout(ms(10)));
+        assert_eq!(late, Err(CallError::Timeout(ms(10))));
+    });
+}
+
+#[test]
+fn a_call_into_another_runtime() {
+    within_patience("two runtimes", || {
+        let (one, two) = (pool(1), pool(1));
+        let server = one.block_on(async { probe(&Log::new()).await });
+        two.block_on(async move {
+            for n in 1..=50 {
+                assert_eq!(server.call(|from| Ask::Add(1, from)).await, Ok(n));
+            }
+            monitor(server.pid());
+            let lost = server.call(ask(|_, _, _: ReplyTo<()>| Err(oops("over there"))));
+            assert_eq!(lost.await, Err(CallError::Exited(oops("over there"))));
+        });
+    });
+}
+
+#[test]
+fn a_killed_caller_leaves_the_server_alone() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let server = probe(&Log::new()).await;
+            let callee = server.clone();
+            let caller = spawn(async move {
+                let _ = callee.call(Ask::Defer).no_timeout().await;
+            });
+            until(|| info(server.pid()).is_some_and(|i| i.mailbox == 0)).await;
+            sleep(ms(1)).await;
+            monitor(caller);
+            exit(caller, ExitReason::Kill);
+            expect_down(&mut inbox).await;
+            server.cast(tell(|p, _| {
+                p.deferred.remove(0).reply(1);
+                Ok(Next::Wait)
+            }));
+            assert_eq!(server.call(Ask::Get).await, Ok(0));
+        })
+    });
+}
+
+/// Calls, timeouts, kills and restarts at random: each call ends, and never with another's answer.
+#[test]
+fn calls_under_random_kills_end_with_their_own_answer_or_an_error() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for round in 0..10_u64 {
+                let echo = spawn(|mut inbox: Mailbox<(u64, ReplyTo<u64>)>| async move {
+                    let mut kept = Vec::new();
+                    for _ in 0..usize::MAX {
+                        let (n, from) = inbox.recv().await;
+                        match n % 5 {
+                            0 => kept.push((n, from)),
+                            1 => drop(from),
+                            _ => from.reply(n),
+                        }
+                        if n % 7 == 0 {
+                            kept.drain(..).for_each(|(n, from)| from.reply(n));
+                        }
+                    }
+                });
+                for client in 0..6_u64 {
+                    let (echo, me) = (echo.clone(), inbox.recipient());
+                    spawn(async move {
+                        for k in 0..20 {
+                            let n = round * 10_000 + client * 100 + k;
+                            match echo.call(|from| (n, from)).timeout(ms(3)).await {
+                                Ok(answer) => assert_eq!(answer, n),
+                                Err(CallError::NoProc | CallError::Exited(_)) => break,
+                                Err(CallError::Timeout(_)) => assert_eq!(n % 5, 0),
+                                Err(CallError::NoReply) => assert_eq!(n % 5, 1),
+                                Err(other) => panic!("{other:?}"),
+                            }
+                        }
+                        me.send(());
+                    });
+                }
+                for _ in 0..round * 3 {
+                    yield_now().await;
+                }
+                if round % 2 == 0 {
+                    echo.exit(ExitReason::Kill);
+                }
+                for _ in 0..6 {
+                    match inbox.next().await {
+                        Info::Message(()) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+                echo.exit(ExitReason::Kill);
+            }
+        })
+    });
+}

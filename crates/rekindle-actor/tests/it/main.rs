@@ -1,0 +1,29 @@
+//! The catalogue of behaviour, case by case, and what breaks by wrong use.
+//!
+//! A test is named after its case in the catalogue (`exit_001_..` is EXIT-001). Nearly every one
+//! runs under the simulator with several seeds and on the real pool with one and two workers: see
+//! `support`. No test measures time: what must not happen is looked for in virtual time, or after
+//! a message that must have overtaken nothing.
+
+mod support;
+
+mod exit;
+mod link;
+mod monitor;
+mod trap;
+
+mod names;
+mod process;
+mod timers;
+
+mod gen_server;
+mod start;
+mod sys;
+mod task;
+
+mod bounded;
+mod calls;
+mod panics;
+mod wrong_use;
+
+mod simulator;

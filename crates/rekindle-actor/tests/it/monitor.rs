@@ -1,0 +1,239 @@
+//! MON: one process is told when another ends.
+
+use std::future::pending;
+
+use rekindle_actor::{
+    ExitReason, Mailbox, demonitor, demonitor_flush, exit, info, monitor, monitor_name, raise,
+    register, self_pid, spawn, spawn_monitor, yield_now,
+};
+
+use crate::support::*;
+
+#[test]
+fn mon_001_one_down_with_reference_pid_and_reason() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = mortal();
+            let reference = monitor(target.pid());
+            assert_eq!(reference.watcher(), self_pid());
+            target.send(oops("why"));
+            let down = expect_down(&mut inbox).await;
+            assert_eq!((down.reference, down.pid), (reference, Some(target.pid())));
+            assert_eq!((down.reason, down.name), (oops("why"), None));
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn mon_002_the_watchers_death_is_nothing_to_the_target() {
+    on_both(|| async {
+        let (watcher, target) = (Puppet::new(), Puppet::new());
+        let pid = target.pid();
+        watcher.run(move || monitor(pid)).await;
+        until(|| info(pid).unwrap().monitored_by.len() == 1).await;
+        exit(watcher.pid(), ExitReason::Kill);
+        until(|| !watcher.is_alive()).await;
+        assert_eq!(target.run(|| 1).await, 1);
+    });
+}
+
+#[test]
+fn mon_003_the_dead_and_free_names_are_down_at_once() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let dead = spawn(async {});
+            reason_of(&mut inbox, dead).await;
+            let reference = monitor(dead);
+            let down = expect_down(&mut inbox).await;
+            assert_eq!((down.reference, down.pid), (reference, Some(dead)));
+            assert_eq!(down.reason, ExitReason::NoProc);
+            let reference = monitor_name("nobody");
+            let down = expect_down(&mut inbox).await;
+            assert_eq!((down.reference, down.pid), (reference, None));
+            assert_eq!(
+                (down.name.as_deref(), down.reason),
+                (Some("nobody"), ExitReason::NoProc)
+            );
+        })
+    });
+}
+
+#[test]
+fn mon_004_a_monitor_by_name_tells_the_name() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = mortal();
+            register("target", target.pid()).unwrap();
+            monitor_name("target");
+            target.send(oops("why"));
+            let down = expect_down(&mut inbox).await;
+            assert_eq!(
+                (down.name.as_deref(), down.reason),
+                (Some("target"), oops("why"))
+            );
+        })
+    });
+}
+
+#[test]
+fn mon_005_two_monitors_are_two_downs() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = mortal();
+            let mut references = [monitor(target.pid()), monitor(target.pid())];
+            assert_ne!(references[0], references[1]);
+            target.send(oops("both"));
+            let mut heard = [
+                expect_down(&mut inbox).await.reference,
+                expect_down(&mut inbox).await.reference,
+            ];
+            references.sort();
+            heard.sort();
+            assert_eq!(references, heard);
+        })
+    });
+}
+
+#[test]
+fn mon_006_demonitor_before_the_death_means_no_down() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = mortal();
+            let reference = monitor(target.pid());
+            let kept = monitor(target.pid());
+            assert!(demonitor(reference));
+            target.send(oops("later"));
+            assert_eq!(expect_down(&mut inbox).await.reference, kept);
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn mon_006_demonitor_flush_takes_back_a_down_that_has_arrived() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u8>| async move {
+            let target = mortal();
+            let reference = monitor(target.pid());
+            let me = inbox.recipient();
+            me.send(1);
+            target.send(oops("arrived"));
+            until(|| inbox.len() == 2).await;
+            me.send(2);
+            assert!(!demonitor_flush(reference), "it was used up");
+            assert_eq!((inbox.recv().await, inbox.recv().await), (1, 2));
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn mon_007_demonitor_of_what_is_not_there_does_nothing() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = mortal();
+            let reference = monitor(target.pid());
+            assert!(demonitor(reference));
+            assert!(!demonitor(reference), "taken away before");
+            let reference = monitor(target.pid());
+            target.send(ExitReason::Normal);
+            expect_down(&mut inbox).await;
+            assert!(!demonitor(reference), "used up");
+            assert!(!demonitor_flush(reference));
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn mon_008_only_the_watcher_can_demonitor() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let (target, stranger) = (mortal(), Puppet::new());
+            let reference = monitor(target.pid());
+            assert!(!stranger.run(move || demonitor(reference)).await);
+            assert!(!stranger.run(move || demonitor_flush(reference)).await);
+            target.send(oops("heard"));
+            assert_eq!(expect_down(&mut inbox).await.reference, reference);
+        })
+    });
+}
+
+#[test]
+fn mon_009_a_monitor_on_oneself_never_fires() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let own = monitor(self_pid());
+            expect_nothing(&mut inbox).await;
+            assert!(demonitor(own));
+            let (_, reference) = spawn_monitor(async {
+                monitor(self_pid());
+                yield_now().await;
+            });
+            let down = expect_down(&mut inbox).await;
+            assert_eq!(
+                (down.reference, down.reason),
+                (reference, ExitReason::Normal)
+            );
+        })
+    });
+}
+
+#[test]
+fn mon_010_a_child_spawned_with_a_monitor_is_never_no_proc() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for n in 0..200 {
+                let (child, reference) =
+                    spawn_monitor(async move { raise(oops(&n.to_string())) as () });
+                let down = expect_down(&mut inbox).await;
+                assert_eq!((down.pid, down.reference), (Some(child), reference));
+                assert_eq!(down.reason, oops(&n.to_string()));
+            }
+        })
+    });
+}
+
+#[test]
+fn mon_012_every_kind_of_end_is_told() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let reasons = [
+                ExitReason::Normal,
+                ExitReason::Shutdown,
+                ExitReason::shutdown_with("done"),
+                oops("failed"),
+            ];
+            for reason in reasons {
+                let target = mortal();
+                monitor(target.pid());
+                target.send(reason.clone());
+                assert_eq!(expect_down(&mut inbox).await.reason, reason);
+            }
+            let target = spawn(pending::<()>());
+            monitor(target);
+            exit(target, ExitReason::Kill);
+            assert_eq!(expect_down(&mut inbox).await.reason, ExitReason::Killed);
+        })
+    });
+}
+
+/// Whatever the moment of the death, a monitor that is then taken away gives one `Down` or none.
+#[test]
+fn a_monitor_against_a_death_gives_one_down_or_none() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for n in 0..100 {
+                let target = spawn(async {});
+                let reference = monitor(target);
+                for _ in 0..n % 4 {
+                    yield_now().await;
+                }
+                demonitor_flush(reference);
+            }
+            expect_nothing(&mut inbox).await;
+            assert!(info(self_pid()).unwrap().monitors.is_empty());
+        })
+    });
+}

@@ -1,0 +1,415 @@
+//! START: synchronous start and crash reports.
+
+use std::future::pending;
+use std::time::Duration;
+
+use rekindle_actor::{
+    Ack, Event, ExitReason, GenServer as _, Info, Mailbox, MailboxPolicy, Overflow, SendError,
+    StartError, Starter, StopError, ancestors_of, exit, info, is_alive, link, monitor,
+    recent_crashes, register, report_for_children, self_pid, set_label, sleep, spawn, spawn_link,
+    spawn_monitor, sys, trap_exit, whereis,
+};
+
+use crate::support::*;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A behaviour of one's own: acknowledges after `delay`.
+fn acknowledges(
+    delay: Duration,
+) -> impl FnOnce(Mailbox<u32>, Ack) -> std::pin::Pin<Box<dyn Future<Output = ExitReason> + Send>> {
+    move |mut inbox, ack| {
+        Box::pin(async move {
+            sleep(delay).await;
+            ack.ready();
+            while inbox.recv().await != 0 {}
+            ExitReason::Normal
+        })
+    }
+}
+
+#[test]
+fn start_001_the_starter_waits_for_the_acknowledgement() {
+    on_both(|| async {
+        let log = Log::new();
+        let noted = log.clone();
+        let starting = Starter::new("own").start(move |_: Mailbox<u32>, ack: Ack| async move {
+            sleep(ms(3)).await;
+            noted.add("ready");
+            ack.ready();
+            pending::<()>().await;
+            ExitReason::Normal
+        });
+        let pid = starting.pid();
+        let sender = starting.await.unwrap();
+        assert_eq!(log.all(), ["ready"]);
+        assert_eq!(sender.pid(), pid);
+        assert_eq!(info(pid).unwrap().label.as_deref(), Some("own"));
+    });
+}
+
+#[test]
+fn start_002_a_child_that_dies_unacknowledged_fails_the_start() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            for linked in [false, true] {
+                let starter = || {
+                    if linked {
+                        Starter::new("").link()
+                    } else {
+                        Starter::new("")
+                    }
+                };
+                let outcome = starter()
+                    .start(|_: Mailbox<u32>, _ack| async { oops("before it was ready") })
+                    .await;
+                let reason = oops("before it was ready");
+                assert_eq!(outcome.unwrap_err(), StartError::Failed(reason));
+                let outcome = starter()
+                    .start(|_: Mailbox<u32>, _ack| async { panic!("before it was ready") })
+                    .await;
+                assert!(matches!(outcome.unwrap_err(), StartError::Failed(r) if r.is_panic()));
+                let outcome = starter()
+                    .start(|_: Mailbox<u32>, ack: Ack| async {
+                        let _ack = ack;
+                        rekindle_actor::raise(oops("raised"))
+                    })
+                    .await;
+                assert_eq!(outcome.unwrap_err(), StartError::Failed(oops("raised")));
+                // Killed from outside, while it waits.
+                let starting = starter().start(|_: Mailbox<u32>, _ack| pending());
+                exit(starting.pid(), ExitReason::Kill);
+                let outcome = starting.await;
+                assert_eq!(outcome.unwrap_err(), StartError::Failed(ExitReason::Killed));
+            }
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn start_003_an_acknowledged_error_is_told_when_the_child_is_gone() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for _ in 0..10 {
+                let drops = Drops::new();
+                let held = drops.counted();
+                let starter = Starter::new("").name("child").monitor();
+                let starting = starter.start(|_: Mailbox<u32>, ack: Ack| async {
+                    let _held = held;
+                    ack.fail(oops("cannot"))
+                });
+                let pid = starting.pid();
+                let outcome = starting.await;
+                assert_eq!(outcome.unwrap_err(), StartError::Failed(oops("cannot")));
+                assert_eq!(
+                    (is_alive(pid), whereis("child"), drops.count()),
+                    (false, None, 1)
+                );
+            }
+            expect_nothing(&mut inbox).await;
+            assert_eq!(recent_crashes().len(), 0);
+        })
+    });
+}
+
+#[test]
+fn start_003_a_child_that_acknowledges_and_then_crashes_was_started() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            let starter = Starter::new("").link();
+            let started = starter
+                .start(|_: Mailbox<u32>, ack: Ack| async {
+                    ack.ready();
+                    oops("after")
+                })
+                .await;
+            let sender = started.unwrap();
+            let heard = expect_exit(&mut inbox).await;
+            assert_eq!((heard.from, heard.reason), (sender.pid(), oops("after")));
+        })
+    });
+}
+
+#[test]
+fn start_options_reach_the_process() {
+    on_both(|| async {
+        let starter = Starter::new("label")
+            .name("name")
+            .timeout(Duration::from_secs(60))
+            .mailbox(MailboxPolicy::bounded(1).when_full(Overflow::Fail));
+        let sender = starter.start(acknowledges(ms(1))).await.unwrap();
+        let seen = info(sender.pid()).unwrap();
+        assert_eq!(seen.name.as_deref(), Some("name"));
+        assert_eq!(seen.label.as_deref(), Some("label"));
+        assert_eq!(whereis("name"), Some(sender.pid()));
+        sys_silent(sender.pid());
+        let mut refused = 0;
+        for _ in 0..10 {
+            refused += usize::from(matches!(sender.try_send(1), Err(SendError::Full(1))));
+        }
+        assert!(refused >= 1);
+    });
+
+    fn sys_silent(pid: rekindle_actor::Pid) {
+        assert!(is_alive(pid));
+    }
+}
+
+#[test]
+fn start_006_a_crash_report_tells_who_why_and_with_whom() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let partner = Puppet::trapping();
+            let other = partner.pid();
+            let (target, _) = spawn_monitor(move |mut inbox: Mailbox<u32>| async move {
+                register("victim", self_pid()).unwrap();
+                set_label("the label");
+                trap_exit(true);
+                link(other);
+                inbox.recv_match(|n| *n == 9).await;
+                panic!("it happened")
+            });
+            (0..3).for_each(|n| target.send(n));
+            target.send(9);
+            let down = expect_down(&mut inbox).await;
+            until(|| !recent_crashes().is_empty()).await;
+            let crashes = recent_crashes();
+            assert_eq!(crashes.len(), 1);
+            let report = &crashes[0];
+            assert_eq!((Some(report.pid), &report.reason), (down.pid, &down.reason));
+            assert_eq!(report.name.as_deref(), Some("victim"));
+            assert_eq!(report.label.as_deref(), Some("the label"));
+            assert_eq!(report.links, [other]);
+            assert_eq!(report.mailbox, 3);
+            assert!(report.traps_exits);
+            assert_eq!(report.ancestors[0].0, self_pid());
+            assert!(report.spawned_at.file().ends_with("start.rs"));
+            assert!(report.behaviour.contains("start_006"));
+            let text = report.to_string();
+            for part in [
+                "victim",
+                "it happened",
+                "start.rs",
+                "the label",
+                "3 waiting",
+            ] {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+        })
+    });
+}
+
+#[test]
+fn start_007_clean_ends_are_not_reported() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for reason in [
+                ExitReason::Normal,
+                ExitReason::Shutdown,
+                ExitReason::shutdown_with("done"),
+            ] {
+                let target = mortal();
+                monitor(target.pid());
+                target.send(reason);
+                expect_down(&mut inbox).await;
+            }
+            sleep(ms(2)).await;
+            assert!(recent_crashes().is_empty());
+        })
+    });
+}
+
+/// A crash takes its linked processes along. That is one crash, and one report.
+#[test]
+fn one_crash_is_one_report_whatever_it_takes_along() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let group: Vec<Puppet> = (0..5).map(|_| Puppet::new()).collect();
+            for pair in group.windows(2) {
+                let next = pair[1].pid();
+                pair[0].run(move || link(next)).await;
+                pair[0].is_linked_with(next).await;
+            }
+            for puppet in &group {
+                monitor(puppet.pid());
+            }
+            group[2].die(oops("the one"));
+            for _ in &group {
+                assert_eq!(expect_down(&mut inbox).await.reason, oops("the one"));
+            }
+            sleep(ms(5)).await;
+            let crashes = recent_crashes();
+            let who: Vec<_> = crashes.iter().map(|report| report.pid).collect();
+            assert_eq!(who, [group[2].pid()]);
+        })
+    });
+}
+
+#[test]
+fn each_of_many_crashes_is_reported_once() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let mut pids = Vec::new();
+            for n in 0..40 {
+                let (pid, _) = spawn_monitor(async move { panic!("storm {}", n % 2) as () });
+                pids.push(pid);
+                expect_down(&mut inbox).await;
+            }
+            until(|| recent_crashes().len() == 40).await;
+            let mut reported: Vec<_> = recent_crashes().iter().map(|r| r.pid).collect();
+            reported.sort();
+            pids.sort();
+            assert_eq!(reported, pids);
+            // At most 64 are remembered, the last ones.
+            for _ in 0..40 {
+                spawn_monitor(async { panic!("more") as () });
+                expect_down(&mut inbox).await;
+            }
+            until(|| {
+                recent_crashes()
+                    .iter()
+                    .filter(|r| r.reason.to_string().contains("more"))
+                    .count()
+                    == 40
+            })
+            .await;
+            assert_eq!(recent_crashes().len(), 64);
+        })
+    });
+}
+
+#[test]
+fn a_parent_that_asks_for_it_gets_the_report_with_the_exit() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            report_for_children(true);
+            let child = spawn_link(async { oops("mine") });
+            let heard = expect_exit(&mut inbox).await;
+            let pending = heard.report.expect("the report comes with the exit");
+            assert_eq!(pending.report().map(|report| report.pid), Some(child));
+            assert!(recent_crashes().is_empty(), "not yet printed");
+            pending.print("restarted");
+            pending.print("twice");
+            let crashes = recent_crashes();
+            assert_eq!(crashes.len(), 1);
+            assert_eq!(crashes[0].action.as_deref(), Some("restarted"));
+            assert!(crashes[0].to_string().contains("-> restarted"));
+
+            // Dropped unprinted, it prints itself.
+            spawn_link(async { oops("forgotten") });
+            drop(expect_exit(&mut inbox).await);
+            until(|| recent_crashes().len() == 2).await;
+            // A clean end brings none.
+            spawn_link(async { ExitReason::Shutdown });
+            assert!(expect_exit(&mut inbox).await.report.is_none());
+        })
+    });
+}
+
+#[test]
+fn start_008_ancestors_are_listed_parent_first() {
+    on_both(|| async {
+        let outer = Puppet::new();
+        register("outer", outer.pid()).unwrap();
+        let inner = outer.run(Puppet::new).await;
+        let pid = inner.run(idle).await;
+        let ancestors = ancestors_of(pid);
+        let pids: Vec<_> = ancestors.iter().map(|(pid, _)| *pid).collect();
+        assert_eq!(pids, [inner.pid(), outer.pid(), self_pid()]);
+        assert_eq!(ancestors[1].1.as_deref(), Some("outer"));
+        inner.die(oops("for the report"));
+        until(|| recent_crashes().len() == 1).await;
+        let report = recent_crashes().remove(0);
+        let pids: Vec<_> = report.ancestors.iter().map(|(pid, _)| *pid).collect();
+        assert_eq!(pids, [outer.pid(), self_pid()]);
+    });
+}
+
+/// A plain process that handles `sys` messages as a behaviour does.
+async fn stoppable(mut inbox: Mailbox<u32>, ack: Ack, ends_with: Option<ExitReason>) -> ExitReason {
+    ack.ready();
+    let (mut system, mut state) = (sys::SystemState::new(), 7_u32);
+    loop {
+        if let Event::System(message) = inbox.next_event(None).await
+            && let sys::SystemVerdict::Stop(reason) =
+                message.handle(&mut system, &mut state, |n| Some(n.to_string()))
+        {
+            return ends_with.unwrap_or(reason);
+        }
+    }
+}
+
+#[test]
+fn start_010_a_plain_process_that_handles_sys_messages_can_be_stopped() {
+    on_both(|| async {
+        let start = |ends_with: Option<ExitReason>| {
+            Starter::new("").start(move |inbox, ack| stoppable(inbox, ack, ends_with))
+        };
+        let as_asked = start(None).await.unwrap();
+        assert_eq!(sys::get_state::<u32>(as_asked.pid()).await, Ok(7));
+        assert_eq!(as_asked.stop().reason(ExitReason::Shutdown).await, Ok(()));
+        assert!(!is_alive(as_asked.pid()));
+        let otherwise = start(Some(oops("my own way"))).await.unwrap();
+        let outcome = otherwise.stop().await;
+        assert_eq!(outcome, Err(StopError::Exited(oops("my own way"))));
+        let silent = spawn(|mut inbox: Mailbox<u32>| async move {
+            inbox.recv().await;
+        });
+        let outcome = silent.stop().timeout(ms(5)).await;
+        assert_eq!(outcome, Err(StopError::Timeout(ms(5))));
+        assert!(is_alive(silent.pid()));
+    });
+}
+
+#[test]
+fn an_unread_stop_of_a_process_that_dies_is_answered() {
+    on_both(|| async {
+        let silent = spawn(|mut inbox: Mailbox<u32>| async move {
+            inbox.recv().await;
+        });
+        let killer = silent.clone();
+        spawn(async move {
+            sleep(ms(3)).await;
+            killer.exit(oops("meanwhile"));
+        });
+        assert_eq!(
+            silent.stop().await,
+            Err(StopError::Exited(oops("meanwhile")))
+        );
+    });
+}
+
+#[test]
+fn a_started_process_receives_what_was_sent_before_it_was_ready() {
+    on_both(|| async {
+        let log = Log::new();
+        let noted = log.clone();
+        let starter = Starter::new("").name("early");
+        let starting = starter.start(move |mut inbox: Mailbox<u32>, ack: Ack| async move {
+            sleep(ms(2)).await;
+            ack.ready();
+            loop {
+                match inbox.next().await {
+                    Info::Message(0) => return ExitReason::Normal,
+                    Info::Message(n) => noted.add(n.to_string()),
+                    _ => {}
+                }
+            }
+        });
+        let early = rekindle_actor::Sender::<u32>::from_pid(starting.pid()).unwrap();
+        early.send(1);
+        let sender = starting.await.unwrap();
+        sender.send(2);
+        sender.send(0);
+        until(|| !is_alive(sender.pid())).await;
+        assert_eq!(log.all(), ["1", "2"]);
+        let again = Probe::start(Probe::plain(&log, 0)).name("early").await;
+        assert!(again.is_ok());
+    });
+}
