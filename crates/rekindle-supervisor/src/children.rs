@@ -1,0 +1,301 @@
+//! The ordered set of children, and what each is doing now.
+//!
+//! A slab with a list through it: a child keeps its place in the order whatever happens to it, and
+//! is found by its key, its pid or its id without a search. Adding, removing and looking up take
+//! constant time, with one child as with a million.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::iter;
+use std::sync::Arc;
+
+use rekindle_actor::{Pid, Time};
+
+use crate::spec::{ChildKind, ChildSpec};
+
+/// One child within its set. A key may be used again when its child has been removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key(u32);
+
+/// What a child is doing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State<P = Pid> {
+    /// It has ended, was stopped, or never ran.
+    Stopped,
+    /// It runs.
+    Running(P),
+    /// It is to be started again, by the retry that carries this number.
+    Restarting(u64),
+}
+
+/// A child.
+#[derive(Debug)]
+pub(crate) struct Entry<P = Pid> {
+    pub(crate) spec: ChildSpec,
+    state: State<P>,
+    /// Restarts in a row, for back-off.
+    pub(crate) attempts: u32,
+    /// When it was started last.
+    pub(crate) started_at: Time,
+    before: Option<Key>,
+    after: Option<Key>,
+}
+
+impl<P: Copy> Entry<P> {
+    pub(crate) fn state(&self) -> State<P> {
+        self.state
+    }
+}
+
+/// How many children there are, and of what kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ChildCount {
+    /// Children, running or not.
+    pub specs: usize,
+    /// Those that run.
+    pub active: usize,
+    /// Those that are supervisors, running or not.
+    pub supervisors: usize,
+    /// Those that are workers, running or not.
+    pub workers: usize,
+}
+
+/// The children of one supervisor.
+#[derive(Debug)]
+pub(crate) struct Children<P = Pid> {
+    slots: Vec<Option<Entry<P>>>,
+    free: Vec<Key>,
+    first: Option<Key>,
+    last: Option<Key>,
+    by_pid: HashMap<P, Key>,
+    by_id: HashMap<Arc<str>, Key>,
+    count: ChildCount,
+    /// Significant children that run, or are to be started again.
+    significant: usize,
+}
+
+impl<P: Copy + Eq + Hash> Children<P> {
+    pub(crate) fn new() -> Self {
+        Children {
+            slots: Vec::new(),
+            free: Vec::new(),
+            first: None,
+            last: None,
+            by_pid: HashMap::new(),
+            by_id: HashMap::new(),
+            count: ChildCount::default(),
+            significant: 0,
+        }
+    }
+
+    /// Adds a child at the end of the order, under its id.
+    pub(crate) fn push(&mut self, spec: ChildSpec) -> Key {
+        let id = spec.id.clone();
+        let key = self.push_nameless(spec);
+        let before = self.by_id.insert(id, key);
+        debug_assert!(before.is_none(), "ids are checked before a child is added");
+        key
+    }
+
+    /// Adds a child that cannot be found by its id, which others may share.
+    pub(crate) fn push_nameless(&mut self, spec: ChildSpec) -> Key {
+        self.count.specs += 1;
+        *self.kind_count(spec.kind) += 1;
+        let entry = Entry {
+            spec,
+            state: State::Stopped,
+            attempts: 0,
+            started_at: Time::ZERO,
+            before: self.last,
+            after: None,
+        };
+        let key = match self.free.pop() {
+            Some(key) => {
+                self.slots[key.0 as usize] = Some(entry);
+                key
+            }
+            None => {
+                let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 children");
+                self.slots.push(Some(entry));
+                Key(index)
+            }
+        };
+        match self.last {
+            Some(last) => self.entry(last).after = Some(key),
+            None => self.first = Some(key),
+        }
+        self.last = Some(key);
+        key
+    }
+
+    /// Takes a child out.
+    pub(crate) fn remove(&mut self, key: Key) {
+        if self.get(key).is_none() {
+            return;
+        }
+        self.set_state(key, State::Stopped);
+        let Some(entry) = self.slots[key.0 as usize].take() else { return };
+        self.free.push(key);
+        match entry.before {
+            Some(before) => self.entry(before).after = entry.after,
+            None => self.first = entry.after,
+        }
+        match entry.after {
+            Some(after) => self.entry(after).before = entry.before,
+            None => self.last = entry.before,
+        }
+        if self.by_id.get(&entry.spec.id) == Some(&key) {
+            self.by_id.remove(&entry.spec.id);
+        }
+        self.count.specs -= 1;
+        *self.kind_count(entry.spec.kind) -= 1;
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Entry<P>> {
+        self.slots.get(key.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry<P>> {
+        self.slots.get_mut(key.0 as usize)?.as_mut()
+    }
+
+    pub(crate) fn by_pid(&self, pid: P) -> Option<Key> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<Key> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Notes what a child is doing now.
+    pub(crate) fn set_state(&mut self, key: Key, state: State<P>) {
+        let Some(entry) = self.slots.get_mut(key.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let was = std::mem::replace(&mut entry.state, state);
+        let counts = |state: &State<P>| !matches!(state, State::Stopped);
+        if entry.spec.significant {
+            self.significant += usize::from(counts(&state));
+            self.significant -= usize::from(counts(&was));
+        }
+        if let State::Running(pid) = was {
+            self.by_pid.remove(&pid);
+            self.count.active -= 1;
+        }
+        if let State::Running(pid) = state {
+            self.by_pid.insert(pid, key);
+            self.count.active += 1;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.specs
+    }
+
+    pub(crate) fn count(&self) -> ChildCount {
+        self.count
+    }
+
+    /// Significant children that run, or are to be started again.
+    pub(crate) fn significant(&self) -> usize {
+        self.significant
+    }
+
+    /// The children in start order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.keys_from(self.first)
+    }
+
+    /// A child and those after it, in start order.
+    pub(crate) fn keys_from(&self, first: Option<Key>) -> impl Iterator<Item = Key> + '_ {
+        iter::successors(first, |key| self.get(*key)?.after)
+    }
+
+    /// The children, the last one first.
+    pub(crate) fn keys_backwards(&self) -> impl Iterator<Item = Key> + '_ {
+        iter::successors(self.last, |key| self.get(*key)?.before)
+    }
+
+    fn entry(&mut self, key: Key) -> &mut Entry<P> {
+        self.slots[key.0 as usize].as_mut().expect("the list names children only")
+    }
+
+    fn kind_count(&mut self, kind: ChildKind) -> &mut usize {
+        match kind {
+            ChildKind::Worker => &mut self.count.workers,
+            ChildKind::Supervisor => &mut self.count.supervisors,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(id: &str) -> ChildSpec {
+        ChildSpec::task(|| async {}).id(id)
+    }
+
+    fn ids(children: &Children<u32>) -> Vec<String> {
+        children.keys().map(|key| children.get(key).unwrap().spec.id.to_string()).collect()
+    }
+
+    #[test]
+    fn children_keep_their_order() {
+        let mut children = Children::<u32>::new();
+        let keys = ["a", "b", "c", "d"].map(|id| children.push(spec(id)));
+        children.remove(keys[1]);
+        children.push(spec("e"));
+        assert_eq!(ids(&children), ["a", "c", "d", "e"]);
+        let backwards: Vec<Key> = children.keys_backwards().collect();
+        let mut forwards: Vec<Key> = children.keys().collect();
+        forwards.reverse();
+        assert_eq!(backwards, forwards);
+        for key in forwards {
+            children.remove(key);
+        }
+        assert_eq!((children.len(), children.keys().count()), (0, 0));
+        children.push(spec("a"));
+        assert_eq!(ids(&children), ["a"]);
+    }
+
+    #[test]
+    fn children_are_found_by_pid_and_by_id() {
+        let mut children = Children::<u32>::new();
+        let one = children.push(spec("one"));
+        let two = children.push(spec("two"));
+        children.set_state(one, State::Running(7));
+        children.set_state(two, State::Running(8));
+        assert_eq!(children.by_pid(8), Some(two));
+        assert_eq!(children.by_id("one"), Some(one));
+        children.set_state(one, State::Restarting(1));
+        assert_eq!(children.by_pid(7), None);
+        let count = ChildCount { specs: 2, active: 1, supervisors: 0, workers: 2 };
+        assert_eq!(children.count(), count);
+        children.remove(two);
+        assert_eq!((children.by_pid(8), children.by_id("two")), (None, None));
+    }
+
+    #[test]
+    fn nameless_children_may_share_an_id() {
+        let mut children = Children::<u32>::new();
+        let one = children.push_nameless(spec("same"));
+        let two = children.push_nameless(spec("same"));
+        assert_eq!(children.by_id("same"), None);
+        children.remove(one);
+        assert!(children.get(two).is_some());
+    }
+
+    #[test]
+    fn significant_children_are_counted_while_they_may_go_on() {
+        let mut children = Children::<u32>::new();
+        let one = children.push(spec("one").significant(true));
+        children.set_state(one, State::Running(1));
+        assert_eq!(children.significant(), 1);
+        children.set_state(one, State::Restarting(1));
+        assert_eq!(children.significant(), 1);
+        children.remove(one);
+        assert_eq!(children.significant(), 0);
+    }
+}

@@ -1,0 +1,169 @@
+//! The dynamic supervisor: children that come and go while the program runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekindle_actor::{CallError, Pid, Sender, StartError};
+
+use crate::backoff::Backoff;
+use crate::children::ChildCount;
+use crate::errors::{StartChildError, SupervisorError, TerminateChildError};
+use crate::request::{ChildEntry, Kind, Message, Request, StopSupervisor, Target, Who, handles};
+use crate::server::{self, Charter, Settings, Shape};
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::started::{Child, ChildHandle, IntoStarted};
+use crate::supervisor::typed;
+
+/// Any number of children, started on demand: the value from which such a supervisor is started,
+/// or becomes the child of another.
+///
+/// It starts empty. Ids mean nothing here, and several children may share one; a failed child is
+/// restarted alone, and one that has ended for good is forgotten. When the supervisor stops, all
+/// children are told at once and end side by side, each within its own limit. A million children
+/// start, restart and stop in linear time.
+///
+/// The defaults: no limit of children, 3 restarts in 5 s for all of them together, no back-off, no
+/// name.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_supervisor::{ChildSpec, DynamicSupervisor, StartChildError};
+///
+/// let jobs = DynamicSupervisor::new().name("jobs").max_children(1).start_link().await.unwrap();
+/// let job = || ChildSpec::task(|| std::future::pending::<()>());
+/// let first = jobs.start_child(job()).await.unwrap();
+/// assert_eq!(jobs.start_child(job()).await.unwrap_err(), StartChildError::MaxChildren);
+/// jobs.terminate_child(first.pid()).await.unwrap();
+/// # });
+/// ```
+///
+/// # When not to use this
+///
+/// When the children are known beforehand, or must be started in an order: use a
+/// [`Supervisor`](crate::Supervisor). For work whose result is awaited: a
+/// [`TaskSupervisor`](crate::TaskSupervisor).
+#[derive(Debug, Clone, Default)]
+#[must_use = "a supervisor is nothing until it is started, or made a child"]
+pub struct DynamicSupervisor {
+    settings: Settings,
+    max_children: Option<usize>,
+    name: Option<Arc<str>>,
+    options: ChildOptions,
+}
+
+impl DynamicSupervisor {
+    /// A supervisor with the defaults.
+    pub fn new() -> DynamicSupervisor {
+        DynamicSupervisor::default()
+    }
+
+    /// The same as [`new`](Self::new), to be read as the child of another supervisor.
+    pub fn child() -> DynamicSupervisor {
+        DynamicSupervisor::default()
+    }
+
+    child_options!("`DynamicSupervisor`", "as long as it takes");
+
+    /// Limits the number of children; the default is no limit.
+    pub fn max_children(mut self, max_children: usize) -> Self {
+        self.max_children = Some(max_children);
+        self
+    }
+
+    /// Allows this many restarts within a period, for all children together; with one more, the
+    /// supervisor stops them all and ends with `Shutdown`. The default is 3 in 5 s.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.settings.intensity = restarts;
+        self.settings.period = period;
+        self
+    }
+
+    /// Pauses before restarts.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// Starts the supervisor, linked with the running process.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is wrong, or the name is taken.
+    pub async fn start_link(self) -> Result<DynamicSupervisorHandle, SupervisorError> {
+        self.launch(true).await
+    }
+
+    /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_link`](Self::start_link).
+    pub async fn start(self) -> Result<DynamicSupervisorHandle, SupervisorError> {
+        self.launch(false).await
+    }
+
+    async fn launch(self, linked: bool) -> Result<DynamicSupervisorHandle, SupervisorError> {
+        let DynamicSupervisor { settings, max_children, name, options } = self;
+        let charter = Charter { settings, shape: Shape::Dynamic { max_children } };
+        server::start_dynamic::<Dynamic>(charter, name, options.start_timeout, linked)
+            .await
+            .map(DynamicSupervisorHandle::new)
+    }
+}
+
+impl From<DynamicSupervisor> for ChildSpec {
+    fn from(supervisor: DynamicSupervisor) -> ChildSpec {
+        let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
+        let start = start_fn(move || supervisor.clone().start_link());
+        options.into_spec(ChildKind::Supervisor, name, "DynamicSupervisor", start)
+    }
+}
+
+impl Child for DynamicSupervisor {
+    type Handle = DynamicSupervisorHandle;
+
+    fn handle(started: ChildHandle) -> Option<DynamicSupervisorHandle> {
+        started.info().cloned()
+    }
+}
+
+/// The kind of dynamic supervisors.
+pub(crate) struct Dynamic;
+
+impl Kind for Dynamic {
+    type Behaviour = DynamicSupervisor;
+    const LABEL: &'static str = "DynamicSupervisor";
+}
+
+handles!(Dynamic, DynamicSupervisorRef, DynamicSupervisorHandle, "a dynamic supervisor");
+
+impl DynamicSupervisorRef {
+    /// Starts a child, and gives the handle that is usual for its type: an
+    /// [`Addr`](rekindle_actor::Addr) for a generic server.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartChildError`]. Nothing is left in the books.
+    pub async fn start_child<C: Child>(&self, child: C) -> Result<C::Handle, StartChildError> {
+        typed::<C>(self.target.start(child.into()).await?)
+    }
+
+    /// Stops a child by its shutdown, and forgets it (DYN-013).
+    ///
+    /// # Errors
+    ///
+    /// If the process is no child of this supervisor (any more).
+    pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
+        self.target.terminate(Who::Pid(pid)).await
+    }
+
+    /// The children, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not answer.
+    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
+        self.target.ask(Request::WhichAll).await
+    }
+}

@@ -1,0 +1,104 @@
+//! A supervisor's mailbox: what comes while a child is being stopped is kept for later.
+//!
+//! While a supervisor waits for one child to end, requests and the deaths of other children come
+//! in. They are set aside in order. Deaths are found by pid, too: the next child to be stopped may
+//! be one that has ended meanwhile, and no list is searched for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use rekindle_actor::{Down, Event, Exit, Mailbox, MonitorRef, Pid, Time, is_alive, now};
+
+/// The mailbox, and what was set aside.
+#[derive(Debug)]
+pub(crate) struct Inbox<M> {
+    mailbox: Mailbox<M>,
+    held: VecDeque<Held<M>>,
+    /// The deaths in `held` that nobody has asked for.
+    deaths: HashMap<Pid, Exit>,
+    parent: Option<Pid>,
+}
+
+#[derive(Debug)]
+enum Held<M> {
+    Event(Event<M>),
+    Death(Pid),
+}
+
+impl<M: Send + 'static> Inbox<M> {
+    /// `parent` is the process whose end is the supervisor's.
+    pub(crate) fn new(mailbox: Mailbox<M>, parent: Option<Pid>) -> Self {
+        Inbox { mailbox, held: VecDeque::new(), deaths: HashMap::new(), parent }
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox<M> {
+        &self.mailbox
+    }
+
+    pub(crate) fn is_parent(&self, pid: Pid) -> bool {
+        self.parent == Some(pid)
+    }
+
+    /// The next event; what was set aside comes first.
+    pub(crate) async fn next(&mut self) -> Event<M> {
+        while let Some(held) = self.held.pop_front() {
+            match held {
+                Held::Event(event) => return event,
+                Held::Death(pid) => {
+                    if let Some(exit) = self.deaths.remove(&pid) {
+                        return Event::Exit(exit);
+                    }
+                }
+            }
+        }
+        self.mailbox.next_event(None).await
+    }
+
+    /// The next event that a suspended supervisor must see: a `sys` message, or its parent's end.
+    pub(crate) async fn next_while_suspended(&mut self) -> Event<M> {
+        loop {
+            match self.mailbox.next_system().await {
+                Event::Exit(exit) if !self.is_parent(exit.from) => self.hold(Event::Exit(exit)),
+                event => return event,
+            }
+        }
+    }
+
+    /// Waits for one `Down`, at most until the deadline.
+    pub(crate) async fn down(
+        &mut self,
+        reference: MonitorRef,
+        deadline: Option<Time>,
+    ) -> Option<Down> {
+        loop {
+            match self.next_until(deadline).await {
+                Event::Down(down) if down.reference == reference => return Some(down),
+                Event::Timeout => return None,
+                event => self.hold(event),
+            }
+        }
+    }
+
+    /// The next event that comes, at most until the deadline: then `Event::Timeout`.
+    pub(crate) async fn next_until(&mut self, deadline: Option<Time>) -> Event<M> {
+        let left: Option<Duration> = deadline.map(|deadline| deadline.saturating_since(now()));
+        self.mailbox.next_event(left).await
+    }
+
+    /// Sets an event aside.
+    pub(crate) fn hold(&mut self, event: Event<M>) {
+        match event {
+            Event::Exit(exit) if !self.is_parent(exit.from) && !is_alive(exit.from) => {
+                let pid = exit.from;
+                self.deaths.entry(pid).or_insert(exit);
+                self.held.push_back(Held::Death(pid));
+            }
+            event => self.held.push_back(Held::Event(event)),
+        }
+    }
+
+    /// A death that was set aside.
+    pub(crate) fn take_death(&mut self, pid: Pid) -> Option<Exit> {
+        self.deaths.remove(&pid)
+    }
+}

@@ -1,0 +1,103 @@
+#![forbid(unsafe_code)]
+//! Supervisors: processes that start other processes, and start them again when they fail.
+//!
+//! A supervisor is an ordinary process; this crate uses nothing of `rekindle-actor` that is not
+//! public. There are three:
+//!
+//! | supervisor            | children                                   | found by  | stopped          |
+//! |-----------------------|--------------------------------------------|-----------|------------------|
+//! | [`Supervisor`]        | a list, in an order, under a strategy      | id        | in reverse order |
+//! | [`DynamicSupervisor`] | any number, started on demand              | pid       | side by side     |
+//! | [`TaskSupervisor`]    | pieces of work, which run once             | pid       | side by side     |
+//!
+//! Each is a value first: a builder, which can be started, or be the child of another supervisor.
+//! A child is a [`ChildSpec`]; `MyServer::child(args)` makes one of a generic server, by the trait
+//! [`ServerChild`].
+//!
+//! # Strategies
+//!
+//! | strategy                     | when a child must be restarted, these are stopped and started with it |
+//! |------------------------------|------------------------------------------------------------------------|
+//! | [`Strategy::OneForOne`]      | none                                                                   |
+//! | [`Strategy::OneForAll`]      | all                                                                    |
+//! | [`Strategy::RestForOne`]     | those that were started after it                                       |
+//!
+//! # Restart classes
+//!
+//! | ended with                         | [`Permanent`](Restart::Permanent) | [`Transient`](Restart::Transient) | [`Temporary`](Restart::Temporary) |
+//! |------------------------------------|-----------|-----------|-----------|
+//! | `Normal`, `Shutdown`, `ShutdownWith` | restarted | kept, not running | forgotten |
+//! | anything else                      | restarted | restarted | forgotten |
+//!
+//! # Stopping a child
+//!
+//! | [`Shutdown`]                      | signal     | and if it does not end            | default of  |
+//! |-----------------------------------|------------|-----------------------------------|-------------|
+//! | [`Kill`](Shutdown::Kill)          | `Kill`     | (it does)                         |             |
+//! | [`Within(d)`](Shutdown::Within)   | `Shutdown` | it is killed after `d`            | workers, with 5 s |
+//! | [`Infinite`](Shutdown::Infinite)  | `Shutdown` | the supervisor waits on           | supervisors |
+//!
+//! # Restart intensity
+//!
+//! A supervisor allows 3 restarts in 5 s unless told otherwise. With one more, it stops its
+//! children and ends with `Shutdown`; what its own supervisor makes of that depends on its restart
+//! class there. A group restart counts once. [`Backoff`] puts pauses between restarts.
+//!
+//! # Reading order
+//!
+//! `spec` (what a child is), `started`, `server_child`; then the parts that only decide:
+//! `children`, `intensity`, `restart`, `backoff`; then `inbox` and `shutdown`, and `server`, the
+//! process that carries it all out; last the three fronts: `supervisor`, `dynamic`,
+//! `task_supervisor`.
+
+use std::time::Duration;
+
+mod spec;
+mod started;
+
+mod server_child;
+
+mod children;
+mod intensity;
+mod restart;
+
+mod backoff;
+
+mod errors;
+mod request;
+
+mod inbox;
+mod shutdown;
+
+mod server;
+
+mod supervisor;
+
+mod dynamic;
+
+mod task_supervisor;
+
+pub use backoff::Backoff;
+pub use children::ChildCount;
+pub use dynamic::{DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef};
+pub use errors::{
+    DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
+    TerminateChildError,
+};
+pub use request::{ChildEntry, ChildState, StopSupervisor};
+pub use restart::Strategy;
+pub use server_child::{ChildBuilder, ServerChild};
+pub use spec::{
+    AutoShutdown, ChildKind, ChildSpec, DEFAULT_SHUTDOWN, Restart, Shutdown, SpecError,
+    check_child_specs,
+};
+pub use started::{Child, ChildHandle, IntoStartError, IntoStarted};
+pub use supervisor::{Supervisor, SupervisorHandle, SupervisorRef};
+pub use task_supervisor::{TaskSupervisor, TaskSupervisorHandle, TaskSupervisorRef};
+
+/// How many restarts a supervisor allows within [`DEFAULT_PERIOD`] unless told otherwise: 3, as in
+/// Elixir.
+pub const DEFAULT_INTENSITY: u32 = 3;
+
+/// The period of [`DEFAULT_INTENSITY`]: 5 s.
+pub const DEFAULT_PERIOD: Duration = Duration::from_secs(5);

@@ -1,0 +1,318 @@
+//! What supervisors are asked, and how the question reaches them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekindle_actor::{
+    CallError, ExitReason, Pid, ReplyTo, Sender, Stop, StopError, TaskBody,
+};
+
+use crate::children::{ChildCount, Key};
+use crate::errors::{
+    DeleteChildError, FindChildError, RestartChildError, StartChildError, TerminateChildError,
+};
+use crate::spec::{ChildKind, ChildSpec, Shutdown};
+use crate::started::ChildHandle;
+
+/// Tells supervisors of different kinds apart, so that a handle is never on the wrong one.
+pub(crate) trait Kind: Send + 'static {
+    /// The type that stands for the supervisor in reports.
+    type Behaviour: ?Sized;
+    /// What such a supervisor is called when it has no name.
+    const LABEL: &'static str;
+}
+
+/// The message of a supervisor of a kind.
+pub(crate) struct Message<K>(pub(crate) Request, PhantomData<fn(K)>);
+
+impl<K> Message<K> {
+    pub(crate) fn new(request: Request) -> Self {
+        Message(request, PhantomData)
+    }
+}
+
+/// Which child.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    Id(Arc<str>),
+    Pid(Pid),
+}
+
+/// A question, with the way back.
+pub(crate) enum Request {
+    Start(Box<ChildSpec>, ReplyTo<Result<ChildHandle, StartChildError>>),
+    /// A piece of work that can run only once.
+    StartTask(TaskBody, Shutdown, ReplyTo<Result<Pid, StartChildError>>),
+    Terminate(Who, ReplyTo<Result<(), TerminateChildError>>),
+    Restart(Arc<str>, ReplyTo<Result<ChildHandle, RestartChildError>>),
+    Delete(Arc<str>, ReplyTo<Result<(), DeleteChildError>>),
+    WhichAll(ReplyTo<Vec<ChildEntry>>),
+    Which(Arc<str>, ReplyTo<Result<ChildEntry, FindChildError>>),
+    Spec(Arc<str>, ReplyTo<Result<ChildSpec, FindChildError>>),
+    Count(ReplyTo<ChildCount>),
+    /// From the supervisor to itself: the next attempt at a restart.
+    Retry(Key, u64),
+}
+
+/// One child, as `which_children` tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildEntry {
+    /// What it is called. Under a dynamic supervisor ids mean nothing, and several children may
+    /// share one.
+    pub id: Arc<str>,
+    /// What it is doing.
+    pub state: ChildState,
+    /// What it is.
+    pub kind: ChildKind,
+}
+
+/// What a child is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildState {
+    /// It runs as this process.
+    Running(Pid),
+    /// It does not run.
+    Stopped,
+    /// It does not run, and its supervisor is about to start it again.
+    Restarting,
+}
+
+impl ChildState {
+    /// The process, if it runs.
+    #[must_use]
+    pub fn pid(self) -> Option<Pid> {
+        match self {
+            ChildState::Running(pid) => Some(pid),
+            _ => None,
+        }
+    }
+}
+
+/// Where a supervisor is found.
+pub(crate) enum Target<K> {
+    /// One life.
+    Life(Sender<Message<K>>),
+    /// Whoever holds the name when it is asked.
+    Name(Arc<str>),
+}
+
+impl<K: Kind> Target<K> {
+    pub(crate) fn resolve(&self) -> Option<Sender<Message<K>>> {
+        match self {
+            Target::Life(sender) => Some(sender.clone()),
+            Target::Name(name) => Sender::whereis(name),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        match self {
+            Target::Life(sender) => Some(sender.pid()),
+            Target::Name(name) => Sender::<Message<K>>::whereis(name).map(|sender| sender.pid()),
+        }
+    }
+
+    /// Asks, and waits for as long as it takes: a supervisor that starts a child answers when the
+    /// child's init is done.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(ReplyTo<T>) -> Request + Send,
+    ) -> Result<T, CallError> {
+        let sender = self.resolve().ok_or(CallError::NoProc)?;
+        sender.call(|reply| Message::new(make(reply))).no_timeout().await
+    }
+
+    pub(crate) async fn start(&self, spec: ChildSpec) -> Result<ChildHandle, StartChildError> {
+        let spec = Box::new(spec);
+        self.ask(|reply| Request::Start(spec, reply))
+            .await
+            .map_err(StartChildError::Supervisor)?
+    }
+
+    pub(crate) async fn terminate(&self, who: Who) -> Result<(), TerminateChildError> {
+        self.ask(|reply| Request::Terminate(who, reply))
+            .await
+            .map_err(TerminateChildError::Supervisor)?
+    }
+}
+
+impl<K> Clone for Target<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Target::Life(sender) => Target::Life(sender.clone()),
+            Target::Name(name) => Target::Name(name.clone()),
+        }
+    }
+}
+
+impl<K> fmt::Debug for Target<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Life(sender) => fmt::Debug::fmt(sender, f),
+            Target::Name(name) => fmt::Debug::fmt(name, f),
+        }
+    }
+}
+
+/// Stops a supervisor with all its children, the last one first, and waits until all are gone.
+///
+/// By default with `Normal`, and for as long as it takes. Nothing happens before it is awaited.
+#[derive(Debug)]
+#[must_use = "nothing is stopped until this is awaited"]
+pub struct StopSupervisor {
+    pid: Option<Pid>,
+    reason: ExitReason,
+    timeout: Option<Duration>,
+}
+
+impl StopSupervisor {
+    pub(crate) fn new(pid: Option<Pid>) -> StopSupervisor {
+        StopSupervisor { pid, reason: ExitReason::Normal, timeout: None }
+    }
+
+    /// With this reason.
+    pub fn reason(mut self, reason: ExitReason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// Waits at most this long; the supervisor still ends later.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+}
+
+impl IntoFuture for StopSupervisor {
+    type Output = Result<(), StopError>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let pid = self.pid.ok_or(StopError::NoProc)?;
+            let mut stop = Stop::new(pid).reason(self.reason);
+            if let Some(limit) = self.timeout {
+                stop = stop.timeout(limit);
+            }
+            stop.await
+        })
+    }
+}
+
+/// A reference and a handle to supervisors of one kind, and what the kinds have in common.
+macro_rules! handles {
+    ($kind:ty, $reference:ident, $handle:ident, $what:literal) => {
+        #[doc = concat!("A way to ", $what, " on one life or on a name.")]
+        ///
+        /// A named one survives restarts: it finds out at each use who holds the name. Its
+        /// operations fail with `NoProc` while nobody does. It keeps nothing alive.
+        pub struct $reference {
+            target: Target<$kind>,
+        }
+
+        impl $reference {
+            #[doc = concat!("The way to ", $what, " that holds a name, whenever it is used.")]
+            #[must_use]
+            pub fn named(name: impl Into<std::sync::Arc<str>>) -> $reference {
+                $reference { target: Target::Name(name.into()) }
+            }
+
+            /// The handle on the one there is now.
+            #[must_use]
+            pub fn resolve(&self) -> Option<$handle> {
+                self.target.resolve().map($handle::new)
+            }
+
+            /// How many children there are.
+            ///
+            /// # Errors
+            ///
+            /// If the supervisor does not answer.
+            pub async fn count_children(&self) -> Result<ChildCount, CallError> {
+                self.target.ask(Request::Count).await
+            }
+
+            /// Stops the supervisor, after its children, and waits for it (SUP-040).
+            pub fn stop(&self) -> StopSupervisor {
+                StopSupervisor::new(self.target.pid())
+            }
+        }
+
+        impl Clone for $reference {
+            fn clone(&self) -> Self {
+                $reference { target: self.target.clone() }
+            }
+        }
+
+        impl std::fmt::Debug for $reference {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($reference)).field(&self.target).finish()
+            }
+        }
+
+        #[doc = concat!("A handle on one life of ", $what, ".")]
+        ///
+        /// It keeps nothing alive; when the supervisor is restarted, this handle is on the one
+        /// that died. It can do whatever a
+        #[doc = concat!("[`", stringify!($reference), "`] can.")]
+        #[derive(Clone)]
+        pub struct $handle {
+            pid: Pid,
+            reference: $reference,
+        }
+
+        impl $handle {
+            pub(crate) fn new(sender: Sender<Message<$kind>>) -> $handle {
+                let pid = sender.pid();
+                $handle { pid, reference: $reference { target: Target::Life(sender) } }
+            }
+
+            /// The handle on a process, if it lives and is such a supervisor.
+            #[must_use]
+            pub fn from_pid(pid: Pid) -> Option<$handle> {
+                Sender::from_pid(pid).map($handle::new)
+            }
+
+            /// The handle on the process that holds a name now, if it is such a supervisor.
+            #[must_use]
+            pub fn whereis(name: &str) -> Option<$handle> {
+                Sender::whereis(name).map($handle::new)
+            }
+
+            /// The supervisor's process.
+            #[must_use]
+            pub fn pid(&self) -> Pid {
+                self.pid
+            }
+
+            /// Whether the supervisor lives: it may have ended by the time this returns.
+            #[must_use]
+            pub fn is_alive(&self) -> bool {
+                rekindle_actor::is_alive(self.pid)
+            }
+        }
+
+        impl std::ops::Deref for $handle {
+            type Target = $reference;
+
+            fn deref(&self) -> &$reference {
+                &self.reference
+            }
+        }
+
+        impl std::fmt::Debug for $handle {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($handle), "({})"), self.pid)
+            }
+        }
+
+        impl IntoStarted for $handle {
+            fn into_started(self) -> Result<ChildHandle, StartError> {
+                Ok(ChildHandle::with_info(self.pid, self))
+            }
+        }
+    };
+}
+pub(crate) use handles;

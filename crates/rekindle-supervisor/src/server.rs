@@ -1,0 +1,767 @@
+//! The process behind every supervisor: it carries the plans out.
+//!
+//! One loop serves all kinds. What differs is the [`Shape`]: an ordinary supervisor has a list of
+//! children with ids and a strategy; a dynamic one has any number of children without, and forgets
+//! those that have ended.
+//!
+//! The rules it keeps:
+//! 1. One thing at a time. While a child's init runs, or a child is being stopped, the supervisor
+//!    waits, and what comes meanwhile is served afterwards, in order.
+//! 2. Every child is linked with it, and its death is an `Exit`. An exit signal that a living child
+//!    sends is not a death.
+//! 3. A restart that fails is tried again by a message of the supervisor to itself, behind the
+//!    requests that wait (SUP-030). The message carries a number: if anything else has happened to
+//!    the child meanwhile, the number is stale, and the message means nothing.
+//! 4. A group restart counts once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekindle_actor::sys::{SystemState, SystemVerdict};
+use rekindle_actor::{
+    Ack, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender, StartError,
+    Starter, TaskBody, guarded, is_alive, link, now, parent, report_for_children, self_pid,
+    send_after, spawn_link, trap_exit,
+};
+
+use crate::backoff::Backoff;
+use crate::children::{ChildCount, Children, Entry, Key, State};
+use crate::errors::{
+    DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
+    TerminateChildError,
+};
+use crate::inbox::Inbox;
+use crate::intensity::{Verdict, Window};
+use crate::request::{ChildEntry, ChildState, Kind, Message, Request, Who};
+use crate::restart::{self, Group, Plan, Rules, Strategy};
+use crate::shutdown::Ended;
+use crate::spec::{self, AutoShutdown, ChildKind, ChildSpec, Restart, Shutdown, SpecError};
+use crate::started::ChildHandle;
+
+/// Where the log records of supervisors go.
+const LOG: &str = "rekindle::supervisor";
+
+/// What all supervisors can be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) intensity: u32,
+    pub(crate) period: Duration,
+    pub(crate) backoff: Option<Backoff>,
+}
+
+impl Default for Settings {
+    /// SUP-010, as in Elixir.
+    fn default() -> Self {
+        Settings {
+            intensity: crate::DEFAULT_INTENSITY,
+            period: crate::DEFAULT_PERIOD,
+            backoff: None,
+        }
+    }
+}
+
+/// What kinds of supervisors differ in.
+#[derive(Debug, Clone)]
+pub(crate) enum Shape {
+    /// Children with ids, in an order.
+    Ordered { strategy: Strategy, auto_shutdown: AutoShutdown, children: Vec<ChildSpec> },
+    /// Children that come and go.
+    Dynamic { max_children: Option<usize> },
+}
+
+/// What a supervisor is.
+#[derive(Debug, Clone)]
+pub(crate) struct Charter {
+    pub(crate) settings: Settings,
+    pub(crate) shape: Shape,
+}
+
+/// What decides at the start what the supervisor is: `None` is to ignore.
+pub(crate) type Resolve = Pin<Box<dyn Future<Output = Result<Option<Charter>, ExitReason>> + Send>>;
+
+impl Charter {
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
+        if self.settings.period.is_zero() {
+            return Err(SpecError::ZeroPeriod);
+        }
+        match &self.shape {
+            Shape::Ordered { auto_shutdown, children, .. } => {
+                spec::check_all(children, *auto_shutdown)
+            }
+            Shape::Dynamic { .. } => Ok(()),
+        }
+    }
+}
+
+/// Starts a supervisor.
+pub(crate) async fn start<K: Kind>(
+    name: Option<Arc<str>>,
+    timeout: Option<Duration>,
+    linked: bool,
+    resolve: Resolve,
+) -> Result<Sender<Message<K>>, SupervisorError> {
+    let mut starter = Starter::new("");
+    if let Some(name) = &name {
+        starter = starter.name(name.clone());
+    }
+    if let Some(limit) = timeout {
+        starter = starter.timeout(limit);
+    }
+    if linked {
+        starter = starter.link();
+    }
+    let body = move |inbox, ack| supervise::<K>(inbox, ack, name, linked, resolve);
+    starter
+        .start_behaviour::<K::Behaviour, _, _, _>(body)
+        .await
+        .map_err(SupervisorError::from_start)
+}
+
+/// Starts a supervisor that has nothing to decide at its start.
+pub(crate) async fn start_dynamic<K: Kind>(
+    charter: Charter,
+    name: Option<Arc<str>>,
+    timeout: Option<Duration>,
+    linked: bool,
+) -> Result<Sender<Message<K>>, SupervisorError> {
+    charter.check().map_err(SupervisorError::Invalid)?;
+    start(name, timeout, linked, Box::pin(async move { Ok(Some(charter)) })).await
+}
+
+/// The life of a supervisor.
+async fn supervise<K: Kind>(
+    inbox: Mailbox<Message<K>>,
+    ack: Ack,
+    name: Option<Arc<str>>,
+    linked: bool,
+    resolve: Resolve,
+) -> ExitReason {
+    trap_exit(true);
+    report_for_children(true);
+    let plan = match guarded(resolve).await {
+        Ok(Ok(Some(plan))) => plan,
+        Ok(Ok(None)) => return ack.ignore(),
+        // The acknowledgement is dropped, and tells the reason when the process is gone.
+        Ok(Err(reason)) | Err(reason) => return reason,
+    };
+    if let Err(error) = plan.check() {
+        return ack.fail(ExitReason::error(SupervisorError::Invalid(error)));
+    }
+    let inbox = Inbox::new(inbox, if linked { parent() } else { None });
+    let (mut server, specs) = Server::new(inbox, name, plan);
+    if let Err(error) = server.start_all(specs).await {
+        server.stop_all().await;
+        return ack.fail(ExitReason::error(error));
+    }
+    ack.ready();
+    let mut system = SystemState::new();
+    let reason = server.serve(&mut system).await;
+    server.stop_all().await;
+    reason
+}
+
+/// What a supervisor does next.
+#[must_use]
+enum Next {
+    Wait,
+    /// Stops all children and ends.
+    Stop(ExitReason),
+}
+
+/// The supervisor's state.
+struct Server<K: Kind> {
+    inbox: Inbox<Message<K>>,
+    book: Book,
+}
+
+/// What `sys` shows of a supervisor.
+struct Book {
+    children: Children,
+    rules: Rules,
+    max_children: Option<usize>,
+    window: Window,
+    backoff: Option<Backoff>,
+    /// The number of the last retry.
+    retries: u64,
+    /// The name of pieces of work that run once.
+    task_id: Arc<str>,
+    /// The supervisor in words, for the log.
+    who: String,
+}
+
+impl<K: Kind> Server<K> {
+    fn new(
+        inbox: Inbox<Message<K>>,
+        name: Option<Arc<str>>,
+        plan: Charter,
+    ) -> (Self, Vec<ChildSpec>) {
+        let Charter { settings, shape } = plan;
+        let (rules, max_children, specs) = match shape {
+            Shape::Ordered { strategy, auto_shutdown, children } => {
+                (Rules { strategy, auto_shutdown, keeps_stopped: true }, None, children)
+            }
+            Shape::Dynamic { max_children } => {
+                let strategy = Strategy::OneForOne;
+                let auto_shutdown = AutoShutdown::Never;
+                (Rules { strategy, auto_shutdown, keeps_stopped: false }, max_children, Vec::new())
+            }
+        };
+        let book = Book {
+            children: Children::new(),
+            rules,
+            max_children,
+            window: Window::new(settings.intensity, settings.period),
+            backoff: settings.backoff,
+            retries: 0,
+            task_id: "Task".into(),
+            who: match name {
+                Some(name) => format!("{name:?} ({})", self_pid()),
+                None => format!("{} ({})", K::LABEL, self_pid()),
+            },
+        };
+        (Server { inbox, book }, specs)
+    }
+
+    /// Starts the children of the list, in its order (SUP-004).
+    async fn start_all(&mut self, specs: Vec<ChildSpec>) -> Result<(), SupervisorError> {
+        for spec in specs {
+            let id = spec.id.clone();
+            match start_child(&spec).await {
+                Ok(child) => {
+                    self.book.add(spec, child.pid());
+                }
+                Err(StartError::Ignore) => self.book.add_stopped(spec),
+                Err(error) => {
+                    self.book.log_start_error(&id, &error);
+                    return Err(SupervisorError::Child { id, error });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The loop; it ends with the supervisor's reason.
+    async fn serve(&mut self, system: &mut SystemState) -> ExitReason {
+        loop {
+            let event = if system.is_suspended() {
+                self.inbox.next_while_suspended().await
+            } else {
+                self.inbox.next().await
+            };
+            let next = match event {
+                Event::Message(message) => self.handle(message.0).await,
+                Event::Exit(exit) if self.inbox.is_parent(exit.from) => Next::Stop(exit.reason),
+                Event::Exit(exit) => self.handle_exit(exit).await,
+                Event::System(message) => {
+                    let shown = |book: &Book| Some(book.to_string());
+                    match message.handle(system, &mut self.book, shown) {
+                        SystemVerdict::Continue => Next::Wait,
+                        SystemVerdict::Stop(reason) => Next::Stop(reason),
+                    }
+                }
+                Event::Down(down) => {
+                    log::error!(
+                        target: LOG,
+                        supervisor:% = self.book.who;
+                        "supervisor {} received an unexpected down: {}", self.book.who, down.reason
+                    );
+                    Next::Wait
+                }
+                _ => Next::Wait,
+            };
+            if let Next::Stop(reason) = next {
+                return reason;
+            }
+        }
+    }
+
+    async fn handle(&mut self, request: Request) -> Next {
+        match request {
+            Request::Start(spec, from) => from.reply(self.start_one(*spec).await),
+            Request::StartTask(body, shutdown, from) => from.reply(self.start_task(body, shutdown)),
+            Request::Terminate(who, from) => from.reply(self.terminate_one(&who).await),
+            Request::Restart(id, from) => from.reply(self.restart_one(&id).await),
+            Request::Delete(id, from) => from.reply(self.book.delete(&id)),
+            Request::WhichAll(from) => from.reply(self.book.which_all()),
+            Request::Which(id, from) => from.reply(self.book.which(&id)),
+            Request::Spec(id, from) => from.reply(self.book.spec(&id)),
+            Request::Count(from) => from.reply(self.book.children.count()),
+            Request::Retry(key, number) => {
+                let state = self.book.children.get(key).map(Entry::state);
+                if state == Some(State::Restarting(number)) {
+                    return self.restart(key, None).await;
+                }
+            }
+        }
+        Next::Wait
+    }
+
+    async fn start_one(&mut self, spec: ChildSpec) -> Result<ChildHandle, StartChildError> {
+        spec::check(&spec, self.book.rules.auto_shutdown).map_err(StartChildError::Invalid)?;
+        self.book.check_room()?;
+        if self.book.rules.keeps_stopped
+            && let Some(key) = self.book.children.by_id(&spec.id)
+        {
+            return Err(match self.book.running(key) {
+                Some(pid) => StartChildError::AlreadyStarted(pid),
+                None => StartChildError::AlreadyPresent,
+            });
+        }
+        match start_child(&spec).await {
+            Ok(child) => {
+                self.book.add(spec, child.pid());
+                Ok(child)
+            }
+            Err(error) => {
+                if error != StartError::Ignore {
+                    self.book.log_start_error(&spec.id, &error);
+                } else if self.book.rules.keeps_stopped {
+                    self.book.add_stopped(spec);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn start_task(&mut self, body: TaskBody, how: Shutdown) -> Result<Pid, StartChildError> {
+        self.book.check_room()?;
+        let pid = spawn_link(body);
+        let spec = ChildSpec {
+            id: self.book.task_id.clone(),
+            restart: Restart::Temporary,
+            shutdown: how,
+            kind: ChildKind::Worker,
+            significant: false,
+            start: None,
+        };
+        self.book.add(spec, pid);
+        Ok(pid)
+    }
+
+    async fn terminate_one(&mut self, who: &Who) -> Result<(), TerminateChildError> {
+        let found = match who {
+            Who::Id(id) => self.book.children.by_id(id),
+            Who::Pid(pid) => self.book.children.by_pid(*pid),
+        };
+        let key = found.ok_or(TerminateChildError::NotFound)?;
+        self.stop_one(key).await;
+        let temporary = |child: &Entry| child.spec.restart == Restart::Temporary;
+        if !self.book.rules.keeps_stopped || self.book.children.get(key).is_some_and(temporary) {
+            self.book.children.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn restart_one(&mut self, id: &str) -> Result<ChildHandle, RestartChildError> {
+        let key = self.book.children.by_id(id).ok_or(RestartChildError::NotFound)?;
+        let child = self.book.children.get(key).ok_or(RestartChildError::NotFound)?;
+        match child.state() {
+            State::Running(_) => return Err(RestartChildError::Running),
+            State::Restarting(_) => return Err(RestartChildError::Restarting),
+            State::Stopped => {}
+        }
+        let spec = child.spec.clone();
+        match start_child(&spec).await {
+            Ok(started) => {
+                self.book.set_running(key, started.pid());
+                Ok(started)
+            }
+            Err(error) => {
+                if error != StartError::Ignore {
+                    self.book.log_start_error(id, &error);
+                }
+                Err(RestartChildError::Start(error))
+            }
+        }
+    }
+
+    /// A linked process has ended, or an exit signal came.
+    async fn handle_exit(&mut self, exit: Exit) -> Next {
+        let Exit { from, reason, report, .. } = exit;
+        if is_alive(from) {
+            log::warn!(
+                target: LOG,
+                supervisor:% = self.book.who, pid:% = from, reason:% = reason;
+                "supervisor {} ignores an exit signal of {from}, which lives", self.book.who
+            );
+            return Next::Wait;
+        }
+        let Some(key) = self.book.children.by_pid(from) else {
+            print(&report, || "it is no child of this supervisor any more".to_owned());
+            return Next::Wait;
+        };
+        self.book.children.set_state(key, State::Stopped);
+        self.book.log_end(key, from, &reason, report.is_some());
+        match restart::plan(self.book.rules, &self.book.children, key, &reason) {
+            Plan::Leave { forget } => {
+                print(&report, || format!("not restarted ({})", self.book.restart_class(key)));
+                if forget {
+                    self.book.children.remove(key);
+                }
+                Next::Wait
+            }
+            Plan::ShutDown => {
+                print(&report, || "its supervisor shuts down with it".to_owned());
+                self.book.log_auto_shutdown(key);
+                Next::Stop(ExitReason::Shutdown)
+            }
+            Plan::Restart(group) => match self.book.pause(key) {
+                Some(pause) => {
+                    self.stop_group(&group).await;
+                    print(&report, || format!("restart in {pause:?}"));
+                    self.retry(key, pause);
+                    Next::Wait
+                }
+                None => self.restart(key, report).await,
+            },
+        }
+    }
+
+    /// Restarts a child with its group, if the intensity allows.
+    async fn restart(&mut self, key: Key, report: Option<PendingReport>) -> Next {
+        let Verdict::Allowed(count) = self.book.window.record(now()) else {
+            let limit = self.book.limit();
+            print(&report, || format!("not restarted: more than {limit}, its supervisor gives up"));
+            self.book.log_gives_up(key);
+            return Next::Stop(ExitReason::Shutdown);
+        };
+        // Whoever else waits for a retry loses it to this restart, and so does this child.
+        self.book.children.set_state(key, State::Stopped);
+        let so_far = format!("{count} of {}", self.book.limit());
+        let group = restart::group(self.book.rules.strategy, &self.book.children, key);
+        self.stop_group(&group).await;
+        let others = group.start.len().saturating_sub(1);
+        for member in group.start {
+            let Some(child) = self.book.children.get(member) else { continue };
+            let spec = child.spec.clone();
+            match start_child(&spec).await {
+                Ok(started) => self.book.set_running(member, started.pid()),
+                Err(StartError::Ignore) => {
+                    self.book.children.set_state(member, State::Stopped);
+                    if !self.book.rules.keeps_stopped {
+                        self.book.children.remove(member);
+                    }
+                }
+                Err(error) => {
+                    print(&report, || format!("its restart failed: {error}, {so_far}"));
+                    self.book.log_start_error(&spec.id, &error);
+                    let pause = self.book.pause(member).unwrap_or(Duration::ZERO);
+                    self.retry(member, pause);
+                    return Next::Wait;
+                }
+            }
+        }
+        print(&report, || match (self.book.running(key), others) {
+            (Some(pid), 0) => format!("restarted as {pid}, {so_far}"),
+            (Some(pid), 1) => format!("restarted as {pid} with another one, {so_far}"),
+            (Some(pid), others) => format!("restarted as {pid} with {others} others, {so_far}"),
+            (None, _) => format!("its init chose not to start again, {so_far}"),
+        });
+        Next::Wait
+    }
+
+    /// Has another try at a restart: behind what waits already, or after a pause.
+    fn retry(&mut self, key: Key, pause: Duration) {
+        self.book.retries += 1;
+        let number = self.book.retries;
+        self.book.children.set_state(key, State::Restarting(number));
+        let itself = self.inbox.mailbox().recipient();
+        let message = Message::new(Request::Retry(key, number));
+        if pause.is_zero() {
+            itself.send(message);
+        } else {
+            send_after(pause, &itself, message);
+        }
+    }
+
+    /// Stops the members of a group that still run, the last one first (SUP-023).
+    async fn stop_group(&mut self, group: &Group) {
+        for &key in &group.stop {
+            self.stop_one(key).await;
+            let temporary = |child: &Entry| child.spec.restart == Restart::Temporary;
+            if self.book.children.get(key).is_some_and(temporary) {
+                self.book.children.remove(key);
+            }
+        }
+    }
+
+    /// Stops a child; its entry stays.
+    async fn stop_one(&mut self, key: Key) {
+        let Some(child) = self.book.children.get(key) else { return };
+        if let State::Running(pid) = child.state() {
+            let ended = self.inbox.stop(pid, child.spec.shutdown).await;
+            self.book.log_stopped(key, pid, &ended);
+        }
+        self.book.children.set_state(key, State::Stopped);
+    }
+
+    /// Stops all children: in reverse order and one by one, or, where there is no order, all at
+    /// once (SUP-034, SUP-039).
+    async fn stop_all(&mut self) {
+        let keys: Vec<Key> = self.book.children.keys_backwards().collect();
+        if self.book.rules.keeps_stopped {
+            for key in keys {
+                self.stop_one(key).await;
+            }
+            return;
+        }
+        let Server { inbox, book } = self;
+        let running = keys.iter().filter_map(|key| {
+            let child = book.children.get(*key)?;
+            Some((child.state().pid()?, child.spec.shutdown))
+        });
+        let running: Vec<(Pid, Shutdown)> = running.collect();
+        inbox
+            .stop_together(running, |pid, ended| {
+                let Some(key) = book.children.by_pid(pid) else { return };
+                book.log_stopped(key, pid, &ended);
+                book.children.remove(key);
+            })
+            .await;
+    }
+}
+
+/// Starts a child and makes sure that it is linked.
+async fn start_child(spec: &ChildSpec) -> Result<ChildHandle, StartError> {
+    let started = spec.start().await?;
+    // Whoever forgot the link gets it. A second link has no effect.
+    link(started.pid());
+    Ok(started)
+}
+
+fn print(report: &Option<PendingReport>, action: impl FnOnce() -> String) {
+    if let Some(report) = report {
+        report.print(action());
+    }
+}
+
+impl State {
+    fn pid(self) -> Option<Pid> {
+        match self {
+            State::Running(pid) => Some(pid),
+            _ => None,
+        }
+    }
+}
+
+impl From<State> for ChildState {
+    fn from(state: State) -> ChildState {
+        match state {
+            State::Running(pid) => ChildState::Running(pid),
+            State::Stopped => ChildState::Stopped,
+            State::Restarting(_) => ChildState::Restarting,
+        }
+    }
+}
+
+/// The books: what can be done without waiting.
+impl Book {
+    fn running(&self, key: Key) -> Option<Pid> {
+        self.children.get(key)?.state().pid()
+    }
+
+    fn check_room(&self) -> Result<(), StartChildError> {
+        match self.max_children {
+            Some(max) if self.children.len() >= max => Err(StartChildError::MaxChildren),
+            _ => Ok(()),
+        }
+    }
+
+    /// Enters a child that has been started.
+    fn add(&mut self, spec: ChildSpec, pid: Pid) {
+        let spec = spec.started();
+        let key = if self.rules.keeps_stopped {
+            self.children.push(spec)
+        } else {
+            self.children.push_nameless(spec)
+        };
+        self.set_running(key, pid);
+    }
+
+    /// Enters a child whose init chose not to start, unless it is temporary (SUP-005).
+    fn add_stopped(&mut self, spec: ChildSpec) {
+        if spec.restart != Restart::Temporary {
+            self.children.push(spec);
+        }
+    }
+
+    fn set_running(&mut self, key: Key, pid: Pid) {
+        self.children.set_state(key, State::Running(pid));
+        let Some(child) = self.children.get_mut(key) else { return };
+        if self.backoff.is_some() {
+            child.started_at = now();
+        }
+        if log::log_enabled!(target: LOG, log::Level::Debug) {
+            let id = child.spec.id.clone();
+            log::debug!(
+                target: LOG,
+                supervisor:% = self.who, child = &*id, pid:% = pid;
+                "supervisor {} started {id:?} as {pid}", self.who
+            );
+        }
+    }
+
+    fn delete(&mut self, id: &str) -> Result<(), DeleteChildError> {
+        let key = self.children.by_id(id).ok_or(DeleteChildError::NotFound)?;
+        match self.children.get(key).map(Entry::state) {
+            None => Err(DeleteChildError::NotFound),
+            Some(State::Running(_)) => Err(DeleteChildError::Running),
+            Some(State::Restarting(_)) => Err(DeleteChildError::Restarting),
+            Some(State::Stopped) => {
+                self.children.remove(key);
+                Ok(())
+            }
+        }
+    }
+
+    /// The newest first (SUP-050).
+    fn which_all(&self) -> Vec<ChildEntry> {
+        self.children.keys_backwards().filter_map(|key| self.entry(key)).collect()
+    }
+
+    fn which(&self, id: &str) -> Result<ChildEntry, FindChildError> {
+        let key = self.children.by_id(id).ok_or(FindChildError::NotFound)?;
+        self.entry(key).ok_or(FindChildError::NotFound)
+    }
+
+    fn entry(&self, key: Key) -> Option<ChildEntry> {
+        let child = self.children.get(key)?;
+        let (id, kind) = (child.spec.id.clone(), child.spec.kind);
+        Some(ChildEntry { id, state: child.state().into(), kind })
+    }
+
+    fn spec(&self, id: &str) -> Result<ChildSpec, FindChildError> {
+        let key = self.children.by_id(id).ok_or(FindChildError::NotFound)?;
+        self.children.get(key).map(|child| child.spec.clone()).ok_or(FindChildError::NotFound)
+    }
+
+    /// How long to pause before the next restart of a child, if at all.
+    fn pause(&mut self, key: Key) -> Option<Duration> {
+        let backoff = self.backoff?;
+        let child = self.children.get_mut(key)?;
+        if now().saturating_since(child.started_at) > backoff.forgives_after() {
+            child.attempts = 0;
+        }
+        let random = Handle::try_current().map_or(0, |handle| handle.random());
+        let pause = backoff.pause(child.attempts, random);
+        child.attempts = child.attempts.saturating_add(1);
+        Some(pause)
+    }
+
+    fn restart_class(&self, key: Key) -> &'static str {
+        match self.children.get(key).map(|child| child.spec.restart) {
+            Some(Restart::Permanent) => "permanent",
+            Some(Restart::Transient) => "transient",
+            Some(Restart::Temporary) => "temporary",
+            None => "forgotten",
+        }
+    }
+
+    /// "3 in 5s".
+    fn limit(&self) -> String {
+        format!("{} in {:?}", self.window.limit(), self.window.period())
+    }
+
+    fn id(&self, key: Key) -> Arc<str> {
+        self.children.get(key).map_or_else(|| "".into(), |child| child.spec.id.clone())
+    }
+
+    fn log_start_error(&self, id: &str, error: &StartError) {
+        log::error!(
+            target: LOG,
+            supervisor:% = self.who, child = id, error = "start_error", reason:% = error;
+            "supervisor {} could not start {id:?}: {error}", self.who
+        );
+    }
+
+    /// An end that has a crash report needs no second record.
+    fn log_end(&self, key: Key, pid: Pid, reason: &ExitReason, reported: bool) {
+        if reported {
+            return;
+        }
+        let level = if reason.is_clean() { log::Level::Debug } else { log::Level::Error };
+        if log::log_enabled!(target: LOG, level) {
+            let id = self.id(key);
+            log::log!(
+                target: LOG,
+                level,
+                supervisor:% = self.who, child = &*id, pid:% = pid,
+                error = "child_terminated", reason:% = reason;
+                "supervisor {}: {id:?} ({pid}) ended: {reason}", self.who
+            );
+        }
+    }
+
+    fn log_stopped(&self, key: Key, pid: Pid, ended: &Ended) {
+        let Some(child) = self.children.get(key) else { return };
+        let Ended { reason, report, overdue } = ended;
+        if *overdue && *reason == ExitReason::Killed {
+            // Killed on purpose: that is no crash.
+            if let Some(report) = report {
+                report.discard();
+            }
+            let limit = child.spec.shutdown;
+            log::error!(
+                target: LOG,
+                supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                error = "shutdown_error", reason:% = reason;
+                "supervisor {} killed {:?} ({pid}), which did not stop in time ({limit:?})",
+                self.who,
+                child.spec.id
+            );
+        } else if !restart::is_odd_end(&child.spec, reason) {
+            if let Some(report) = report {
+                report.discard();
+            }
+        } else if report.is_some() {
+            print(report, || "it was being stopped".to_owned());
+        } else {
+            log::error!(
+                target: LOG,
+                supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                error = "shutdown_error", reason:% = reason;
+                "supervisor {}: {:?} ({pid}) was told to stop and ended with: {reason}",
+                self.who,
+                child.spec.id
+            );
+        }
+    }
+
+    fn log_gives_up(&self, key: Key) {
+        let id = self.id(key);
+        log::error!(
+            target: LOG,
+            supervisor:% = self.who, child = &*id, error = "shutdown",
+            reason = "reached_max_restart_intensity";
+            "supervisor {} gives up: {id:?} would need more than {} restarts",
+            self.who,
+            self.limit()
+        );
+    }
+
+    fn log_auto_shutdown(&self, key: Key) {
+        let id = self.id(key);
+        log::info!(
+            target: LOG,
+            supervisor:% = self.who, child = &*id;
+            "supervisor {} shuts down: its significant child {id:?} has ended", self.who
+        );
+    }
+}
+
+impl fmt::Display for Book {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ChildCount { specs, active, supervisors, workers } = self.children.count();
+        write!(
+            f,
+            "{}, {:?}, at most {} restarts: {specs} children ({supervisors} supervisors, \
+             {workers} workers), {active} active",
+            self.who,
+            self.rules.strategy,
+            self.limit()
+        )
+    }
+}

@@ -1,0 +1,170 @@
+//! Generic servers as children.
+
+use std::any::type_name;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rekindle_actor::{Addr, GenServer, MailboxPolicy};
+
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::started::{Child, ChildHandle};
+
+/// Makes a generic server a child.
+///
+/// Implemented for every [`GenServer`]; [`child`](Self::child) needs arguments that can be cloned,
+/// for they are needed again at each restart.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Addr, Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
+/// use rekindle_supervisor::{Restart, ServerChild, Supervisor};
+///
+/// struct Counter(i64);
+///
+/// impl GenServer for Counter {
+///     type Args = i64;
+///     type Call = ReplyTo<i64>;
+///     type Cast = i64;
+///     type Info = Never;
+///     type Continue = Never;
+///
+///     async fn init(n: i64, _cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+///         Ok(Init::Ready(Counter(n)))
+///     }
+///     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> {
+///         from.reply(self.0);
+///         Ok(Next::Wait)
+///     }
+/// }
+///
+/// let supervisor = Supervisor::one_for_one()
+///     .child(Counter::child(0).id("one").restart(Restart::Transient))
+///     .start_link()
+///     .await
+///     .unwrap();
+/// let counter: Addr<Counter> = supervisor.start_child(Counter::child(7)).await.unwrap();
+/// assert_eq!(counter.call(|from| from).await, Ok(7));
+/// # });
+/// ```
+pub trait ServerChild: GenServer {
+    /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
+    /// called like its type.
+    fn child(args: Self::Args) -> ChildBuilder<Self>
+    where
+        Self::Args: Clone,
+    {
+        // A mutex, so that arguments need not be `Sync`.
+        let args = Mutex::new(args);
+        Self::child_with(move || args.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// As [`child`](Self::child), for arguments that are made anew at each start.
+    fn child_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildBuilder<Self> {
+        ChildBuilder {
+            args: Arc::new(args),
+            name: None,
+            mailbox: MailboxPolicy::unbounded(),
+            hibernate_after: None,
+            options: ChildOptions::default(),
+        }
+    }
+}
+
+impl<G: GenServer> ServerChild for G {}
+
+/// A generic server as a child: see [`ServerChild`].
+#[must_use = "a child is nothing without a supervisor"]
+pub struct ChildBuilder<G: GenServer> {
+    args: Arc<dyn Fn() -> G::Args + Send + Sync>,
+    name: Option<Arc<str>>,
+    mailbox: MailboxPolicy,
+    hibernate_after: Option<Duration>,
+    options: ChildOptions,
+}
+
+impl<G: GenServer> ChildBuilder<G> {
+    child_options!("the name of its type", "within 5 s");
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.mailbox = policy;
+        self
+    }
+
+    /// Sheds memory after this much time without a message.
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+}
+
+impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
+    fn from(builder: ChildBuilder<G>) -> ChildSpec {
+        let ChildBuilder { args, name, mailbox, hibernate_after, options } = builder;
+        let (own_name, limit) = (name.clone(), options.start_timeout);
+        let start = start_fn(move || {
+            let mut start = G::start_link(args()).mailbox(mailbox);
+            if let Some(name) = &own_name {
+                start = start.name(name.clone());
+            }
+            if let Some(limit) = limit {
+                start = start.timeout(limit);
+            }
+            if let Some(idle) = hibernate_after {
+                start = start.hibernate_after(idle);
+            }
+            start.into_future()
+        });
+        options.into_spec(ChildKind::Worker, name, short_type_name(type_name::<G>()), start)
+    }
+}
+
+impl<G: GenServer> Child for ChildBuilder<G> {
+    type Handle = Addr<G>;
+
+    fn handle(started: ChildHandle) -> Option<Addr<G>> {
+        started.info().cloned()
+    }
+}
+
+impl<G: GenServer> Clone for ChildBuilder<G> {
+    fn clone(&self) -> Self {
+        ChildBuilder {
+            args: self.args.clone(),
+            name: self.name.clone(),
+            mailbox: self.mailbox,
+            hibernate_after: self.hibernate_after,
+            options: self.options.clone(),
+        }
+    }
+}
+
+impl<G: GenServer> fmt::Debug for ChildBuilder<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildBuilder")
+            .field("server", &type_name::<G>())
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A type's name without its path: `app::cart::Cart<u8>` is `Cart<u8>`.
+fn short_type_name(name: &'static str) -> &'static str {
+    let path = name.find('<').unwrap_or(name.len());
+    name[..path].rfind("::").map_or(name, |at| &name[at + 2..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_type_name;
+
+    #[test]
+    fn a_child_is_called_like_its_type() {
+        assert_eq!(short_type_name("app::Cart"), "Cart");
+        assert_eq!(short_type_name("app::Cart<app::Item>"), "Cart<app::Item>");
+        assert_eq!(short_type_name("Cart"), "Cart");
+    }
+}

@@ -1,0 +1,158 @@
+//! What a start gives back.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use rekindle_actor::{Addr, ExitReason, GenServer, Pid, Sender, StartError};
+
+use crate::spec::ChildSpec;
+
+/// A child that has been started: its pid, and what the start gave besides (SUP-012).
+#[derive(Clone)]
+pub struct ChildHandle {
+    pid: Pid,
+    info: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl ChildHandle {
+    /// A child without more.
+    #[must_use]
+    pub fn new(pid: Pid) -> ChildHandle {
+        ChildHandle { pid, info: None }
+    }
+
+    /// A child with something for whoever started it: a typed handle on it, as a rule.
+    /// `start_child` and `restart_child` give it; automatic restarts drop it.
+    #[must_use]
+    pub fn with_info(pid: Pid, info: impl Send + Sync + 'static) -> ChildHandle {
+        ChildHandle { pid, info: Some(Arc::new(info)) }
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What the start gave besides, if it is a `T`.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_actor::{Mailbox, Sender, spawn_link};
+    /// use rekindle_supervisor::{ChildSpec, Supervisor};
+    ///
+    /// let supervisor = Supervisor::one_for_one().start_link().await.unwrap();
+    /// let adder = ChildSpec::worker("adder", || async {
+    ///     spawn_link(|mut inbox: Mailbox<i32>| async move {
+    ///         inbox.recv().await;
+    ///     })
+    /// });
+    /// let started = supervisor.start_child(adder).await.unwrap();
+    /// let adder: &Sender<i32> = started.info().unwrap();
+    /// adder.send(1);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn info<T: 'static>(&self) -> Option<&T> {
+        self.info.as_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for ChildHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildHandle({})", self.pid)
+    }
+}
+
+/// What the start function of a child may give: a handle on the process, or a `Result` of one.
+///
+/// Implement it for the handle of an own behaviour:
+///
+/// ```
+/// use rekindle_actor::{Sender, StartError};
+/// use rekindle_supervisor::{ChildHandle, IntoStarted};
+///
+/// #[derive(Clone)]
+/// struct Echo(Sender<String>);
+///
+/// impl IntoStarted for Echo {
+///     fn into_started(self) -> Result<ChildHandle, StartError> {
+///         Ok(ChildHandle::with_info(self.0.pid(), self))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a child's start function cannot give `{Self}`",
+    note = "give a `Pid`, an `Addr<G>`, a `Sender<M>`, or a `Result` of one"
+)]
+pub trait IntoStarted {
+    /// The child, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why the child was not started.
+    fn into_started(self) -> Result<ChildHandle, StartError>;
+}
+
+impl IntoStarted for ChildHandle {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        Ok(self)
+    }
+}
+
+impl IntoStarted for Pid {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        Ok(ChildHandle::new(self))
+    }
+}
+
+impl<M: Send + 'static> IntoStarted for Sender<M> {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        Ok(ChildHandle::with_info(self.pid(), self))
+    }
+}
+
+impl<G: GenServer> IntoStarted for Addr<G> {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        Ok(ChildHandle::with_info(self.pid(), self))
+    }
+}
+
+impl<T: IntoStarted, E: IntoStartError> IntoStarted for Result<T, E> {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        self.map_err(IntoStartError::into_start_error)?.into_started()
+    }
+}
+
+/// Why a start function failed.
+pub trait IntoStartError {
+    /// The error as a supervisor knows it.
+    fn into_start_error(self) -> StartError;
+}
+
+impl IntoStartError for StartError {
+    fn into_start_error(self) -> StartError {
+        self
+    }
+}
+
+impl IntoStartError for ExitReason {
+    fn into_start_error(self) -> StartError {
+        StartError::Failed(self)
+    }
+}
+
+/// A child's specification that knows the type of the child's handle: what `start_child` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a child",
+    note = "pass `MyServer::child(args)`, a supervisor's builder, or a `ChildSpec`"
+)]
+pub trait Child: Into<ChildSpec> {
+    /// What `start_child` gives.
+    type Handle;
+
+    /// The handle, from what the start gave.
+    fn handle(started: ChildHandle) -> Option<Self::Handle>;
+}

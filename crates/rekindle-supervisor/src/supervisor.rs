@@ -1,0 +1,341 @@
+//! The ordinary supervisor: a list of children, in an order, under one of three strategies.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekindle_actor::{CallError, ExitReason, Pid, Sender, StartError};
+
+use crate::backoff::Backoff;
+use crate::children::ChildCount;
+use crate::errors::{
+    DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
+    TerminateChildError,
+};
+use crate::request::{ChildEntry, Kind, Message, Request, StopSupervisor, Target, Who, handles};
+use crate::restart::Strategy;
+use crate::server::{self, Charter, Resolve, Settings, Shape};
+use crate::spec::{AutoShutdown, ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::started::{Child, ChildHandle, IntoStarted};
+
+/// Children with ids and an order, under a strategy: the value from which such a supervisor is
+/// started, or becomes the child of another.
+///
+/// Children are started in the order of the list, each when the one before it is ready, and
+/// stopped in the reverse order. The defaults: 3 restarts in 5 s, no back-off, no name.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use std::time::Duration;
+/// use rekindle_actor::sleep;
+/// use rekindle_supervisor::{ChildSpec, Restart, Supervisor};
+///
+/// let worker = || ChildSpec::task(|| sleep(Duration::from_secs(60))).restart(Restart::Permanent);
+/// let supervisor = Supervisor::rest_for_one()
+///     .intensity(5, Duration::from_secs(10))
+///     .child(worker().id("database"))
+///     .child(Supervisor::one_for_one().name("connections").child(worker()))
+///     .start_link()
+///     .await
+///     .unwrap();
+/// let count = supervisor.count_children().await.unwrap();
+/// assert_eq!((count.active, count.supervisors), (2, 1));
+/// supervisor.stop().await.unwrap();
+/// # });
+/// ```
+///
+/// # When not to use this
+///
+/// When children come and go while the program runs, use a
+/// [`DynamicSupervisor`](crate::DynamicSupervisor); when they are pieces of work, a
+/// [`TaskSupervisor`](crate::TaskSupervisor).
+#[derive(Clone)]
+#[must_use = "a supervisor is nothing until it is started, or made a child"]
+pub struct Supervisor {
+    settings: Settings,
+    strategy: Strategy,
+    auto_shutdown: AutoShutdown,
+    children: Vec<ChildSpec>,
+    init: Option<Init>,
+    name: Option<Arc<str>>,
+    options: ChildOptions,
+}
+
+type Decided = Pin<Box<dyn Future<Output = Result<Option<Supervisor>, ExitReason>> + Send>>;
+type Init = Arc<dyn Fn() -> Decided + Send + Sync>;
+
+impl Supervisor {
+    /// A supervisor without children, under a strategy.
+    pub fn new(strategy: Strategy) -> Supervisor {
+        Supervisor {
+            settings: Settings::default(),
+            strategy,
+            auto_shutdown: AutoShutdown::Never,
+            children: Vec::new(),
+            init: None,
+            name: None,
+            options: ChildOptions::default(),
+        }
+    }
+
+    /// When a child fails, only that child is started again.
+    pub fn one_for_one() -> Supervisor {
+        Supervisor::new(Strategy::OneForOne)
+    }
+
+    /// When a child fails, all others are stopped, and all are started again.
+    pub fn one_for_all() -> Supervisor {
+        Supervisor::new(Strategy::OneForAll)
+    }
+
+    /// When a child fails, those after it are stopped, and it and they are started again.
+    pub fn rest_for_one() -> Supervisor {
+        Supervisor::new(Strategy::RestForOne)
+    }
+
+    /// A supervisor that decides at each start, in its own process, what it supervises. `None` is
+    /// not to start; the starter then gets [`StartError::Ignore`]. The name, and its place as a
+    /// child, are those of this value, not of the one that `init` gives.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_actor::ExitReason;
+    /// use rekindle_supervisor::{ChildSpec, Supervisor};
+    ///
+    /// let supervisor = Supervisor::init(|| async {
+    ///     let workers: usize = "4".parse()?;
+    ///     let children = (0..workers).map(|n| {
+    ///         ChildSpec::task(|| std::future::pending::<()>()).id(format!("worker {n}"))
+    ///     });
+    ///     Ok(Some(Supervisor::one_for_one().children(children)))
+    /// });
+    /// let supervisor = supervisor.start_link().await.unwrap();
+    /// assert_eq!(supervisor.count_children().await.unwrap().active, 4);
+    /// # });
+    /// ```
+    pub fn init<I, F>(init: I) -> Supervisor
+    where
+        I: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Supervisor>, ExitReason>> + Send + 'static,
+    {
+        let init: Init = Arc::new(move || Box::pin(init()));
+        Supervisor { init: Some(init), ..Supervisor::one_for_one() }
+    }
+
+    child_options!("`Supervisor`", "as long as it takes");
+
+    /// Allows this many restarts within a period; with one more, the supervisor stops its
+    /// children and ends with `Shutdown`. The default is 3 in 5 s.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.settings.intensity = restarts;
+        self.settings.period = period;
+        self
+    }
+
+    /// Pauses before restarts.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// Says whether the end of significant children ends the supervisor.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// Adds a child at the end of the order.
+    pub fn child(mut self, child: impl Into<ChildSpec>) -> Self {
+        self.children.push(child.into());
+        self
+    }
+
+    /// Adds children at the end of the order.
+    pub fn children<C: Into<ChildSpec>>(mut self, children: impl IntoIterator<Item = C>) -> Self {
+        self.children.extend(children.into_iter().map(Into::into));
+        self
+    }
+
+    /// Starts the supervisor and its children, linked with the running process: they live and die
+    /// together.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is wrong, a child does not start, or the supervisor itself does not. Then
+    /// nothing is left running.
+    pub async fn start_link(self) -> Result<SupervisorHandle, SupervisorError> {
+        self.launch(true).await
+    }
+
+    /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_link`](Self::start_link).
+    pub async fn start(self) -> Result<SupervisorHandle, SupervisorError> {
+        self.launch(false).await
+    }
+
+    async fn launch(self, linked: bool) -> Result<SupervisorHandle, SupervisorError> {
+        let (name, limit) = (self.name.clone(), self.options.start_timeout);
+        let resolve: Resolve = match self.init.clone() {
+            Some(init) => Box::pin(async move {
+                // The function itself may panic: it is called where that is caught.
+                Ok(init().await?.map(Supervisor::into_charter))
+            }),
+            None => {
+                let charter = self.into_charter();
+                charter.check().map_err(SupervisorError::Invalid)?;
+                Box::pin(async move { Ok(Some(charter)) })
+            }
+        };
+        server::start::<Ordered>(name, limit, linked, resolve).await.map(SupervisorHandle::new)
+    }
+
+    fn into_charter(self) -> Charter {
+        let Supervisor { settings, strategy, auto_shutdown, children, .. } = self;
+        Charter { settings, shape: Shape::Ordered { strategy, auto_shutdown, children } }
+    }
+}
+
+impl From<Supervisor> for ChildSpec {
+    fn from(supervisor: Supervisor) -> ChildSpec {
+        let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
+        let start = start_fn(move || supervisor.clone().start_link());
+        options.into_spec(ChildKind::Supervisor, name, "Supervisor", start)
+    }
+}
+
+impl Child for Supervisor {
+    type Handle = SupervisorHandle;
+
+    fn handle(started: ChildHandle) -> Option<SupervisorHandle> {
+        started.info().cloned()
+    }
+}
+
+impl std::fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("strategy", &self.strategy)
+            .field("settings", &self.settings)
+            .field("auto_shutdown", &self.auto_shutdown)
+            .field("name", &self.name)
+            .field("children", &self.children)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The kind of ordinary supervisors.
+pub(crate) struct Ordered;
+
+impl Kind for Ordered {
+    type Behaviour = Supervisor;
+    const LABEL: &'static str = "Supervisor";
+}
+
+handles!(Ordered, SupervisorRef, SupervisorHandle, "an ordinary supervisor");
+
+impl SupervisorRef {
+    /// Starts a child, which joins the end of the order, and gives the handle that is usual for
+    /// its type: an [`Addr`](rekindle_actor::Addr) for a generic server. When the supervisor is
+    /// itself restarted, the child does not come back (SUP-033).
+    ///
+    /// # Errors
+    ///
+    /// See [`StartChildError`]. Except for a child whose init chose not to start, nothing is left
+    /// in the books.
+    pub async fn start_child<C: Child>(&self, child: C) -> Result<C::Handle, StartChildError> {
+        typed::<C>(self.target.start(child.into()).await?)
+    }
+
+    /// Stops a child by its shutdown; Ok when it is gone, or did not run. It stays in the books
+    /// and is not restarted by itself; a temporary one is forgotten (SUP-046, SUP-047).
+    ///
+    /// # Errors
+    ///
+    /// If there is no child with this id.
+    pub async fn terminate_child(
+        &self,
+        id: impl Into<Arc<str>>,
+    ) -> Result<(), TerminateChildError> {
+        self.target.terminate(Who::Id(id.into())).await
+    }
+
+    /// Starts a child that does not run (SUP-048).
+    ///
+    /// # Errors
+    ///
+    /// See [`RestartChildError`].
+    pub async fn restart_child(
+        &self,
+        id: impl Into<Arc<str>>,
+    ) -> Result<ChildHandle, RestartChildError> {
+        let id = id.into();
+        self.target
+            .ask(|reply| Request::Restart(id, reply))
+            .await
+            .map_err(RestartChildError::Supervisor)?
+    }
+
+    /// Forgets a child that does not run (SUP-049).
+    ///
+    /// # Errors
+    ///
+    /// See [`DeleteChildError`].
+    pub async fn delete_child(&self, id: impl Into<Arc<str>>) -> Result<(), DeleteChildError> {
+        let id = id.into();
+        self.target
+            .ask(|reply| Request::Delete(id, reply))
+            .await
+            .map_err(DeleteChildError::Supervisor)?
+    }
+
+    /// The children, the newest first (SUP-050).
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not answer.
+    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
+        self.target.ask(Request::WhichAll).await
+    }
+
+    /// One child (SUP-050).
+    ///
+    /// # Errors
+    ///
+    /// If there is no child with this id.
+    pub async fn which_child(&self, id: impl Into<Arc<str>>) -> Result<ChildEntry, FindChildError> {
+        let id = id.into();
+        self.target
+            .ask(|reply| Request::Which(id, reply))
+            .await
+            .map_err(FindChildError::Supervisor)?
+    }
+
+    /// The specification of a child, with the defaults filled in (SUP-011). That of a temporary
+    /// child comes without its start: it cannot be used to start another.
+    ///
+    /// # Errors
+    ///
+    /// If there is no child with this id.
+    pub async fn get_childspec(&self, id: impl Into<Arc<str>>) -> Result<ChildSpec, FindChildError> {
+        let id = id.into();
+        self.target
+            .ask(|reply| Request::Spec(id, reply))
+            .await
+            .map_err(FindChildError::Supervisor)?
+    }
+}
+
+/// The typed handle of a child that has just been started.
+pub(crate) fn typed<C: Child>(started: ChildHandle) -> Result<C::Handle, StartChildError> {
+    let pid = started.pid();
+    C::handle(started).ok_or_else(|| {
+        let text = format!("{pid} was started, but not as `{}`", std::any::type_name::<C>());
+        StartChildError::Failed(ExitReason::msg(text))
+    })
+}

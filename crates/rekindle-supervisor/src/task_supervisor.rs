@@ -1,0 +1,264 @@
+//! The task supervisor: pieces of work in processes of their own.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rekindle_actor::{CallError, IntoExitReason, Pid, Sender, StartError, Task, TaskBody};
+
+use crate::children::ChildCount;
+use crate::errors::{StartChildError, SupervisorError, TerminateChildError};
+use crate::request::{Kind, Message, Request, StopSupervisor, Target, Who, handles};
+use crate::server::{self, Charter, Settings, Shape};
+use crate::spec::{
+    ChildKind, ChildOptions, ChildSpec, DEFAULT_SHUTDOWN, Shutdown, child_options, start_fn,
+};
+use crate::started::{Child, ChildHandle, IntoStarted};
+
+/// Pieces of work, each in a process of its own: the value from which such a supervisor is
+/// started, or becomes the child of another.
+///
+/// Work is temporary: it runs once, and is forgotten when it ends. When the supervisor stops, its
+/// tasks are stopped with it.
+///
+/// | started by                                        | linked with the caller? | gives            | if it crashes        |
+/// |---------------------------------------------------|-------------------------|------------------|----------------------|
+/// | [`async_`](TaskSupervisorRef::async_)             | yes                     | an awaitable `Task` | the caller crashes, unless it traps exits |
+/// | [`async_nolink`](TaskSupervisorRef::async_nolink) | no                      | an awaitable `Task` | the result says so   |
+/// | [`start_child`](TaskSupervisorRef::start_child)   | no                      | its pid          | there is a report    |
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_supervisor::TaskSupervisor;
+///
+/// let tasks = TaskSupervisor::new().name("tasks").start_link().await.unwrap();
+/// let sum = tasks.async_(async { (1..=10).sum::<u32>() }).await.unwrap();
+/// assert_eq!(sum.await, Ok(55));
+/// let bad = tasks.async_nolink(async { "x".parse::<u32>().unwrap() }).await.unwrap();
+/// assert!(bad.await.is_err());
+/// # });
+/// ```
+///
+/// # When not to use this
+///
+/// When nothing but the caller depends on the work, [`Task::spawn`] does without a supervisor.
+#[derive(Debug, Clone, Default)]
+#[must_use = "a supervisor is nothing until it is started, or made a child"]
+pub struct TaskSupervisor {
+    settings: Settings,
+    max_children: Option<usize>,
+    name: Option<Arc<str>>,
+    options: ChildOptions,
+}
+
+impl TaskSupervisor {
+    /// A supervisor with the defaults: no limit of tasks, 3 restarts in 5 s, no name.
+    pub fn new() -> TaskSupervisor {
+        TaskSupervisor::default()
+    }
+
+    /// The same as [`new`](Self::new), to be read as the child of another supervisor.
+    pub fn child() -> TaskSupervisor {
+        TaskSupervisor::default()
+    }
+
+    child_options!("`TaskSupervisor`", "as long as it takes");
+
+    /// Limits the number of tasks that run at once; the default is no limit.
+    pub fn max_children(mut self, max_children: usize) -> Self {
+        self.max_children = Some(max_children);
+        self
+    }
+
+    /// Allows this many restarts within a period, of tasks that are not temporary. The default is
+    /// 3 in 5 s.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.settings.intensity = restarts;
+        self.settings.period = period;
+        self
+    }
+
+    /// Starts the supervisor, linked with the running process.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is wrong, or the name is taken.
+    pub async fn start_link(self) -> Result<TaskSupervisorHandle, SupervisorError> {
+        self.launch(true).await
+    }
+
+    /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_link`](Self::start_link).
+    pub async fn start(self) -> Result<TaskSupervisorHandle, SupervisorError> {
+        self.launch(false).await
+    }
+
+    async fn launch(self, linked: bool) -> Result<TaskSupervisorHandle, SupervisorError> {
+        let TaskSupervisor { settings, max_children, name, options } = self;
+        let charter = Charter { settings, shape: Shape::Dynamic { max_children } };
+        server::start_dynamic::<Tasks>(charter, name, options.start_timeout, linked)
+            .await
+            .map(TaskSupervisorHandle::new)
+    }
+}
+
+impl From<TaskSupervisor> for ChildSpec {
+    fn from(supervisor: TaskSupervisor) -> ChildSpec {
+        let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
+        let start = start_fn(move || supervisor.clone().start_link());
+        options.into_spec(ChildKind::Supervisor, name, "TaskSupervisor", start)
+    }
+}
+
+impl Child for TaskSupervisor {
+    type Handle = TaskSupervisorHandle;
+
+    fn handle(started: ChildHandle) -> Option<TaskSupervisorHandle> {
+        started.info().cloned()
+    }
+}
+
+/// The kind of task supervisors.
+pub(crate) struct Tasks;
+
+impl Kind for Tasks {
+    type Behaviour = TaskSupervisor;
+    const LABEL: &'static str = "TaskSupervisor";
+}
+
+handles!(Tasks, TaskSupervisorRef, TaskSupervisorHandle, "a task supervisor");
+
+/// How a task is stopped unless asked otherwise.
+const TASK_SHUTDOWN: Shutdown = Shutdown::Within(DEFAULT_SHUTDOWN);
+
+impl TaskSupervisorRef {
+    /// Starts work as a child of the supervisor, linked with the running process: each dies with
+    /// the other (TASK-020). It is stopped within 5 s when the supervisor stops.
+    ///
+    /// # Errors
+    ///
+    /// If there are as many tasks as there may be, or the supervisor does not answer. The work is
+    /// dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a process.
+    pub async fn async_<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Task<T>, StartChildError> {
+        self.async_with(TASK_SHUTDOWN, work).await
+    }
+
+    /// As [`async_`](Self::async_), with another way to be stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`async_`](Self::async_).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a process.
+    pub async fn async_with<T: Send + 'static>(
+        &self,
+        shutdown: Shutdown,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Task<T>, StartChildError> {
+        let (body, task) = Task::prepare_linked(work);
+        Ok(task(self.run(body, shutdown).await?))
+    }
+
+    /// Starts work as a child of the supervisor, not linked with the running process: a crash
+    /// reaches it as the task's result only (TASK-021).
+    ///
+    /// # Errors
+    ///
+    /// As [`async_`](Self::async_).
+    pub async fn async_nolink<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Task<T>, StartChildError> {
+        self.async_nolink_with(TASK_SHUTDOWN, work).await
+    }
+
+    /// As [`async_nolink`](Self::async_nolink), with another way to be stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`async_`](Self::async_).
+    pub async fn async_nolink_with<T: Send + 'static>(
+        &self,
+        shutdown: Shutdown,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Task<T>, StartChildError> {
+        let (body, task) = Task::prepare(work);
+        Ok(task(self.run(body, shutdown).await?))
+    }
+
+    /// Starts work that nobody awaits (TASK-022). It runs once.
+    ///
+    /// # Errors
+    ///
+    /// As [`async_`](Self::async_).
+    pub async fn start_child<F>(&self, work: F) -> Result<Pid, StartChildError>
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
+        let body: TaskBody = Box::pin(async move { work.await.into_exit_reason() });
+        self.run(body, TASK_SHUTDOWN).await
+    }
+
+    /// Starts work that nobody awaits, by a specification: for work that is restarted, or stopped
+    /// in its own way.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_supervisor::{ChildSpec, Restart, Shutdown, TaskSupervisor};
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let job = ChildSpec::task(|| async { println!("tries until it ends well") });
+    /// let pid = tasks
+    ///     .start_child_with(job.restart(Restart::Transient).shutdown(Shutdown::Kill))
+    ///     .await
+    ///     .unwrap();
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`StartChildError`].
+    pub async fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartChildError> {
+        self.target.start(spec).await.map(|started| started.pid())
+    }
+
+    /// The tasks that run, the newest first (TASK-023).
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not answer.
+    pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
+        let children = self.target.ask(Request::WhichAll).await?;
+        Ok(children.into_iter().filter_map(|child| child.state.pid()).collect())
+    }
+
+    /// Stops a task by its shutdown (TASK-023).
+    ///
+    /// # Errors
+    ///
+    /// If the process is no task of this supervisor (any more).
+    pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
+        self.target.terminate(Who::Pid(pid)).await
+    }
+
+    async fn run(&self, body: TaskBody, shutdown: Shutdown) -> Result<Pid, StartChildError> {
+        self.target
+            .ask(|reply| Request::StartTask(body, shutdown, reply))
+            .await
+            .map_err(StartChildError::Supervisor)?
+    }
+}
