@@ -1,0 +1,89 @@
+#![forbid(unsafe_code)]
+//! The actor framework for Rust in the manner of Erlang/OTP, on an executor of its own.
+//!
+//! A *process* is cheap, private and mortal. It has a mailbox and handles one message at a time;
+//! nobody else touches its state. When it dies, those who depend on it are told, and a
+//! *supervisor* starts it again. So the normal code stays small, and what to do about failure is
+//! said in one place: the tree of supervisors.
+//!
+//! # In three steps
+//!
+//! **1. A server.** A [`GenServer`] has a state and callbacks. Each request carries the way back
+//! for its answer, typed.
+//!
+//! ```
+//! use rekindle::prelude::*;
+//!
+//! struct Counter { n: i64 }
+//! enum Request { Get(ReplyTo<i64>) }
+//!
+//! impl GenServer for Counter {
+//!     type Args = i64;  type Call = Request;  type Cast = i64;  type Info = Never;  type Continue = Never;
+//!
+//!     async fn init(n: i64, _cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+//!         Ok(Init::Ready(Counter { n }))
+//!     }
+//!     async fn handle_call(&mut self, request: Request, _cx: &mut Context<Self>) -> Step<Self> {
+//!         let Request::Get(from) = request;
+//!         from.reply(self.n);
+//!         Ok(Next::Wait)
+//!     }
+//!     async fn handle_cast(&mut self, k: i64, _cx: &mut Context<Self>) -> Step<Self> {
+//!         self.n += k;
+//!         Ok(Next::Wait)
+//!     }
+//! }
+//!
+//! // **2. A tree.** Each child says when it is restarted; the supervisor says how often.
+//! let runtime = Runtime::new()?;
+//! runtime.block_on(async {
+//!     let tree = Supervisor::one_for_one()
+//!         .intensity(3, Duration::from_secs(5))
+//!         .child(Counter::child(0).name("counter").restart(Restart::Permanent))
+//!         .start_link()
+//!         .await
+//!         .expect("the tree starts");
+//!
+//! // **3. Use it.** A name survives restarts; a call never lies about what went wrong.
+//!     let counter = Name::<Counter>::new("counter");
+//!     counter.cast(2);
+//!     assert_eq!(counter.call(Request::Get).await, Ok(2));
+//!
+//!     exit(counter.pid().unwrap(), ExitReason::Kill);
+//!     # while counter.call(Request::Get).await != Ok(0) { sleep(Duration::from_millis(1)).await; }
+//!     // ... a moment later there is a new counter under the same name.
+//!     assert_eq!(counter.call(Request::Get).await, Ok(0));
+//!     # drop(tree);
+//! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! A program is usually one call: [`app::run`] starts the tree, stops it in reverse order when
+//! the system asks, and gives the exit status.
+//!
+//! # What is where
+//!
+//! | you want                                   | look at                                                     |
+//! |--------------------------------------------|-------------------------------------------------------------|
+//! | a process without a behaviour              | [`spawn`], [`Mailbox`]                                       |
+//! | a server                                   | [`GenServer`], [`Addr`], [`Name`], [`CallError`]             |
+//! | a piece of work with a result              | [`Task`], [`TaskSupervisor`]                                 |
+//! | a fixed set of children                    | [`Supervisor`]                                               |
+//! | children started on demand                 | [`DynamicSupervisor`]                                        |
+//! | to be told of a death                      | [`monitor`](fn@monitor), [`link`], [`trap_exit`]             |
+//! | messages in the future                     | [`send_after`], [`send_interval`], [`Context::send_after`]   |
+//! | to call code that blocks                   | [`blocking`]                                                 |
+//! | to look inside                             | [`info`](fn@info), [`list`], [`tree`], [`sys`], [`recent_crashes`] |
+//! | a behaviour of your own                    | [`Starter`], [`Mailbox::next_event`], [`sys::SystemMessage`] |
+//! | tests in virtual time, from a seed         | [`Runtime::simulated`]                                       |
+//!
+//! Crash reports and everything else go through the `log` crate. Without a logger, crash reports
+//! go to stderr.
+
+pub mod app;
+pub mod prelude;
+
+#[doc(inline)]
+pub use rekindle_actor::*;
+#[doc(inline)]
+pub use rekindle_supervisor::*;

@@ -1,0 +1,18 @@
+//! What most programs use: `use rekindle::prelude::*;`.
+//!
+//! It has the types of a callback's signature, the handles, the functions that a process calls
+//! about itself, and the supervisors. What is used seldom is in the crate's root.
+
+pub use std::time::Duration;
+
+pub use crate::{
+    Addr, Builder, CallError, Context, Down, Exit, ExitReason, GenServer, Handle, Info, Init,
+    Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow, Pid, Recipient, ReplyTo,
+    Runtime, Sender, StartError, Step, Task, blocking, demonitor, exit, info, is_alive, link,
+    monitor, register, self_pid, send_after, send_interval, sleep, spawn, spawn_link,
+    spawn_monitor, trap_exit, unlink, whereis,
+};
+pub use crate::{
+    Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, Supervisor,
+    TaskSupervisor,
+};
