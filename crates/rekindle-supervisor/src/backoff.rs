@@ -30,7 +30,11 @@ impl Backoff {
     /// A pause of `first` before the first restart, and of at most `cap` before any.
     #[must_use]
     pub const fn exponential(first: Duration, cap: Duration) -> Backoff {
-        Backoff { first, cap, jitter: true }
+        Backoff {
+            first,
+            cap,
+            jitter: true,
+        }
     }
 
     /// Pauses that are not random.
@@ -69,7 +73,10 @@ mod tests {
     fn pauses_double_up_to_the_cap() {
         let backoff = Backoff::exponential(100 * MS, 1000 * MS).without_jitter();
         let pauses = [0, 1, 2, 3, 4, 31, 32, 1000].map(|before| backoff.pause(before, 0));
-        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000, 1000, 1000].map(|n| n * MS));
+        assert_eq!(
+            pauses,
+            [100, 200, 400, 800, 1000, 1000, 1000, 1000].map(|n| n * MS)
+        );
     }
 
     #[test]

@@ -135,7 +135,9 @@ impl<P: Copy + Eq + Hash> Children<P> {
             return;
         }
         self.set_state(key, State::Stopped);
-        let Some(entry) = self.slots[key.0 as usize].take() else { return };
+        let Some(entry) = self.slots[key.0 as usize].take() else {
+            return;
+        };
         self.free.push(key);
         match entry.before {
             Some(before) => self.entry(before).after = entry.after,
@@ -218,7 +220,9 @@ impl<P: Copy + Eq + Hash> Children<P> {
     }
 
     fn entry(&mut self, key: Key) -> &mut Entry<P> {
-        self.slots[key.0 as usize].as_mut().expect("the list names children only")
+        self.slots[key.0 as usize]
+            .as_mut()
+            .expect("the list names children only")
     }
 
     fn kind_count(&mut self, kind: ChildKind) -> &mut usize {
@@ -238,7 +242,10 @@ mod tests {
     }
 
     fn ids(children: &Children<u32>) -> Vec<String> {
-        children.keys().map(|key| children.get(key).unwrap().spec.id.to_string()).collect()
+        children
+            .keys()
+            .map(|key| children.get(key).unwrap().spec.id.to_string())
+            .collect()
     }
 
     #[test]
@@ -271,7 +278,12 @@ mod tests {
         assert_eq!(children.by_id("one"), Some(one));
         children.set_state(one, State::Restarting(1));
         assert_eq!(children.by_pid(7), None);
-        let count = ChildCount { specs: 2, active: 1, supervisors: 0, workers: 2 };
+        let count = ChildCount {
+            specs: 2,
+            active: 1,
+            supervisors: 0,
+            workers: 2,
+        };
         assert_eq!(children.count(), count);
         children.remove(two);
         assert_eq!((children.by_pid(8), children.by_id("two")), (None, None));

@@ -104,8 +104,16 @@ impl DynamicSupervisor {
     }
 
     async fn launch(self, linked: bool) -> Result<DynamicSupervisorHandle, SupervisorError> {
-        let DynamicSupervisor { settings, max_children, name, options } = self;
-        let charter = Charter { settings, shape: Shape::Dynamic { max_children } };
+        let DynamicSupervisor {
+            settings,
+            max_children,
+            name,
+            options,
+        } = self;
+        let charter = Charter {
+            settings,
+            shape: Shape::Dynamic { max_children },
+        };
         server::start_dynamic::<Dynamic>(charter, name, options.start_timeout, linked)
             .await
             .map(DynamicSupervisorHandle::new)
@@ -136,7 +144,12 @@ impl Kind for Dynamic {
     const LABEL: &'static str = "DynamicSupervisor";
 }
 
-handles!(Dynamic, DynamicSupervisorRef, DynamicSupervisorHandle, "a dynamic supervisor");
+handles!(
+    Dynamic,
+    DynamicSupervisorRef,
+    DynamicSupervisorHandle,
+    "a dynamic supervisor"
+);
 
 impl DynamicSupervisorRef {
     /// Starts a child, and gives the handle that is usual for its type: an
@@ -153,7 +166,8 @@ impl DynamicSupervisorRef {
     ///
     /// # Errors
     ///
-    /// If the process is no child of this supervisor (any more).
+    /// If the process is no child of this supervisor, or has ended: also while its successor is
+    /// about to be started.
     pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
         self.target.terminate(Who::Pid(pid)).await
     }

@@ -28,7 +28,12 @@ enum Held<M> {
 impl<M: Send + 'static> Inbox<M> {
     /// `parent` is the process whose end is the supervisor's.
     pub(crate) fn new(mailbox: Mailbox<M>, parent: Option<Pid>) -> Self {
-        Inbox { mailbox, held: VecDeque::new(), deaths: HashMap::new(), parent }
+        Inbox {
+            mailbox,
+            held: VecDeque::new(),
+            deaths: HashMap::new(),
+            parent,
+        }
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox<M> {

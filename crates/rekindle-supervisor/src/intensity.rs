@@ -29,7 +29,11 @@ pub(crate) enum Verdict {
 
 impl Window {
     pub(crate) fn new(limit: u32, period: Duration) -> Window {
-        Window { limit, period, restarts: VecDeque::new() }
+        Window {
+            limit,
+            period,
+            restarts: VecDeque::new(),
+        }
     }
 
     /// Notes a restart.
@@ -69,23 +73,40 @@ mod tests {
 
     fn verdicts(limit: u32, period: u64, moments: &[u64]) -> Vec<Verdict> {
         let mut window = Window::new(limit, Duration::from_secs(period));
-        moments.iter().map(|&moment| window.record(at(moment))).collect()
+        moments
+            .iter()
+            .map(|&moment| window.record(at(moment)))
+            .collect()
     }
 
     #[test]
     fn the_limit_is_inclusive() {
         use Verdict::{Allowed, Exceeded};
         let rows: [(u32, u64, &[u64], &[Verdict]); 6] = [
-            (3, 5, &[0, 0, 0, 0], &[Allowed(1), Allowed(2), Allowed(3), Exceeded]),
+            (
+                3,
+                5,
+                &[0, 0, 0, 0],
+                &[Allowed(1), Allowed(2), Allowed(3), Exceeded],
+            ),
             (0, 5, &[0], &[Exceeded]),
             // A restart counts for exactly one period, its end included.
             (1, 5, &[0, 5], &[Allowed(1), Exceeded]),
             (1, 5, &[0, 6, 12], &[Allowed(1), Allowed(1), Allowed(1)]),
-            (2, 5, &[0, 3, 6, 9], &[Allowed(1), Allowed(2), Allowed(2), Allowed(2)]),
+            (
+                2,
+                5,
+                &[0, 3, 6, 9],
+                &[Allowed(1), Allowed(2), Allowed(2), Allowed(2)],
+            ),
             (2, 5, &[0, 3, 5], &[Allowed(1), Allowed(2), Exceeded]),
         ];
         for (limit, period, moments, expected) in rows {
-            assert_eq!(verdicts(limit, period, moments), expected, "{limit} in {period}");
+            assert_eq!(
+                verdicts(limit, period, moments),
+                expected,
+                "{limit} in {period}"
+            );
         }
     }
 

@@ -5,9 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_actor::{
-    CallError, ExitReason, Pid, ReplyTo, Sender, Stop, StopError, TaskBody,
-};
+use rekindle_actor::{CallError, ExitReason, Pid, ReplyTo, Sender, Stop, StopError, TaskBody};
 
 use crate::children::{ChildCount, Key};
 use crate::errors::{
@@ -42,7 +40,10 @@ pub(crate) enum Who {
 
 /// A question, with the way back.
 pub(crate) enum Request {
-    Start(Box<ChildSpec>, ReplyTo<Result<ChildHandle, StartChildError>>),
+    Start(
+        Box<ChildSpec>,
+        ReplyTo<Result<ChildHandle, StartChildError>>,
+    ),
     /// A piece of work that can run only once.
     StartTask(TaskBody, Shutdown, ReplyTo<Result<Pid, StartChildError>>),
     Terminate(Who, ReplyTo<Result<(), TerminateChildError>>),
@@ -121,7 +122,10 @@ impl<K: Kind> Target<K> {
         make: impl FnOnce(ReplyTo<T>) -> Request + Send,
     ) -> Result<T, CallError> {
         let sender = self.resolve().ok_or(CallError::NoProc)?;
-        sender.call(|reply| Message::new(make(reply))).no_timeout().await
+        sender
+            .call(|reply| Message::new(make(reply)))
+            .no_timeout()
+            .await
     }
 
     pub(crate) async fn start(&self, spec: ChildSpec) -> Result<ChildHandle, StartChildError> {
@@ -169,7 +173,11 @@ pub struct StopSupervisor {
 
 impl StopSupervisor {
     pub(crate) fn new(pid: Option<Pid>) -> StopSupervisor {
-        StopSupervisor { pid, reason: ExitReason::Normal, timeout: None }
+        StopSupervisor {
+            pid,
+            reason: ExitReason::Normal,
+            timeout: None,
+        }
     }
 
     /// With this reason.
@@ -216,7 +224,9 @@ macro_rules! handles {
             #[doc = concat!("The way to ", $what, " that holds a name, whenever it is used.")]
             #[must_use]
             pub fn named(name: impl Into<std::sync::Arc<str>>) -> $reference {
-                $reference { target: Target::Name(name.into()) }
+                $reference {
+                    target: Target::Name(name.into()),
+                }
             }
 
             /// The handle on the one there is now.
@@ -242,13 +252,17 @@ macro_rules! handles {
 
         impl Clone for $reference {
             fn clone(&self) -> Self {
-                $reference { target: self.target.clone() }
+                $reference {
+                    target: self.target.clone(),
+                }
             }
         }
 
         impl std::fmt::Debug for $reference {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($reference)).field(&self.target).finish()
+                f.debug_tuple(stringify!($reference))
+                    .field(&self.target)
+                    .finish()
             }
         }
 
@@ -266,7 +280,12 @@ macro_rules! handles {
         impl $handle {
             pub(crate) fn new(sender: Sender<Message<$kind>>) -> $handle {
                 let pid = sender.pid();
-                $handle { pid, reference: $reference { target: Target::Life(sender) } }
+                $handle {
+                    pid,
+                    reference: $reference {
+                        target: Target::Life(sender),
+                    },
+                }
             }
 
             /// The handle on a process, if it lives and is such a supervisor.

@@ -58,7 +58,9 @@ pub(crate) fn plan<P: Copy + Eq + Hash>(
     failed: Key,
     reason: &ExitReason,
 ) -> Plan {
-    let Some(child) = children.get(failed) else { return Plan::Leave { forget: false } };
+    let Some(child) = children.get(failed) else {
+        return Plan::Leave { forget: false };
+    };
     if is_restarted(child.spec.restart, reason) {
         return Plan::Restart(group(rules.strategy, children, failed));
     }
@@ -71,7 +73,9 @@ pub(crate) fn plan<P: Copy + Eq + Hash>(
     if child.spec.significant && ends_all {
         return Plan::ShutDown;
     }
-    Plan::Leave { forget: !rules.keeps_stopped || child.spec.restart == Restart::Temporary }
+    Plan::Leave {
+        forget: !rules.keeps_stopped || child.spec.restart == Restart::Temporary,
+    }
 }
 
 /// The table of restart classes.
@@ -96,10 +100,14 @@ pub(crate) fn group<P: Copy + Eq + Hash>(
     };
     let entry = |key: &Key| children.get(*key);
     let runs = |key: &Key| entry(key).is_some_and(|e| !matches!(e.state(), State::Stopped));
-    let comes_back =
-        |key: &Key| entry(key).is_some_and(|e| e.spec.restart != Restart::Temporary);
+    let comes_back = |key: &Key| entry(key).is_some_and(|e| e.spec.restart != Restart::Temporary);
     Group {
-        stop: members.iter().rev().copied().filter(|key| *key != failed && runs(key)).collect(),
+        stop: members
+            .iter()
+            .rev()
+            .copied()
+            .filter(|key| *key != failed && runs(key))
+            .collect(),
         start: members.iter().copied().filter(comes_back).collect(),
     }
 }
@@ -134,16 +142,26 @@ mod tests {
     }
 
     fn letters(children: &Children<u32>, keys: &[Key]) -> String {
-        keys.iter().map(|key| children.get(*key).unwrap().spec.id.to_string()).collect()
+        keys.iter()
+            .map(|key| children.get(*key).unwrap().spec.id.to_string())
+            .collect()
     }
 
     fn rules(strategy: Strategy, auto_shutdown: AutoShutdown) -> Rules {
-        Rules { strategy, auto_shutdown, keeps_stopped: true }
+        Rules {
+            strategy,
+            auto_shutdown,
+            keeps_stopped: true,
+        }
     }
 
     #[test]
     fn who_is_restarted() {
-        let clean = [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with("x")];
+        let clean = [
+            ExitReason::Normal,
+            ExitReason::Shutdown,
+            ExitReason::shutdown_with("x"),
+        ];
         let abnormal = [ExitReason::Killed, ExitReason::msg("x"), ExitReason::NoProc];
         for reason in &clean {
             assert!(is_restarted(Permanent, reason), "{reason}");
@@ -181,7 +199,11 @@ mod tests {
             children.set_state(key, State::Stopped);
             let got = group(strategy, &children, key);
             assert_eq!(letters(&children, &got.stop), stop, "{strategy:?} {failed}");
-            assert_eq!(letters(&children, &got.start), start, "{strategy:?} {failed}");
+            assert_eq!(
+                letters(&children, &got.start),
+                start,
+                "{strategy:?} {failed}"
+            );
         }
     }
 
@@ -202,7 +224,10 @@ mod tests {
         let mut children = children(&[("a", Transient)]);
         let key = children.by_id("a").unwrap();
         children.set_state(key, State::Stopped);
-        let rules = Rules { keeps_stopped: false, ..rules(OneForOne, AutoShutdown::Never) };
+        let rules = Rules {
+            keeps_stopped: false,
+            ..rules(OneForOne, AutoShutdown::Never)
+        };
         let plan = plan(rules, &children, key, &ExitReason::Normal);
         assert_eq!(plan, Plan::Leave { forget: true });
     }
@@ -223,27 +248,51 @@ mod tests {
         };
         let stays = Plan::Leave { forget: false };
         children.set_state(plain, State::Stopped);
-        assert_eq!(decide(&children, AnySignificant, plain, &ExitReason::Normal), stays);
+        assert_eq!(
+            decide(&children, AnySignificant, plain, &ExitReason::Normal),
+            stays
+        );
         children.set_state(one, State::Stopped);
-        assert_eq!(decide(&children, AnySignificant, one, &ExitReason::Normal), Plan::ShutDown);
-        assert_eq!(decide(&children, AllSignificant, one, &ExitReason::Normal), stays);
+        assert_eq!(
+            decide(&children, AnySignificant, one, &ExitReason::Normal),
+            Plan::ShutDown
+        );
+        assert_eq!(
+            decide(&children, AllSignificant, one, &ExitReason::Normal),
+            stays
+        );
         let failed = decide(&children, AnySignificant, one, &ExitReason::Killed);
         assert!(matches!(failed, Plan::Restart(_)));
         children.set_state(two, State::Stopped);
-        assert_eq!(decide(&children, AllSignificant, two, &ExitReason::Normal), Plan::ShutDown);
+        assert_eq!(
+            decide(&children, AllSignificant, two, &ExitReason::Normal),
+            Plan::ShutDown
+        );
     }
 
     #[test]
     fn which_ends_are_odd() {
         let spec = |restart, shutdown| {
-            ChildSpec::task(|| async {}).restart(restart).shutdown(shutdown)
+            ChildSpec::task(|| async {})
+                .restart(restart)
+                .shutdown(shutdown)
         };
         let rows = [
             (Permanent, Shutdown::Infinite, ExitReason::Shutdown, false),
             (Permanent, Shutdown::Infinite, ExitReason::Normal, true),
-            (Permanent, Shutdown::Infinite, ExitReason::shutdown_with("x"), true),
+            (
+                Permanent,
+                Shutdown::Infinite,
+                ExitReason::shutdown_with("x"),
+                true,
+            ),
             (Transient, Shutdown::Infinite, ExitReason::Normal, false),
-            (Temporary, Shutdown::Infinite, ExitReason::shutdown_with("x"), false),
+            (
+                Temporary,
+                Shutdown::Infinite,
+                ExitReason::shutdown_with("x"),
+                false,
+            ),
             (Temporary, Shutdown::Infinite, ExitReason::msg("x"), true),
             (Temporary, Shutdown::Infinite, ExitReason::Killed, true),
             (Temporary, Shutdown::Kill, ExitReason::Killed, false),

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use rekindle_actor::sys::{SystemState, SystemVerdict};
 use rekindle_actor::{
-    Ack, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender, StartError,
-    Starter, TaskBody, guarded, is_alive, link, now, parent, report_for_children, self_pid,
-    send_after, spawn_link, trap_exit,
+    Ack, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender, StartError, Starter,
+    TaskBody, guarded, is_alive, link, now, parent, report_for_children, self_pid, send_after,
+    spawn_link, trap_exit,
 };
 
 use crate::backoff::Backoff;
@@ -67,7 +67,11 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
     /// Children with ids, in an order.
-    Ordered { strategy: Strategy, auto_shutdown: AutoShutdown, children: Vec<ChildSpec> },
+    Ordered {
+        strategy: Strategy,
+        auto_shutdown: AutoShutdown,
+        children: Vec<ChildSpec>,
+    },
     /// Children that come and go.
     Dynamic { max_children: Option<usize> },
 }
@@ -88,9 +92,11 @@ impl Charter {
             return Err(SpecError::ZeroPeriod);
         }
         match &self.shape {
-            Shape::Ordered { auto_shutdown, children, .. } => {
-                spec::check_all(children, *auto_shutdown)
-            }
+            Shape::Ordered {
+                auto_shutdown,
+                children,
+                ..
+            } => spec::check_all(children, *auto_shutdown),
             Shape::Dynamic { .. } => Ok(()),
         }
     }
@@ -128,7 +134,13 @@ pub(crate) async fn start_dynamic<K: Kind>(
     linked: bool,
 ) -> Result<Sender<Message<K>>, SupervisorError> {
     charter.check().map_err(SupervisorError::Invalid)?;
-    start(name, timeout, linked, Box::pin(async move { Ok(Some(charter)) })).await
+    start(
+        name,
+        timeout,
+        linked,
+        Box::pin(async move { Ok(Some(charter)) }),
+    )
+    .await
 }
 
 /// The life of a supervisor.
@@ -200,13 +212,31 @@ impl<K: Kind> Server<K> {
     ) -> (Self, Vec<ChildSpec>) {
         let Charter { settings, shape } = plan;
         let (rules, max_children, specs) = match shape {
-            Shape::Ordered { strategy, auto_shutdown, children } => {
-                (Rules { strategy, auto_shutdown, keeps_stopped: true }, None, children)
-            }
+            Shape::Ordered {
+                strategy,
+                auto_shutdown,
+                children,
+            } => (
+                Rules {
+                    strategy,
+                    auto_shutdown,
+                    keeps_stopped: true,
+                },
+                None,
+                children,
+            ),
             Shape::Dynamic { max_children } => {
                 let strategy = Strategy::OneForOne;
                 let auto_shutdown = AutoShutdown::Never;
-                (Rules { strategy, auto_shutdown, keeps_stopped: false }, max_children, Vec::new())
+                (
+                    Rules {
+                        strategy,
+                        auto_shutdown,
+                        keeps_stopped: false,
+                    },
+                    max_children,
+                    Vec::new(),
+                )
             }
         };
         let book = Book {
@@ -356,8 +386,16 @@ impl<K: Kind> Server<K> {
     }
 
     async fn restart_one(&mut self, id: &str) -> Result<ChildHandle, RestartChildError> {
-        let key = self.book.children.by_id(id).ok_or(RestartChildError::NotFound)?;
-        let child = self.book.children.get(key).ok_or(RestartChildError::NotFound)?;
+        let key = self
+            .book
+            .children
+            .by_id(id)
+            .ok_or(RestartChildError::NotFound)?;
+        let child = self
+            .book
+            .children
+            .get(key)
+            .ok_or(RestartChildError::NotFound)?;
         match child.state() {
             State::Running(_) => return Err(RestartChildError::Running),
             State::Restarting(_) => return Err(RestartChildError::Restarting),
@@ -380,7 +418,12 @@ impl<K: Kind> Server<K> {
 
     /// A linked process has ended, or an exit signal came.
     async fn handle_exit(&mut self, exit: Exit) -> Next {
-        let Exit { from, reason, report, .. } = exit;
+        let Exit {
+            from,
+            reason,
+            report,
+            ..
+        } = exit;
         if is_alive(from) {
             log::warn!(
                 target: LOG,
@@ -390,14 +433,19 @@ impl<K: Kind> Server<K> {
             return Next::Wait;
         }
         let Some(key) = self.book.children.by_pid(from) else {
-            print(&report, || "it is no child of this supervisor any more".to_owned());
+            print(&report, || {
+                "it is no child of this supervisor any more".to_owned()
+            });
             return Next::Wait;
         };
         self.book.children.set_state(key, State::Stopped);
+        self.book.forgive(key);
         self.book.log_end(key, from, &reason, report.is_some());
         match restart::plan(self.book.rules, &self.book.children, key, &reason) {
             Plan::Leave { forget } => {
-                print(&report, || format!("not restarted ({})", self.book.restart_class(key)));
+                print(&report, || {
+                    format!("not restarted ({})", self.book.restart_class(key))
+                });
                 if forget {
                     self.book.children.remove(key);
                 }
@@ -424,7 +472,9 @@ impl<K: Kind> Server<K> {
     async fn restart(&mut self, key: Key, report: Option<PendingReport>) -> Next {
         let Verdict::Allowed(count) = self.book.window.record(now()) else {
             let limit = self.book.limit();
-            print(&report, || format!("not restarted: more than {limit}, its supervisor gives up"));
+            print(&report, || {
+                format!("not restarted: more than {limit}, its supervisor gives up")
+            });
             self.book.log_gives_up(key);
             return Next::Stop(ExitReason::Shutdown);
         };
@@ -435,7 +485,9 @@ impl<K: Kind> Server<K> {
         self.stop_group(&group).await;
         let others = group.start.len().saturating_sub(1);
         for member in group.start {
-            let Some(child) = self.book.children.get(member) else { continue };
+            let Some(child) = self.book.children.get(member) else {
+                continue;
+            };
             let spec = child.spec.clone();
             match start_child(&spec).await {
                 Ok(started) => self.book.set_running(member, started.pid()),
@@ -446,7 +498,14 @@ impl<K: Kind> Server<K> {
                     }
                 }
                 Err(error) => {
-                    print(&report, || format!("its restart failed: {error}, {so_far}"));
+                    let of = if member == key {
+                        String::new()
+                    } else {
+                        format!("{:?}: ", spec.id)
+                    };
+                    print(&report, || {
+                        format!("its restart failed: {of}{error}, {so_far}")
+                    });
                     self.book.log_start_error(&spec.id, &error);
                     let pause = self.book.pause(member).unwrap_or(Duration::ZERO);
                     self.retry(member, pause);
@@ -490,7 +549,9 @@ impl<K: Kind> Server<K> {
 
     /// Stops a child; its entry stays.
     async fn stop_one(&mut self, key: Key) {
-        let Some(child) = self.book.children.get(key) else { return };
+        let Some(child) = self.book.children.get(key) else {
+            return;
+        };
         if let State::Running(pid) = child.state() {
             let ended = self.inbox.stop(pid, child.spec.shutdown).await;
             self.book.log_stopped(key, pid, &ended);
@@ -516,7 +577,9 @@ impl<K: Kind> Server<K> {
         let running: Vec<(Pid, Shutdown)> = running.collect();
         inbox
             .stop_together(running, |pid, ended| {
-                let Some(key) = book.children.by_pid(pid) else { return };
+                let Some(key) = book.children.by_pid(pid) else {
+                    return;
+                };
                 book.log_stopped(key, pid, &ended);
                 book.children.remove(key);
             })
@@ -590,7 +653,9 @@ impl Book {
 
     fn set_running(&mut self, key: Key, pid: Pid) {
         self.children.set_state(key, State::Running(pid));
-        let Some(child) = self.children.get_mut(key) else { return };
+        let Some(child) = self.children.get_mut(key) else {
+            return;
+        };
         if self.backoff.is_some() {
             child.started_at = now();
         }
@@ -619,7 +684,10 @@ impl Book {
 
     /// The newest first (SUP-050).
     fn which_all(&self) -> Vec<ChildEntry> {
-        self.children.keys_backwards().filter_map(|key| self.entry(key)).collect()
+        self.children
+            .keys_backwards()
+            .filter_map(|key| self.entry(key))
+            .collect()
     }
 
     fn which(&self, id: &str) -> Result<ChildEntry, FindChildError> {
@@ -630,25 +698,38 @@ impl Book {
     fn entry(&self, key: Key) -> Option<ChildEntry> {
         let child = self.children.get(key)?;
         let (id, kind) = (child.spec.id.clone(), child.spec.kind);
-        Some(ChildEntry { id, state: child.state().into(), kind })
+        Some(ChildEntry {
+            id,
+            state: child.state().into(),
+            kind,
+        })
     }
 
     fn spec(&self, id: &str) -> Result<ChildSpec, FindChildError> {
         let key = self.children.by_id(id).ok_or(FindChildError::NotFound)?;
-        self.children.get(key).map(|child| child.spec.clone()).ok_or(FindChildError::NotFound)
+        self.children
+            .get(key)
+            .map(|child| child.spec.clone())
+            .ok_or(FindChildError::NotFound)
     }
 
     /// How long to pause before the next restart of a child, if at all.
     fn pause(&mut self, key: Key) -> Option<Duration> {
         let backoff = self.backoff?;
         let child = self.children.get_mut(key)?;
-        if now().saturating_since(child.started_at) > backoff.forgives_after() {
-            child.attempts = 0;
-        }
         let random = Handle::try_current().map_or(0, |handle| handle.random());
         let pause = backoff.pause(child.attempts, random);
         child.attempts = child.attempts.saturating_add(1);
         Some(pause)
+    }
+
+    /// A child that has just ended starts over with its pauses, if it had lived for long.
+    fn forgive(&mut self, key: Key) {
+        if let (Some(backoff), Some(child)) = (self.backoff, self.children.get_mut(key))
+            && now().saturating_since(child.started_at) > backoff.forgives_after()
+        {
+            child.attempts = 0;
+        }
     }
 
     fn restart_class(&self, key: Key) -> &'static str {
@@ -666,7 +747,9 @@ impl Book {
     }
 
     fn id(&self, key: Key) -> Arc<str> {
-        self.children.get(key).map_or_else(|| "".into(), |child| child.spec.id.clone())
+        self.children
+            .get(key)
+            .map_or_else(|| "".into(), |child| child.spec.id.clone())
     }
 
     fn log_start_error(&self, id: &str, error: &StartError) {
@@ -682,7 +765,11 @@ impl Book {
         if reported {
             return;
         }
-        let level = if reason.is_clean() { log::Level::Debug } else { log::Level::Error };
+        let level = if reason.is_clean() {
+            log::Level::Debug
+        } else {
+            log::Level::Error
+        };
         if log::log_enabled!(target: LOG, level) {
             let id = self.id(key);
             log::log!(
@@ -696,8 +783,14 @@ impl Book {
     }
 
     fn log_stopped(&self, key: Key, pid: Pid, ended: &Ended) {
-        let Some(child) = self.children.get(key) else { return };
-        let Ended { reason, report, overdue } = ended;
+        let Some(child) = self.children.get(key) else {
+            return;
+        };
+        let Ended {
+            reason,
+            report,
+            overdue,
+        } = ended;
         if *overdue && *reason == ExitReason::Killed {
             // Killed on purpose: that is no crash.
             if let Some(report) = report {
@@ -754,7 +847,12 @@ impl Book {
 
 impl fmt::Display for Book {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ChildCount { specs, active, supervisors, workers } = self.children.count();
+        let ChildCount {
+            specs,
+            active,
+            supervisors,
+            workers,
+        } = self.children.count();
         write!(
             f,
             "{}, {:?}, at most {} restarts: {specs} children ({supervisors} supervisors, \

@@ -102,7 +102,13 @@ impl<G: GenServer> ChildBuilder<G> {
 
 impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
     fn from(builder: ChildBuilder<G>) -> ChildSpec {
-        let ChildBuilder { args, name, mailbox, hibernate_after, options } = builder;
+        let ChildBuilder {
+            args,
+            name,
+            mailbox,
+            hibernate_after,
+            options,
+        } = builder;
         let (own_name, limit) = (name.clone(), options.start_timeout);
         let start = start_fn(move || {
             let mut start = G::start_link(args()).mailbox(mailbox);
@@ -117,7 +123,12 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
             }
             start.into_future()
         });
-        options.into_spec(ChildKind::Worker, name, short_type_name(type_name::<G>()), start)
+        options.into_spec(
+            ChildKind::Worker,
+            name,
+            short_type_name(type_name::<G>()),
+            start,
+        )
     }
 }
 

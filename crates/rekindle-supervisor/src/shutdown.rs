@@ -12,9 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rekindle_actor::{
-    Event, Exit, ExitReason, PendingReport, Pid, exit, monitor, now, unlink,
-};
+use rekindle_actor::{Event, Exit, ExitReason, PendingReport, Pid, exit, monitor, now, unlink};
 
 use crate::inbox::Inbox;
 use crate::spec::Shutdown;
@@ -32,8 +30,16 @@ impl Ended {
     /// `down` is what a monitor says, which may have come too late to know.
     fn new(death: Option<Exit>, down: ExitReason, overdue: bool) -> Ended {
         match death {
-            Some(exit) => Ended { reason: exit.reason, report: exit.report, overdue },
-            None => Ended { reason: down, report: None, overdue },
+            Some(exit) => Ended {
+                reason: exit.reason,
+                report: exit.report,
+                overdue,
+            },
+            None => Ended {
+                reason: down,
+                report: None,
+                overdue,
+            },
         }
     }
 }
@@ -75,7 +81,11 @@ impl<M: Send + 'static> Inbox<M> {
             // Nothing must come from it any more.
             unlink(pid);
         }
-        Ended::new(death, down.map_or(ExitReason::NoProc, |down| down.reason), overdue)
+        Ended::new(
+            death,
+            down.map_or(ExitReason::NoProc, |down| down.reason),
+            overdue,
+        )
     }
 
     /// Stops many children: tells all, then waits for all; each limit counts from the same
@@ -101,7 +111,9 @@ impl<M: Send + 'static> Inbox<M> {
         }
         let begun = now();
         while !left.is_empty() {
-            let deadline = limits.first_key_value().map(|(limit, _)| begun.saturating_add(*limit));
+            let deadline = limits
+                .first_key_value()
+                .map(|(limit, _)| begun.saturating_add(*limit));
             match self.next_until(deadline).await {
                 Event::Down(down) => {
                     let Some(pid) = down.pid else { continue };

@@ -189,7 +189,9 @@ impl ChildSpec {
     /// Starts a child by this specification, in the running process.
     pub(crate) async fn start(&self) -> Result<ChildHandle, StartError> {
         let Some(start) = &self.start else {
-            return Err(StartError::Failed(SpecError::NoStart(self.id.clone()).into()));
+            return Err(StartError::Failed(
+                SpecError::NoStart(self.id.clone()).into(),
+            ));
         };
         // The function itself may panic, as may its future.
         match guarded(async { start().await }).await {
@@ -266,10 +268,16 @@ impl fmt::Display for SpecError {
             SpecError::DuplicateId(id) => write!(f, "`id`: two children are called {id:?}"),
             SpecError::NoStart(id) => write!(f, "`start`: the child {id:?} has none"),
             SpecError::SignificantInVain(id) => {
-                write!(f, "`significant`: {id:?} is, but its supervisor never shuts itself down")
+                write!(
+                    f,
+                    "`significant`: {id:?} is, but its supervisor never shuts itself down"
+                )
             }
             SpecError::SignificantPermanent(id) => {
-                write!(f, "`significant`: {id:?} is permanent, and never ends for good")
+                write!(
+                    f,
+                    "`significant`: {id:?} is permanent, and never ends for good"
+                )
             }
             SpecError::ZeroPeriod => f.write_str("`intensity`: the period must not be zero"),
         }
@@ -375,9 +383,9 @@ macro_rules! child_options {
         }
 
         #[doc = concat!(
-            "As a child: calls it this. The default is the name, if there is one, else ",
-            $default_id, "."
-        )]
+                    "As a child: calls it this. The default is the name, if there is one, else ",
+                    $default_id, "."
+                )]
         pub fn id(mut self, id: impl Into<std::sync::Arc<str>>) -> Self {
             self.options.id = Some(id.into());
             self
@@ -425,7 +433,10 @@ mod tests {
         let worker = ChildSpec::worker("w", || async { Err::<ChildHandle, _>(StartError::Ignore) });
         assert_eq!(worker.restart, Restart::Permanent);
         assert_eq!(worker.shutdown, Shutdown::Within(Duration::from_secs(5)));
-        assert_eq!((worker.kind, worker.significant), (ChildKind::Worker, false));
+        assert_eq!(
+            (worker.kind, worker.significant),
+            (ChildKind::Worker, false)
+        );
         let supervisor =
             ChildSpec::supervisor("s", || async { Err::<ChildHandle, _>(StartError::Ignore) });
         assert_eq!(supervisor.shutdown, Shutdown::Infinite);
@@ -439,7 +450,11 @@ mod tests {
         let significant = |restart| task("t").significant(true).restart(restart);
         let rows = [
             (task(""), Never, Err(SpecError::EmptyId)),
-            (task("t").started(), Never, Err(SpecError::NoStart("t".into()))),
+            (
+                task("t").started(),
+                Never,
+                Err(SpecError::NoStart("t".into())),
+            ),
             (task("t"), AnySignificant, Ok(())),
             (
                 significant(Restart::Transient),
@@ -457,6 +472,9 @@ mod tests {
             assert_eq!(check(&spec, auto), expected, "{spec:?} {auto:?}");
         }
         let same = [task("a"), task("b"), task("a")];
-        assert_eq!(check_child_specs(&same), Err(SpecError::DuplicateId("a".into())));
+        assert_eq!(
+            check_child_specs(&same),
+            Err(SpecError::DuplicateId("a".into()))
+        );
     }
 }

@@ -26,7 +26,10 @@ impl ChildHandle {
     /// `start_child` and `restart_child` give it; automatic restarts drop it.
     #[must_use]
     pub fn with_info(pid: Pid, info: impl Send + Sync + 'static) -> ChildHandle {
-        ChildHandle { pid, info: Some(Arc::new(info)) }
+        ChildHandle {
+            pid,
+            info: Some(Arc::new(info)),
+        }
     }
 
     /// The process.
@@ -122,7 +125,8 @@ impl<G: GenServer> IntoStarted for Addr<G> {
 
 impl<T: IntoStarted, E: IntoStartError> IntoStarted for Result<T, E> {
     fn into_started(self) -> Result<ChildHandle, StartError> {
-        self.map_err(IntoStartError::into_start_error)?.into_started()
+        self.map_err(IntoStartError::into_start_error)?
+            .into_started()
     }
 }
 

@@ -122,7 +122,10 @@ impl Supervisor {
         F: Future<Output = Result<Option<Supervisor>, ExitReason>> + Send + 'static,
     {
         let init: Init = Arc::new(move || Box::pin(init()));
-        Supervisor { init: Some(init), ..Supervisor::one_for_one() }
+        Supervisor {
+            init: Some(init),
+            ..Supervisor::one_for_one()
+        }
     }
 
     child_options!("`Supervisor`", "as long as it takes");
@@ -192,12 +195,27 @@ impl Supervisor {
                 Box::pin(async move { Ok(Some(charter)) })
             }
         };
-        server::start::<Ordered>(name, limit, linked, resolve).await.map(SupervisorHandle::new)
+        server::start::<Ordered>(name, limit, linked, resolve)
+            .await
+            .map(SupervisorHandle::new)
     }
 
     fn into_charter(self) -> Charter {
-        let Supervisor { settings, strategy, auto_shutdown, children, .. } = self;
-        Charter { settings, shape: Shape::Ordered { strategy, auto_shutdown, children } }
+        let Supervisor {
+            settings,
+            strategy,
+            auto_shutdown,
+            children,
+            ..
+        } = self;
+        Charter {
+            settings,
+            shape: Shape::Ordered {
+                strategy,
+                auto_shutdown,
+                children,
+            },
+        }
     }
 }
 
@@ -237,7 +255,12 @@ impl Kind for Ordered {
     const LABEL: &'static str = "Supervisor";
 }
 
-handles!(Ordered, SupervisorRef, SupervisorHandle, "an ordinary supervisor");
+handles!(
+    Ordered,
+    SupervisorRef,
+    SupervisorHandle,
+    "an ordinary supervisor"
+);
 
 impl SupervisorRef {
     /// Starts a child, which joins the end of the order, and gives the handle that is usual for
@@ -322,7 +345,10 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
-    pub async fn get_childspec(&self, id: impl Into<Arc<str>>) -> Result<ChildSpec, FindChildError> {
+    pub async fn get_childspec(
+        &self,
+        id: impl Into<Arc<str>>,
+    ) -> Result<ChildSpec, FindChildError> {
         let id = id.into();
         self.target
             .ask(|reply| Request::Spec(id, reply))
@@ -335,7 +361,10 @@ impl SupervisorRef {
 pub(crate) fn typed<C: Child>(started: ChildHandle) -> Result<C::Handle, StartChildError> {
     let pid = started.pid();
     C::handle(started).ok_or_else(|| {
-        let text = format!("{pid} was started, but not as `{}`", std::any::type_name::<C>());
+        let text = format!(
+            "{pid} was started, but not as `{}`",
+            std::any::type_name::<C>()
+        );
         StartChildError::Failed(ExitReason::msg(text))
     })
 }

@@ -98,8 +98,16 @@ impl TaskSupervisor {
     }
 
     async fn launch(self, linked: bool) -> Result<TaskSupervisorHandle, SupervisorError> {
-        let TaskSupervisor { settings, max_children, name, options } = self;
-        let charter = Charter { settings, shape: Shape::Dynamic { max_children } };
+        let TaskSupervisor {
+            settings,
+            max_children,
+            name,
+            options,
+        } = self;
+        let charter = Charter {
+            settings,
+            shape: Shape::Dynamic { max_children },
+        };
         server::start_dynamic::<Tasks>(charter, name, options.start_timeout, linked)
             .await
             .map(TaskSupervisorHandle::new)
@@ -130,7 +138,12 @@ impl Kind for Tasks {
     const LABEL: &'static str = "TaskSupervisor";
 }
 
-handles!(Tasks, TaskSupervisorRef, TaskSupervisorHandle, "a task supervisor");
+handles!(
+    Tasks,
+    TaskSupervisorRef,
+    TaskSupervisorHandle,
+    "a task supervisor"
+);
 
 /// How a task is stopped unless asked otherwise.
 const TASK_SHUTDOWN: Shutdown = Shutdown::Within(DEFAULT_SHUTDOWN);
@@ -243,7 +256,10 @@ impl TaskSupervisorRef {
     /// If the supervisor does not answer.
     pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
         let children = self.target.ask(Request::WhichAll).await?;
-        Ok(children.into_iter().filter_map(|child| child.state.pid()).collect())
+        Ok(children
+            .into_iter()
+            .filter_map(|child| child.state.pid())
+            .collect())
     }
 
     /// Stops a task by its shutdown (TASK-023).

@@ -1,0 +1,27 @@
+//! What supervisors promise, through their public API. Test functions are named after the cases.
+//!
+//! Most tests run under the simulator with several seeds, and on a pool of two workers; those
+//! that need time run under the simulator only, whose time is virtual.
+
+mod kit;
+
+mod start;
+
+mod restart;
+mod strategy;
+
+mod intensity;
+
+mod stop;
+
+mod admin;
+
+mod significant;
+
+mod dynamic;
+
+mod task;
+
+mod backoff;
+mod report;
+mod scale;
