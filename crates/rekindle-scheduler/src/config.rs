@@ -90,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// How many [`blocking`](crate::blocking) calls may run at the same time. Default: 512.
+    /// How many [`blocking`](fn@crate::blocking) calls may run at the same time. Default: 512.
     pub fn blocking_threads(mut self, threads: usize) -> Builder {
         self.blocking_threads = threads;
         self

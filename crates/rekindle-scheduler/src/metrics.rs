@@ -20,7 +20,7 @@ pub struct Metrics {
     pub spawned: u64,
     /// Tasks that came to their end, in whatever way.
     pub finished: u64,
-    /// Turns given to tasks.
+    /// Turns given to tasks, and rounds in which a worker fired timers.
     pub polls: u64,
     /// Times a worker took work from another.
     pub steals: u64,

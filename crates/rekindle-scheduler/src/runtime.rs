@@ -347,7 +347,7 @@ impl Handle {
         self.core.metrics()
     }
 
-    /// Calls a function that may block, on a thread of its own; see [`blocking`].
+    /// Calls a function that may block, on a thread of its own; see [`blocking`](fn@blocking).
     pub fn blocking<T, F>(&self, function: F) -> Blocking<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -45,6 +45,7 @@ use crate::metrics::Metrics;
 use crate::random::SplitMix64;
 use crate::task::{Ran, Runnable};
 use crate::time::Time;
+use crate::timers::Order;
 
 /// How many waiting tasks the text about a standstill names.
 const NAMED: usize = 20;
@@ -201,7 +202,7 @@ impl<'a> Driver<'a> {
     fn step(&self, until: Until) -> Step {
         let now = self.core.clock.now();
         if self.core.timers.next(0) <= now {
-            self.core.timers.fire(0, now);
+            self.core.timers.fire(0, now, Order::Strict);
         }
         match self.sim.pick(now) {
             Some(Entry::Task(runnable)) => {
@@ -238,7 +239,7 @@ impl<'a> Driver<'a> {
             }
             self.core.clock.advance_to(next);
             // A wheel may ask to be looked at before anything is due.
-            if self.core.timers.fire(0, next) > 0 {
+            if self.core.timers.fire(0, next, Order::Strict) > 0 {
                 self.sim.state.lock().note(CLOCK, next);
                 return Step::Done;
             }

@@ -5,11 +5,14 @@
 //!
 //! Invariants
 //! 1. `next` is written under the wheel's lock, and is never later than the wheel's earliest
-//!    expiry. (It may be earlier, after a cancellation.)
+//!    expiry, and past while `ready` holds something. (After a cancellation it may be too early.)
 //! 2. Once the runtime has stopped no wheel accepts an entry, and those that were in are taken
 //!    out and dropped. Else a waker in a wheel would keep its task, and the task the runtime.
 //! 3. Actions are fired and dropped outside the locks.
+//! 4. A thread takes one function at a time. If that one blocks, the others are still in `ready`,
+//!    for whoever minds the seat then.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,14 +48,60 @@ struct Seat {
 
 struct Locked {
     wheel: Wheel<TimerAction>,
+    /// What is due and no longer on the wheel, in order.
+    ready: VecDeque<TimerAction>,
     closed: bool,
+}
+
+/// In which order a batch is fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By deadline, then by start.
+    Strict,
+    /// Wake-ups before functions: a function may take its time, and the tasks that were due with
+    /// it shall not wait for that.
+    WakesFirst,
 }
 
 impl Seat {
     /// Restores invariant 1; the caller has the lock.
-    fn note_next(&self, wheel: &Wheel<TimerAction>) {
-        let next = wheel.next_expiry().unwrap_or(Time::MAX);
+    fn note_next(&self, locked: &Locked) {
+        let next = match locked.ready.is_empty() {
+            true => locked.wheel.next_expiry().unwrap_or(Time::MAX),
+            false => Time::ZERO,
+        };
         self.next.store(next.as_nanos(), Ordering::Relaxed);
+    }
+}
+
+impl Locked {
+    fn new(now: Time) -> Locked {
+        Locked {
+            wheel: Wheel::new(now),
+            ready: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Takes out what is to be fired now: any number of wake-ups, and at most one function.
+    fn take_due(&mut self, now: Time, order: Order, due: &mut Vec<TimerAction>) -> Sweep {
+        let mut sweep = Sweep::More;
+        if self.ready.is_empty() {
+            let mut expired: Vec<Expired<TimerAction>> = Vec::new();
+            sweep = self.wheel.expire(now, BATCH, &mut expired);
+            for Expired { action, .. } in expired {
+                match (&action, order) {
+                    (TimerAction::Run(_), _) | (_, Order::Strict) => self.ready.push_back(action),
+                    (_, Order::WakesFirst) => due.push(action),
+                }
+            }
+        }
+        due.extend(self.ready.pop_front());
+        if self.ready.is_empty() {
+            sweep
+        } else {
+            Sweep::More
+        }
     }
 }
 
@@ -60,10 +109,7 @@ impl Timers {
     pub(crate) fn new(seats: usize, now: Time) -> Timers {
         let seat = || Seat {
             next: AtomicU64::new(u64::MAX),
-            wheel: Mutex::new(Locked {
-                wheel: Wheel::new(now),
-                closed: false,
-            }),
+            wheel: Mutex::new(Locked::new(now)),
         };
         Timers {
             seats: (0..seats).map(|_| Padded(seat())).collect(),
@@ -97,7 +143,7 @@ impl Timers {
         let inserted = locked.wheel.insert(deadline, action);
         let first = deadline.as_nanos() < place.next.load(Ordering::Relaxed);
         if first {
-            place.note_next(&locked.wheel);
+            place.note_next(&locked);
         }
         Started::Running {
             key: key(inserted),
@@ -125,20 +171,20 @@ impl Timers {
             .deadline(key.key)
     }
 
-    /// Fires what is due on a seat's wheel, in order of deadline. Returns how many.
-    pub(crate) fn fire(&self, seat: u32, now: Time) -> usize {
+    /// Fires what is due on a seat's wheel. Returns how many.
+    pub(crate) fn fire(&self, seat: u32, now: Time, order: Order) -> usize {
         let place = &self.seats[seat as usize];
         let mut fired = 0;
-        let mut due: Vec<Expired<TimerAction>> = Vec::new();
+        let mut due = Vec::new();
         loop {
             let sweep = {
                 let mut locked = place.wheel.lock();
-                let sweep = locked.wheel.expire(now, BATCH, &mut due);
-                place.note_next(&locked.wheel);
+                let sweep = locked.take_due(now, order, &mut due);
+                place.note_next(&locked);
                 sweep
             };
             fired += due.len();
-            fire_in_order(&mut due);
+            due.drain(..).for_each(TimerAction::fire);
             if sweep == Sweep::Done {
                 return fired;
             }
@@ -160,27 +206,12 @@ impl Timers {
                 let mut locked = seat.wheel.lock();
                 locked.closed = true;
                 seat.next.store(u64::MAX, Ordering::Relaxed);
-                locked.wheel.clear()
+                (locked.wheel.clear(), std::mem::take(&mut locked.ready))
             };
-            for action in actions {
+            for action in actions.0.into_iter().chain(actions.1) {
                 crate::core::guarded("a timer's action, on being dropped,", || drop(action));
             }
         }
-    }
-}
-
-/// Fires a batch. Functions come after wake-ups: a function may take its time, or even block, and
-/// the tasks that were due with it shall not wait for that.
-fn fire_in_order(due: &mut Vec<Expired<TimerAction>>) {
-    let mut functions = Vec::new();
-    for expired in due.drain(..) {
-        match expired.action {
-            TimerAction::Run(_) => functions.push(expired.action),
-            action => action.fire(),
-        }
-    }
-    for function in functions {
-        function.fire();
     }
 }
 

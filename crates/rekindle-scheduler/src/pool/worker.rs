@@ -42,6 +42,7 @@ use crate::metrics::{Counter, Metrics};
 use crate::random::SplitMix64;
 use crate::task::{Header, Ran, Runnable, TaskId};
 use crate::time::Time;
+use crate::timers::Order;
 
 /// Turns in a row out of the slot. tokio has 3, Go one time slice.
 const SLOT_TURNS: u32 = 8;
@@ -58,6 +59,10 @@ const LONG: usize = 64;
 /// What taking a fresh task over from another worker costs: a task that lives for one turn, and a
 /// shorter one than this, is done sooner where it is. (Measured: at 400 ns two workers are even.)
 const TAKEOVER: Duration = Duration::from_nanos(400);
+/// How often a worker that never rests offers its work whatever it is, and for how long: long
+/// enough for a sleeper to wake up and come.
+const BALANCE_EVERY: Duration = Duration::from_millis(1);
+const BALANCE_FOR: Duration = Duration::from_micros(100);
 /// How much a thief takes at most.
 const LOOT: usize = 32;
 /// How long a searcher spins: about what being woken would cost.
@@ -119,8 +124,13 @@ pub(crate) struct Worker {
     /// When the last look was, and how many tasks had come to their end here by then.
     looked: Cell<Time>,
     finished: Cell<u64>,
-    /// Whether the turns between the last two looks were not worth a takeover.
-    ephemeral: Cell<bool>,
+    /// Looks since the turns before one were last not worth a takeover.
+    worthwhile: Cell<u32>,
+    /// When a worker that never rests offers its work for once, whatever it is, and until when.
+    balance_at: Cell<Time>,
+    balance_until: Cell<Time>,
+    /// Whether it has been out of work since the last look.
+    rested: Cell<bool>,
     /// How many entries ever came into the queue.
     queued: Cell<u64>,
     /// An earlier moment, and what `queued` was then: whatever is left from before is that old.
@@ -184,7 +194,10 @@ impl Worker {
             looks: Cell::new(0),
             looked: Cell::new(now),
             finished: Cell::new(0),
-            ephemeral: Cell::new(false),
+            worthwhile: Cell::new(0),
+            balance_at: Cell::new(now),
+            balance_until: Cell::new(now),
+            rested: Cell::new(true),
             queued: Cell::new(0),
             mark: Cell::new((now, 0)),
             fruitless: Cell::new(0),
@@ -398,8 +411,12 @@ impl Worker {
         let turns = self.pace.get();
         let finished = self.context.finished.get();
         let ends = finished - self.finished.replace(finished);
-        self.ephemeral
-            .set(2 * ends > u64::from(turns) && since < TAKEOVER * turns);
+        let ephemeral = 2 * ends > u64::from(turns) && since < TAKEOVER * turns;
+        self.worthwhile.set(if ephemeral {
+            0
+        } else {
+            self.worthwhile.get().saturating_add(1)
+        });
         let pace = if since > LONG_TURN * turns {
             1
         } else {
@@ -421,7 +438,7 @@ impl Worker {
     fn fire_timers_of(&self, seat: u32, now: Time) {
         self.context.doing.store(TIMERS, Ordering::Relaxed);
         self.context.handover.begin_turn();
-        self.core().timers.fire(seat, now);
+        self.core().timers.fire(seat, now, Order::WakesFirst);
         if self.context.handover.end_turn() == Tenure::Lost {
             self.lose();
         }
@@ -430,20 +447,35 @@ impl Worker {
     /// Wakes a thief if work here is old, or much, and worth its while.
     fn offer(&self, now: Time) {
         let waiting = self.deque.len();
-        let gone = self.queued.get() - waiting as u64;
+        let gone = self.queued.get().saturating_sub(waiting as u64);
         let (since, mark) = self.mark.get();
         let from_before = gone < mark;
         if !from_before {
             self.mark.set((now, self.queued.get()));
         }
         let old = from_before && now.saturating_since(since) > OLD;
-        let offered = waiting > 0 && (old || waiting > LONG) && !self.ephemeral.get();
+        // Once is no habit: it may have been the one long turn that made all the short ones.
+        let worthwhile = (old || waiting > LONG) && self.worthwhile.get() > 1;
+        let offered = waiting > 0 && (worthwhile || self.is_balancing(now));
         if self.context.offered.load(Ordering::Relaxed) != offered {
             self.context.offered.store(offered, Ordering::Relaxed);
         }
         if offered && self.pool().idle.wants_searcher() {
             self.pool().idle.wake_searcher();
         }
+    }
+
+    /// Whether it is time to share work that by itself is not worth it. Two tasks that are never
+    /// out of work keep one worker busy for ever, and neither of them ever waits for long; only
+    /// trying shows that there is work for two.
+    fn is_balancing(&self, now: Time) -> bool {
+        if self.rested.replace(false) {
+            self.balance_at.set(now + BALANCE_EVERY);
+        } else if now >= self.balance_at.get() {
+            self.balance_at.set(now + BALANCE_EVERY);
+            self.balance_until.set(now + BALANCE_FOR);
+        }
+        now < self.balance_until.get()
     }
 
     fn take_injected(&self) -> Option<Runnable> {
@@ -468,6 +500,7 @@ impl Worker {
             return Some(runnable);
         }
         let idle = &self.pool().idle;
+        self.rested.set(true);
         if self.context.offered.load(Ordering::Relaxed) {
             self.context.offered.store(false, Ordering::Relaxed);
         }

@@ -262,7 +262,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn host<H: Host>(self) -> Option<&'a H> {
-        if (self.0.vtable().host_type)() != TypeId::of::<H>() {
+        if self.0.vtable().host_type != const { TypeId::of::<H>() } {
             return None;
         }
         // SAFETY: the table was made by `create` for a cell whose host is an `H`, as the type id
@@ -341,6 +341,14 @@ impl<'a> TaskView<'a> {
         self.0.retain();
         // SAFETY: the count was taken on the line above.
         unsafe { TaskRef::from_counted(NonNull::from(self.0)) }
+    }
+
+    /// A waker for this task.
+    #[inline]
+    #[must_use]
+    pub fn waker(self) -> Waker {
+        // SAFETY: the view's cell lives now, and the clone is counted.
+        Waker::clone(&*unsafe { waker::borrowed(NonNull::from(self.0)) })
     }
 
     /// Whether `waker` wakes this task directly: it was made by the scheduler, and not by a

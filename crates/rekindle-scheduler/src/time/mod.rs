@@ -6,7 +6,7 @@
 //! [`std::time::Instant`]: an `Instant` cannot be made up, and a simulator must make up every one.
 //!
 //! Suggested reading order: [`clock`] (where a `Time` comes from), [`wheel`] (who waits for which),
-//! then [`sleep`] (the future over both).
+//! then [`sleep`](mod@sleep) (the future over both).
 //!
 //! | word     | meaning                                                         |
 //! |----------|-----------------------------------------------------------------|

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rekindle_scheduler::{Runtime, TimerAction, sleep, spawn, yield_now};
 
-use crate::support::{Flag, HANG, pool, wait_until};
+use crate::support::{Flag, HANG, listen, logged, pool, wait_until};
 
 /// Blocks until somebody sends, as a careless task would.
 fn block(receiver: &mpsc::Receiver<()>) {
@@ -229,4 +229,21 @@ fn a_blocked_task_of_a_dropped_runtime_is_waited_for() {
     runtime.block_on(begun.raised());
     drop(runtime);
     assert_eq!(rekindle_scheduler::block_on(task).unwrap(), 7);
+}
+
+#[test]
+fn the_log_names_a_task_that_blocks_once_per_turn() {
+    listen();
+    let runtime = pool(1);
+    let here = format!("blocked.rs:{}:", line!() + 1);
+    let task = runtime.handle().spawn(async {
+        thread::sleep(Duration::from_millis(150));
+    });
+    runtime.block_on(task).unwrap();
+    let lines = logged(&here);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].starts_with("WARN") && lines[0].contains("worker 0"),
+        "{lines:?}"
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rekindle_scheduler::{Handle, JoinError, Runtime, TimerAction, sleep, spawn, yield_now};
 
-use crate::support::{Alive, Flag, pool, wait_until};
+use crate::support::{Alive, Flag, listen, logged, pool, wait_until};
 
 /// Tasks of every kind, each with a witness that it is dropped.
 fn populate(handle: &Handle, alive: &Alive) {
@@ -268,4 +268,29 @@ fn a_runtime_that_never_ran_anything_ends() {
         drop(pool(2));
         drop(Runtime::simulated(0));
     }
+}
+
+#[test]
+fn a_spawn_after_shutdown_is_complained_of_once() {
+    listen();
+    let runtime = pool(1);
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let here = format!("shutdown.rs:{}:", line!() + 2);
+    for _ in 0..3 {
+        drop(handle.spawn(async {}));
+    }
+    let lines = logged(&here);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn a_runtime_dropped_by_its_own_task_says_so() {
+    listen();
+    let runtime = pool(1);
+    let handle = runtime.handle().clone();
+    drop(handle.spawn(async move { drop(runtime) }));
+    wait_until("the log says so", || {
+        !logged("by one of its own tasks").is_empty()
+    });
 }

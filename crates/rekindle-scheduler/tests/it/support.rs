@@ -1,7 +1,7 @@
 //! What several tests need.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,4 +86,43 @@ impl Flag {
         })
         .await;
     }
+}
+
+/// What was logged by anybody since the first call; the lines in which `part` occurs.
+pub(crate) fn logged(part: &str) -> Vec<String> {
+    listen();
+    let lines = LINES.lock().unwrap();
+    lines
+        .iter()
+        .filter(|line| line.contains(part))
+        .cloned()
+        .collect()
+}
+
+/// From now on keeps what is logged.
+pub(crate) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Listener).expect("nobody else sets a logger");
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Listener;
+
+impl log::Log for Listener {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LINES
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", record.level(), record.args()));
+    }
+
+    fn flush(&self) {}
 }

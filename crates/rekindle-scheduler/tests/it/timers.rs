@@ -105,9 +105,8 @@ fn a_timer_whose_function_panics_or_blocks_harms_no_other() {
         due,
         TimerAction::Run(Box::new(move || blocked.recv_timeout(HANG).unwrap())),
     );
-    let late = handle.now() + Duration::from_millis(5);
     handle.start_timer(
-        late,
+        due,
         TimerAction::Run(Box::new(move || {
             unblock.send(()).unwrap();
             sender.send(()).unwrap();
