@@ -134,7 +134,7 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         make: impl FnOnce(ReplyTo<T>) -> M,
         called_at: &'static Location<'static>,
     ) -> Call<'a, T> {
-        let caller = Owner::current(|owner| owner.map(Owner::pid));
+        let caller = Owner::current(|owner| owner.map(|o| (o.pid(), o.view().waker())));
         Call {
             callee,
             awaiting: request(caller, make),
@@ -174,7 +174,7 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             Callee::Nobody => return Err(CallError::NoProc),
         };
         self.edge = Edge::new(task, self.called_at)?;
-        self.awaiting.register_first(cx.waker());
+        self.awaiting.register(cx.waker());
         Address::<T>::post_request(task, &mut self.awaiting).map_err(|refusal| match refusal {
             Refusal::Dead => CallError::NoProc,
             Refusal::Full => CallError::Full,
@@ -207,6 +207,7 @@ impl<T: Send + 'static> Future for Call<'_, T> {
             this.edge = None;
             return Poll::Ready(result.map_err(|lost| match lost {
                 Lost::Exited(reason) => CallError::Exited(reason),
+                Lost::Gone => CallError::NoProc,
                 Lost::NoReply => CallError::NoReply,
             }));
         }

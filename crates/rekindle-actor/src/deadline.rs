@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rekindle_scheduler::{self as scheduler, Sleep, Time};
 
-use crate::process::{Owner, deadline_in};
+use crate::process::{Owner, now_for};
 use crate::runtimes;
 
 /// When a wait ends without its result.
@@ -36,8 +36,11 @@ impl Deadline {
         let Some(timeout) = self.after else {
             return false;
         };
-        if self.sleep.is_none() && Owner::current(|owner| self.by_alarm(owner, cx, timeout)) {
-            return self.at.is_some_and(|at| self.has_come(at));
+        if self.sleep.is_none() {
+            let by_alarm = Owner::current(|owner| self.by_alarm(owner?, cx, timeout));
+            if let Some(past) = by_alarm {
+                return past;
+            }
         }
         self.by_timer(cx, timeout, node)
     }
@@ -46,27 +49,21 @@ impl Deadline {
     #[inline]
     fn by_alarm(
         &mut self,
-        owner: Option<Owner<'_>>,
+        owner: Owner<'_>,
         cx: &mut Context<'_>,
         timeout: Duration,
-    ) -> bool {
-        let Some(owner) = owner.filter(|owner| owner.owns(cx.waker())) else {
-            return false;
+    ) -> Option<bool> {
+        if !owner.owns(cx.waker()) {
+            return None;
+        }
+        let now = now_for(timeout)?;
+        let at = match self.at {
+            Some(at) if now >= at => return Some(true),
+            Some(at) => at,
+            None => *self.at.insert(now.saturating_add(timeout)),
         };
-        if self.at.is_none() {
-            self.at = deadline_in(timeout);
-        }
-        if let Some(at) = self.at
-            && !self.has_come(at)
-        {
-            owner.alarm(at);
-        }
-        true
-    }
-
-    fn has_come(&self, at: Time) -> bool {
-        // The coarse clock is behind, never ahead: what it says has come, has.
-        scheduler::with_handle(|handle| handle.is_none_or(|handle| handle.coarse_now() >= at))
+        owner.alarm(at, now);
+        Some(false)
     }
 
     fn by_timer(&mut self, cx: &mut Context<'_>, timeout: Duration, node: u32) -> bool {

@@ -18,6 +18,9 @@ use crate::pid::Pid;
 /// | shutdown | `Shutdown`, `ShutdownWith`             | no            | no                     | yes                     |
 /// | abnormal | everything else                        | yes           | yes                    | yes                     |
 ///
+/// A process that is ended by an exit signal makes no crash report, whatever the reason: it has
+/// not crashed; whoever sent the signal has, or wanted it so.
+///
 /// Any error becomes a reason by `?` in a callback: *crash with that reason*.
 ///
 /// Two reasons are equal when they are of the same kind and read the same.
@@ -29,7 +32,7 @@ pub enum ExitReason {
     /// It was told to stop, by its supervisor as a rule.
     Shutdown,
     /// As `Shutdown`, with a word on why.
-    ShutdownWith(Arc<str>),
+    ShutdownWith(Arc<String>),
     /// The argument of an exit signal that cannot be trapped. A process that receives it ends
     /// with `Killed`.
     Kill,
@@ -97,8 +100,8 @@ impl ExitReason {
 
     /// A shutdown, with a word on why.
     #[must_use]
-    pub fn shutdown_with(why: impl Into<Arc<str>>) -> ExitReason {
-        ExitReason::ShutdownWith(why.into())
+    pub fn shutdown_with(why: impl Into<String>) -> ExitReason {
+        ExitReason::ShutdownWith(Arc::new(why.into()))
     }
 
     /// Whether this is `Normal`.
@@ -384,6 +387,6 @@ mod tests {
 
     #[test]
     fn a_reason_is_two_words() {
-        assert!(size_of::<ExitReason>() <= 24);
+        assert_eq!(size_of::<ExitReason>(), 16);
     }
 }

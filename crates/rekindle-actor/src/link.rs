@@ -146,6 +146,10 @@ impl Links {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Links::None)
+    }
+
     pub(crate) fn pids(&self) -> Vec<Pid> {
         match self {
             Links::None => Vec::new(),

@@ -28,7 +28,7 @@ use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction,
 
 use crate::exit::ExitReason;
 use crate::link::Links;
-use crate::mailbox::{Bound, PrivateCell, Protocol, Queue, Served};
+use crate::mailbox::{Bound, GivenUp, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::run::Teardown;
@@ -83,6 +83,8 @@ pub(crate) struct Private {
     pub(crate) gone: bool,
     /// The last of serials for links, monitors and timers.
     pub(crate) serial: u64,
+    /// The request that is being handled, by the address of its block; 0 for none.
+    pub(crate) serving: usize,
     /// The one timer that stands for every deadline of this process: see `alarm`.
     pub(crate) alarm: Option<(TimerKey, Time)>,
     /// What only few processes need.
@@ -93,6 +95,10 @@ pub(crate) struct Private {
 pub(crate) struct PrivateRare {
     /// Requests that were handled and are still owed an answer.
     pub(crate) deferred: Vec<Served>,
+    /// Answers that were given up in this turn; whoever waits for them is told in the next.
+    pub(crate) given_up: Vec<GivenUp>,
+    /// ... unless the process has begun to end: then they are told its reason.
+    pub(crate) ending: bool,
     /// To be done when the process and its name are gone.
     pub(crate) at_exit: Vec<AtExit>,
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
@@ -173,6 +179,7 @@ impl Process {
                 exiting: None,
                 gone: false,
                 serial: 0,
+                serving: 0,
                 alarm: None,
                 rare: None,
             }),
@@ -185,6 +192,17 @@ impl Process {
 
     pub(crate) fn speaks<M: 'static>(&self) -> bool {
         (self.kind.protocol)() == TypeId::of::<M>()
+    }
+
+    /// Lets everybody go on who waits for room in the mailbox of this process, which has ended.
+    ///
+    /// A sender that finds the mailbox full is put on the list before its message is pushed. So
+    /// whoever comes upon such a message (the one that refuses it, or the sender whose push
+    /// fails) calls this afterwards, and nobody is held back for ever.
+    pub(crate) fn release_senders(&self) {
+        if let Some(bound) = &self.bound {
+            bound.release_senders();
+        }
     }
 
     /// Writes who this is: behaviour, then name or label.
@@ -263,10 +281,6 @@ impl<'a> Owner<'a> {
         self.process.private.of_running(self)
     }
 
-    pub(crate) fn exiting(self) -> Option<ExitReason> {
-        self.private().exiting.clone()
-    }
-
     /// Does `f` when the running process has ended; at once if there is none, or if it has.
     pub(crate) fn at_exit(f: AtExit) {
         Owner::current(|owner| {
@@ -283,20 +297,62 @@ impl<'a> Owner<'a> {
         });
     }
 
+    /// Takes a right to answer that was dropped in the running process.
+    pub(crate) fn give_up(given_up: GivenUp) {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            let mut private = owner.private();
+            if private.gone {
+                drop(private);
+                return drop(given_up);
+            }
+            private.rare().given_up.push(given_up);
+            drop(private);
+            owner.view.wake();
+        });
+    }
+
+    /// The running behaviour is about to end: see `PrivateRare::ending`.
+    pub(crate) fn begin_ending() {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            // Without a `rare` nothing was given up.
+            if let Some(rare) = &mut owner.private().rare {
+                rare.ending = true;
+            }
+        });
+    }
+
     /// Takes a request that was handled: it is done with, or owed an answer.
     pub(crate) fn settle(served: Served) {
+        Owner::current(|owner| match owner {
+            Some(owner) => owner.settle_here(served),
+            None if served.is_settled() => served.let_go(),
+            None => served.fail(&ExitReason::NoProc),
+        });
+    }
+
+    /// As [`settle`](Owner::settle), in the process at hand.
+    #[inline]
+    pub(crate) fn settle_here(self, served: Served) {
+        let mut private = self.private();
+        private.serving = 0;
         if served.is_settled() {
+            drop(private);
             return served.let_go();
         }
-        Owner::current(|owner| {
-            let Some(owner) = owner else {
-                return served.fail(&ExitReason::NoProc);
-            };
-            if let Some(reason) = owner.exiting() {
-                return served.fail(&reason);
-            }
-            owner.defer(served);
-        });
+        let exiting = private.exiting.clone();
+        drop(private);
+        match exiting {
+            Some(reason) => served.fail(&reason),
+            None => self.defer(served),
+        }
+    }
+
+    /// Whether the running process is handling the request at this address.
+    #[inline]
+    pub(crate) fn is_serving(request: usize) -> bool {
+        Owner::current(|owner| owner.is_some_and(|owner| owner.private().serving == request))
     }
 
     fn defer(self, served: Served) {
@@ -324,29 +380,28 @@ impl<'a> Owner<'a> {
     /// process keeps *one* timer for all of its deadlines, and does not cancel it when a deadline
     /// is dropped: the next one, which is later as a rule, finds it armed. When it fires, whoever
     /// still waits asks again. A call thus pays for a comparison, not for a timer.
-    pub(crate) fn alarm(self, deadline: Time) {
-        let armed = self.private().alarm;
-        if let Some((key, at)) = armed {
-            if at <= deadline {
-                return;
-            }
-            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(key)));
+    #[inline]
+    pub(crate) fn alarm(self, deadline: Time, now: Time) {
+        if let Some((_, at)) = self.private().alarm
+            && at <= deadline
+            && at > now
+        {
+            return;
         }
-        let action = TimerAction::Task(self.view.to_ref());
-        let key = scheduler::with_handle(|handle| Some(handle?.start_timer(deadline, action)));
-        self.private().alarm = key.map(|key| (key, deadline));
+        self.arm(deadline);
     }
 
-    /// Forgets an alarm that has fired.
-    #[inline]
-    pub(crate) fn check_alarm(self) {
-        let mut private = self.private();
-        if let Some((_, at)) = private.alarm {
-            let now = scheduler::with_handle(|handle| handle.map(|h| h.coarse_now()));
-            if now.is_none_or(|now| now >= at) {
-                private.alarm = None;
-            }
-        }
+    #[cold]
+    fn arm(self, deadline: Time) {
+        let armed = self.private().alarm.take();
+        let action = TimerAction::Task(self.view.to_ref());
+        let key = scheduler::with_handle(|handle| {
+            let handle = handle?;
+            // Without effect if it has fired.
+            armed.map(|(key, _)| handle.cancel_timer(key));
+            Some(handle.start_timer(deadline, action))
+        });
+        self.private().alarm = key.map(|key| (key, deadline));
     }
 
     /// Whether `waker` is the process's own, and not one of a combinator inside its body.
@@ -363,6 +418,21 @@ impl<'a> Owner<'a> {
         }
     }
 
+    /// Gives back what memory the running process can do without.
+    pub(crate) fn shed() {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            let mut private = owner.private();
+            if let Some(rare) = &mut private.rare {
+                rare.last_message = None;
+                rare.state_text = None;
+                rare.deferred.shrink_to_fit();
+                rare.at_exit.shrink_to_fit();
+                rare.wakers.shrink_to_fit();
+            }
+        });
+    }
+
     /// Whether a full mailbox holds the process back.
     #[inline]
     pub(crate) fn is_muted(self) -> bool {
@@ -370,18 +440,18 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// The current time of the running runtime, as fresh as its last look at the clock: good for
-/// deadlines of 100 ms and more, which may be a few ms early by it.
-pub(crate) fn deadline_in(timeout: Duration) -> Option<Time> {
+/// The time from which a deadline counts: as fresh as the runtime's last look at the clock, which
+/// is good enough for 100 ms and more, and makes them a few ms early at most; exact for less.
+#[inline]
+pub(crate) fn now_for(timeout: Duration) -> Option<Time> {
     scheduler::with_handle(|handle| {
         let handle = handle?;
         let exact = timeout < Duration::from_millis(100);
-        let now = if exact {
+        Some(if exact {
             handle.now()
         } else {
             handle.coarse_now()
-        };
-        Some(now.saturating_add(timeout))
+        })
     })
 }
 

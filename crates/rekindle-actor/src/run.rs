@@ -27,7 +27,7 @@ use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
 use crate::link::Links;
-use crate::mailbox::{self, Queue, Served};
+use crate::mailbox::{self, GivenUp, MailboxOverflow, Queue, Served};
 use crate::monitor;
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
@@ -44,6 +44,8 @@ pub(crate) struct Teardown {
     reason: ExitReason,
     queue: Queue,
     deferred: Vec<Served>,
+    /// After `deferred`: who is owed an answer hears the reason, not that there is none.
+    given_up: Vec<GivenUp>,
     at_exit: Vec<AtExit>,
     links: Links,
     watchers: btree_map::IntoIter<MonitorRef, Option<Arc<str>>>,
@@ -62,7 +64,7 @@ impl Host for Process {
     {
         let owner = Owner::of(turn.view()).expect("the task's host is this process");
         if !turn.inbox().is_empty() {
-            if self.has_ended() {
+            if owner.private().exiting.is_some() {
                 return self.go_on_ending(owner, turn);
             }
             signal::receive_all(owner, turn.inbox());
@@ -101,12 +103,13 @@ impl Host for Process {
         }
         let mut teardown = self.begin_end(owner, ExitReason::Killed, future, true);
         while let Some(node) = queue.pop() {
-            signal::refuse(owner.pid(), node, &ExitReason::Killed);
+            signal::refuse(owner.pid(), node, &ExitReason::Killed, false);
         }
         while !self.steps(owner, &mut teardown, turn) {}
     }
 
     fn undelivered(&self, node: NodePtr) {
+        self.release_senders();
         let reason = self
             .shared
             .lock()
@@ -116,7 +119,7 @@ impl Host for Process {
         // The pid is only for the messages to those who ask; the slot may be another's by now.
         let pid = scheduler::running(|view| view.map(|v| Pid::new(self.node, v.id())));
         match pid {
-            Some(pid) => signal::refuse(pid, node, &reason),
+            Some(pid) => signal::refuse(pid, node, &reason, true),
             None => mailbox::discard(node),
         }
     }
@@ -141,27 +144,31 @@ impl Process {
         F: Future<Output = ExitReason>,
     {
         let mut private = owner.private();
+        if private.doomed.is_none() && private.rare.is_none() {
+            drop(private);
+            return owner.is_muted().then_some(Poll::Pending);
+        }
         let doomed = private.doomed.take();
-        let has_alarm = private.alarm.is_some();
-        let wakers = match &mut private.rare {
-            Some(rare) => std::mem::take(&mut rare.wakers),
-            None => Vec::new(),
-        };
+        let ends = doomed.is_some() || private.exiting.is_some();
+        let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
+        if let Some(rare) = &mut private.rare {
+            wakers = std::mem::take(&mut rare.wakers);
+            if !ends && !rare.ending {
+                given_up = std::mem::take(&mut rare.given_up);
+            }
+        }
         drop(private);
+        drop(given_up);
         for waker in wakers {
             unwind::discard(unwind::catch(|| waker.wake()));
         }
-        if has_alarm {
-            owner.check_alarm();
-        }
         if let Some(reason) = doomed {
-            return Some(self.end(owner, reason, future.as_mut(), turn));
+            // Who is ended by a signal has not crashed: the report is that of whoever sent it.
+            // An overflow is nobody else's, and has no other report.
+            let silent = reason.downcast_ref::<MailboxOverflow>().is_none();
+            return Some(self.end_with(owner, reason, future.as_mut(), turn, silent));
         }
         owner.is_muted().then_some(Poll::Pending)
-    }
-
-    fn has_ended(&self) -> bool {
-        self.shared.lock().ended.is_some()
     }
 
     /// Ends the process; the reason may change if dropping the state panics.
@@ -169,19 +176,73 @@ impl Process {
         &self,
         owner: Owner<'_>,
         reason: ExitReason,
-        future: Pin<&mut Option<F>>,
+        mut future: Pin<&mut Option<F>>,
         turn: &mut Turn<'_>,
     ) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
-        let mut teardown = self.begin_end(owner, reason, future, false);
+        self.end_with(owner, reason, future.as_mut(), turn, false)
+    }
+
+    fn end_with<F>(
+        &self,
+        owner: Owner<'_>,
+        reason: ExitReason,
+        mut future: Pin<&mut Option<F>>,
+        turn: &mut Turn<'_>,
+        silent: bool,
+    ) -> Poll<()>
+    where
+        F: Future<Output = ExitReason>,
+    {
+        if reason.is_normal() && self.quick_end(owner, future.as_mut(), turn) {
+            return Poll::Ready(());
+        }
+        let mut teardown = self.begin_end(owner, reason, future, silent);
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
         }
         owner.private().rare().teardown = Some(teardown);
         turn.again();
         Poll::Pending
+    }
+
+    /// The whole end of a process that ends well, and whom nobody knows: most are such. `false`
+    /// if it is not one; then nothing has been done but the body may be gone.
+    #[inline]
+    fn quick_end<F>(
+        &self,
+        owner: Owner<'_>,
+        mut future: Pin<&mut Option<F>>,
+        turn: &mut Turn<'_>,
+    ) -> bool
+    where
+        F: Future<Output = ExitReason>,
+    {
+        owner.private().exiting = Some(ExitReason::Normal);
+        let dropped = {
+            let _inside = Inside::enter();
+            unwind::catch(|| future.set(None))
+        };
+        if let Err(payload) = dropped {
+            // The slow way finds the body gone, and reports what its drop did.
+            owner.private().exiting = Some(ExitReason::from_panic(payload));
+            return false;
+        }
+        let mut private = owner.private();
+        if private.rare.is_some() || private.alarm.is_some() || private.queue.len() > 0 {
+            return false;
+        }
+        let mut shared = self.shared.lock();
+        if shared.rare.is_some() || !shared.links.is_empty() || self.bound.is_some() {
+            return false;
+        }
+        shared.ended = Some(ExitReason::Normal);
+        private.gone = true;
+        drop((shared, private));
+        turn.vacate();
+        true
     }
 
     /// Steps 1 and 2, and gathering what the other steps need.
@@ -195,6 +256,8 @@ impl Process {
     where
         F: Future<Output = ExitReason>,
     {
+        // `quick_end` may have been here, and may have found a worse reason.
+        let reason = owner.private().exiting.take().unwrap_or(reason);
         owner.private().exiting = Some(reason.clone());
         let dropped = {
             let _inside = Inside::enter();
@@ -233,6 +296,10 @@ impl Process {
                 .as_mut()
                 .map(|r| std::mem::take(&mut r.deferred))
                 .unwrap_or_default(),
+            given_up: rare
+                .as_mut()
+                .map(|r| std::mem::take(&mut r.given_up))
+                .unwrap_or_default(),
             at_exit: rare
                 .as_mut()
                 .map(|r| std::mem::take(&mut r.at_exit))
@@ -249,7 +316,7 @@ impl Process {
         let pid = owner.pid();
         for _ in 0..STEPS_PER_TURN {
             if let Some(node) = teardown.queue.pop() {
-                signal::refuse(pid, node, &teardown.reason);
+                signal::refuse(pid, node, &teardown.reason, false);
             } else if let Some(served) = teardown.deferred.pop() {
                 served.fail(&teardown.reason);
             } else if !teardown.announced {
@@ -273,6 +340,7 @@ impl Process {
             } else {
                 // A report that nobody took is printed here.
                 teardown.report = None;
+                self.release_senders();
                 return true;
             }
         }
@@ -281,9 +349,7 @@ impl Process {
 
     /// Steps 4 to 6.
     fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
-        if let Some(bound) = &self.bound {
-            bound.release_senders();
-        }
+        self.release_senders();
         let name = self
             .shared
             .lock()
@@ -298,6 +364,7 @@ impl Process {
         private.gone = true;
         let late = private.rare.take();
         drop(private);
+        teardown.given_up.clear();
         let at_exit = late
             .map(|mut rare| std::mem::take(&mut rare.at_exit))
             .unwrap_or_default();
@@ -332,7 +399,7 @@ impl Process {
             return Poll::Ready(());
         };
         while let Some(node) = turn.inbox().pop() {
-            signal::refuse(owner.pid(), node, &teardown.reason);
+            signal::refuse(owner.pid(), node, &teardown.reason, teardown.announced);
         }
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());

@@ -188,11 +188,11 @@ fn exit(
     }
 }
 
-/// Answers what reaches a process that has ended with `reason`.
-pub(crate) fn refuse(pid: Pid, node: NodePtr, reason: &ExitReason) {
+/// Answers what reaches a process that ends with `reason`, or is `gone` already.
+pub(crate) fn refuse(pid: Pid, node: NodePtr, reason: &ExitReason, gone: bool) {
     match mailbox::class(node) {
         mailbox::Class::Letter => mailbox::discard(node),
-        mailbox::Class::Request => mailbox::refuse(node, reason),
+        mailbox::Class::Request => mailbox::refuse(node, (!gone).then_some(reason)),
         mailbox::Class::Signal => match mailbox::open_signal(node) {
             Signal::Link { from, id } => link::refuse(pid, from, id, reason),
             Signal::Monitor { reference, name } => {

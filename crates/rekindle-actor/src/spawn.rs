@@ -365,7 +365,7 @@ impl<T> Future for MainProcess<T> {
         self.0.poll(cx).map(|result| {
             result.map_err(|lost| match lost {
                 Lost::Exited(reason) => reason,
-                Lost::NoReply => ExitReason::Killed,
+                Lost::Gone | Lost::NoReply => ExitReason::Killed,
             })
         })
     }

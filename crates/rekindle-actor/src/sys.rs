@@ -124,6 +124,11 @@ pub enum SystemVerdict {
 }
 
 impl SystemMessage {
+    /// Whether handling it will end the process.
+    pub(crate) fn stops(&self) -> bool {
+        matches!(self.0, Request::Stop(..))
+    }
+
     /// Handles the message on behalf of a behaviour with this state. `shown` gives the state as
     /// text, as far as it may be shown.
     pub fn handle<S: 'static>(
@@ -311,7 +316,7 @@ impl<T: Send + 'static> Future for Ask<T> {
         if let Poll::Ready(result) = awaiting.poll(cx) {
             return Poll::Ready(result.map_err(|lost| match lost {
                 Lost::Exited(reason) => SysError::Exited(reason),
-                Lost::NoReply => SysError::NoProc,
+                Lost::Gone | Lost::NoReply => SysError::NoProc,
             }));
         }
         if this.deadline.is_past(cx, this.pid.node()) {

@@ -118,7 +118,8 @@ impl<T: Send + 'static> Task<T> {
     ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
         let at = Location::caller();
         let (reply, awaiting) = mailbox::acknowledgement::<T>();
-        let body = Box::pin(run(work, reply));
+        let reply = Prepared(Some(reply));
+        let body = Box::pin(async move { run(work, reply.begin()).await });
         (body, move |pid| Task::over(pid, awaiting, false, at))
     }
 
@@ -135,7 +136,9 @@ impl<T: Send + 'static> Task<T> {
         let at = Location::caller();
         let owner = crate::ambient::self_pid();
         let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let reply = Prepared(Some(reply));
         let body = Box::pin(async move {
+            let reply = reply.begin();
             crate::link::link(owner);
             run(work, reply).await
         });
@@ -249,6 +252,24 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
+/// The reply of a task whose body has not begun. A body that is thrown away unused says so to
+/// whoever waits for its value.
+struct Prepared<T>(Option<ReplyTo<T>>);
+
+impl<T> Prepared<T> {
+    fn begin(mut self) -> ReplyTo<T> {
+        self.0.take().expect("it begins once")
+    }
+}
+
+impl<T> Drop for Prepared<T> {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.take() {
+            reply.never_began();
+        }
+    }
+}
+
 /// The body of every task.
 async fn run<T: Send + 'static>(
     work: impl Future<Output = T> + Send,
@@ -278,7 +299,7 @@ impl<T: Send + 'static> Future for Task<T> {
         this.work = Work::Consumed;
         Poll::Ready(result.map_err(|lost| match lost {
             Lost::Exited(reason) => reason,
-            Lost::NoReply => ExitReason::NoProc,
+            Lost::Gone | Lost::NoReply => ExitReason::NoProc,
         }))
     }
 }

@@ -45,11 +45,6 @@ fn with<R>(f: impl FnOnce(&Handle) -> R) -> R {
     })
 }
 
-/// Whether a moment has come.
-pub(crate) fn is_past(deadline: Time) -> bool {
-    scheduler::with_handle(|handle| handle.is_none_or(|handle| handle.now() >= deadline))
-}
-
 /// The time since the runtime started: real, or virtual under the simulator.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rekindle_scheduler::{self as scheduler, StaticCell, Time};
@@ -70,35 +70,39 @@ impl fmt::Display for Wait {
 /// waits, which is good enough for people.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    kind: AtomicU8,
     at: StaticCell<Location<'static>>,
+    /// Nanoseconds, with the kind in the highest bits.
     since: AtomicU64,
 }
+
+/// How far the kind is shifted: eight kinds, and 73 years of nanoseconds.
+const KIND: u32 = 61;
 
 impl Waiting {
     #[inline]
     pub(crate) fn begin(&self, kind: WaitKind, at: &'static Location<'static>) {
         let now = scheduler::with_handle(|h| h.map_or(Time::ZERO, |h| h.coarse_now()));
-        self.since.store(now.as_nanos(), Ordering::Relaxed);
+        let nanos = now.as_nanos() & ((1 << KIND) - 1);
         self.at.store(at);
-        self.kind.store(kind as u8, Ordering::Release);
+        self.since
+            .store((kind as u64) << KIND | nanos, Ordering::Release);
     }
 
     #[inline]
     pub(crate) fn end(&self) {
-        self.kind.store(WaitKind::Other as u8, Ordering::Relaxed);
+        self.since.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn look(&self, now: Time) -> Option<Wait> {
-        let kind = WaitKind::ALL[usize::from(self.kind.load(Ordering::Acquire))];
+        let packed = self.since.load(Ordering::Acquire);
+        let kind = *WaitKind::ALL.get((packed >> KIND) as usize)?;
         if kind == WaitKind::Other {
             return None;
         }
-        let at = self.at.load()?;
-        let since = Time::from_nanos(self.since.load(Ordering::Relaxed));
+        let since = Time::from_nanos(packed & ((1 << KIND) - 1));
         Some(Wait {
             kind,
-            at,
+            at: self.at.load()?,
             since: now.saturating_since(since),
         })
     }

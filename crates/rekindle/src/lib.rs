@@ -87,3 +87,8 @@ pub mod prelude;
 pub use rekindle_actor::*;
 #[doc(inline)]
 pub use rekindle_supervisor::*;
+
+/// The examples of the project's front page, compiled and run with the other doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeDocTests;

@@ -56,7 +56,7 @@ impl<G: GenServer> Start<G> {
         self
     }
 
-    /// Sheds memory after this much time without a message.
+    /// Runs [`GenServer::hibernate`] after this much time without a message, once per wait.
     pub fn hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = Some(idle);
         self

@@ -16,7 +16,7 @@ use crate::exit::ExitReason;
 use crate::mailbox::{Event, Info, Mailbox};
 use crate::process::{LastMessage, Owner};
 use crate::report::short_type_name;
-use crate::sys::{SystemState, SystemVerdict};
+use crate::sys::{SystemMessage, SystemState, SystemVerdict};
 use crate::unwind;
 
 /// A type without values: for messages, or continuations, that a server does not have.
@@ -33,7 +33,8 @@ pub enum Next<G: GenServer> {
     /// Waits, and gets `Info::Timeout` if nothing comes in this time. Any request or message
     /// ends the wait for good; a `sys` message does not (GEN-033 to GEN-035).
     Timeout(Duration),
-    /// Waits for long: the place to shed memory.
+    /// Waits for long: [`GenServer::hibernate`] runs, and the process gives back what memory it
+    /// can do without (GEN-036).
     Hibernate,
     /// Runs `handle_continue` as the very next callback, before any message (GEN-031).
     Continue(G::Continue),
@@ -230,6 +231,12 @@ pub trait GenServer: Sized + Send + 'static {
         async {}
     }
 
+    /// Sheds memory: called before a wait that is expected to be long, because a callback decided
+    /// [`Next::Hibernate`], or nothing came for the time of
+    /// [`Start::hibernate_after`](crate::Start::hibernate_after). This is the place to shrink
+    /// buffers and drop caches.
+    fn hibernate(&mut self) {}
+
     /// The state as text, for crash reports and `sys::get_status`; nothing by default, for a
     /// state may hold secrets.
     fn format_status(&self) -> Option<String> {
@@ -325,23 +332,34 @@ pub(super) async fn serve<G: GenServer>(
                 guarded!(state.handle_continue(work, &mut cx))
             }
             Next::Wait | Next::Timeout(_) | Next::Hibernate => {
-                let idle = match next {
-                    Next::Timeout(after) => Some(after),
-                    _ => None,
+                let patience = Patience::of(&next, hibernate_after);
+                let event = if patience.is_plain() && !system.is_suspended() {
+                    inbox.next_event(None).await
+                } else {
+                    wait(&mut inbox, &mut system, &mut state, patience).await
                 };
-                match wait(&mut inbox, &mut system, &mut state, idle).await {
-                    Woke::Stop(reason) => break reason,
-                    Woke::Event(Event::Message(Envelope::Call(request))) => {
+                match event {
+                    Event::Message(Envelope::Call(request)) => {
                         last = Last::Call;
                         text = shown(Shown::<G>::Call(&request));
                         guarded!(state.handle_call(request, &mut cx))
                     }
-                    Woke::Event(Event::Message(Envelope::Cast(message))) => {
+                    Event::Message(Envelope::Cast(message)) => {
                         last = Last::Cast;
                         text = shown(Shown::<G>::Cast(&message));
                         guarded!(state.handle_cast(message, &mut cx))
                     }
-                    Woke::Event(event) => {
+                    Event::System(message) => {
+                        match handle_system(message, &mut system, &mut state) {
+                            SystemVerdict::Continue => Ok(Ok(Next::Wait)),
+                            SystemVerdict::Stop(reason) => break reason,
+                        }
+                    }
+                    // The parent's end is the server's, if it traps exits (GEN-042).
+                    Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
+                        break exit.reason;
+                    }
+                    event => {
                         let info = into_info::<G>(event, &mut last, &mut text);
                         guarded!(state.handle_info(info, &mut cx))
                     }
@@ -356,6 +374,7 @@ pub(super) async fn serve<G: GenServer>(
             }
         }
     };
+    Owner::begin_ending();
     match guarded!(state.terminate(&reason, &mut cx)) {
         Ok(()) => reason,
         // A panic in terminate becomes the reason.
@@ -363,46 +382,86 @@ pub(super) async fn serve<G: GenServer>(
     }
 }
 
-/// What ended a wait.
-enum Woke<G: GenServer> {
-    Event(Event<Envelope<G>>),
-    Stop(ExitReason),
+/// What a wait ends with, besides a message.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// The time to `Info::Timeout`.
+    idle: Option<Duration>,
+    /// The time to `GenServer::hibernate`.
+    hibernate: Option<Duration>,
 }
 
-/// Waits for the next event that a callback must see.
+impl Patience {
+    #[inline]
+    fn of<G: GenServer>(next: &Next<G>, hibernate_after: Option<Duration>) -> Patience {
+        match next {
+            Next::Timeout(after) => Patience { idle: Some(*after), hibernate: hibernate_after },
+            Next::Hibernate => Patience { idle: None, hibernate: Some(Duration::ZERO) },
+            _ => Patience { idle: None, hibernate: hibernate_after },
+        }
+    }
+
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.idle.is_none() && self.hibernate.is_none()
+    }
+}
+
+/// Waits for the next event that the loop must see, or for the end of the idle time. `sys`
+/// messages are handled here, so that they do not end the wait (GEN-035); one that stops the
+/// server is left to the loop.
 async fn wait<G: GenServer>(
     inbox: &mut Mailbox<Envelope<G>>,
     system: &mut SystemState,
     state: &mut G,
-    idle: Option<Duration>,
-) -> Woke<G> {
-    let mut until: Option<Time> = None;
+    patience: Patience,
+) -> Event<Envelope<G>> {
+    let begun = crate::time::now();
+    let idle_at = patience.idle.map(|after| begun.saturating_add(after));
+    let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
     loop {
-        let event = if system.is_suspended() {
-            inbox.next_system().await
-        } else {
-            let left = idle.map(|after| {
-                let now = crate::time::now();
-                until
-                    .get_or_insert_with(|| now.saturating_add(after))
-                    .saturating_since(now)
-            });
-            inbox.next_event(left).await
-        };
-        match event {
-            Event::System(message) => {
-                let shown = |state: &G| unwind::catch(|| state.format_status()).ok().flatten();
-                if let SystemVerdict::Stop(reason) = message.handle(system, state, shown) {
-                    return Woke::Stop(reason);
+        if system.is_suspended() {
+            match inbox.next_system().await {
+                Event::System(message) if !message.stops() => {
+                    let _go_on = handle_system(message, system, state);
+                    continue;
                 }
+                event => return event,
             }
-            // The parent's end is the server's, if it traps exits (GEN-042).
-            Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
-                return Woke::Stop(exit.reason);
+        }
+        let now = crate::time::now();
+        if hibernate_at.is_some_and(|at| at <= now) {
+            hibernate_at = None;
+            hibernate(state);
+        }
+        let until = match (idle_at, hibernate_at) {
+            (Some(idle), Some(hibernate)) => Some(idle.min(hibernate)),
+            (idle, hibernate) => idle.or(hibernate),
+        };
+        match inbox.next_event(until.map(|at: Time| at.saturating_since(now))).await {
+            Event::System(message) if !message.stops() => {
+                let _go_on = handle_system(message, system, state);
             }
-            event => return Woke::Event(event),
+            Event::Timeout if idle_at.is_none_or(|at| at > crate::time::now()) => {}
+            event => return event,
         }
     }
+}
+
+/// Sheds what the server and its process can do without. A panic of the callback ends the process
+/// as one in any other code of its body does.
+fn hibernate<G: GenServer>(state: &mut G) {
+    state.hibernate();
+    Owner::shed();
+}
+
+fn handle_system<G: GenServer>(
+    message: SystemMessage,
+    system: &mut SystemState,
+    state: &mut G,
+) -> SystemVerdict {
+    let shown = |state: &G| unwind::catch(|| state.format_status()).ok().flatten();
+    message.handle(system, state, shown)
 }
 
 fn into_info<G: GenServer>(

@@ -361,7 +361,7 @@ impl<M: Send + 'static> Future for Starting<M> {
             }
             Ok(result) => result,
             Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),
-            Err(Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),
+            Err(Lost::Gone | Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),
         };
         if result.is_err() {
             this.forget(pid);

@@ -177,8 +177,8 @@ impl Bound {
     }
 
     /// Whether the reader must drop its oldest message.
-    pub(crate) fn is_over(&self, received: usize) -> bool {
-        self.overflow == Overflow::DropOldest && received > self.limit
+    pub(crate) fn is_over(&self) -> bool {
+        self.overflow == Overflow::DropOldest && self.queued.load(Ordering::Acquire) > self.limit
     }
 
     pub(crate) fn count_dropped(&self) {

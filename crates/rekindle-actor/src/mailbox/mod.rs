@@ -27,7 +27,7 @@ pub(crate) use queue::{Position, Queue};
 pub(crate) use receive::trim;
 pub use receive::{Event, Info, Mailbox};
 pub use reply::ReplyTo;
-pub(crate) use reply::{Awaiting, Lost, Served, acknowledgement, refuse, request};
+pub(crate) use reply::{Awaiting, GivenUp, Lost, Served, acknowledgement, refuse, request};
 
 use crate::pid::MonitorRef;
 use crate::process::{Owner, Process};
@@ -117,8 +117,11 @@ impl<M: Send + 'static> Address<M> {
         // `M` (`of`, `receive::Mailbox`): invariant 2 of `node.rs`. `M: Send`.
         match unsafe { self.task.view().push(node) } {
             Ok(()) => Ok(()),
-            // SAFETY: the node came back to us, and it is a letter of `M`.
-            Err(node) => Err((unsafe { node::open::<M>(node) }.0, Refusal::Dead)),
+            Err(node) => {
+                process.release_senders();
+                // SAFETY: the node came back to us, and it is a letter of `M`.
+                Err((unsafe { node::open::<M>(node) }.0, Refusal::Dead))
+            }
         }
     }
 
@@ -138,7 +141,10 @@ impl<M: Send + 'static> Address<M> {
                 awaiting.mark_sent();
                 Ok(())
             }
-            Err(_) => Err(Refusal::Dead),
+            Err(_) => {
+                process.release_senders();
+                Err(Refusal::Dead)
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{Address, Position, Queue, Served};
 use crate::exit::Exit;
 use crate::monitor::Down;
 use crate::pid::Pid;
-use crate::process::{Owner, Private, deadline_in};
+use crate::process::{Owner, Private, now_for};
 use crate::recipient::Recipient;
 use crate::signal::Signal;
 use crate::sys::SystemMessage;
@@ -48,7 +48,7 @@ pub enum Event<M> {
     Exit(Exit),
     /// Somebody looks in: see [`sys`](crate::sys).
     System(SystemMessage),
-    /// No event came in time. Only [`Mailbox::next_within`] gives this.
+    /// No event came in time. Only [`Mailbox::next_event`] with a timeout gives this.
     Timeout,
 }
 
@@ -101,7 +101,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// that monitors or traps takes them by [`next`](Self::next).
     #[track_caller]
     pub fn recv(&mut self) -> impl Future<Output = M> + Send + '_ {
-        let receive = self.receive(None, is_message);
+        let receive = self.receive(None, Messages);
         Map(receive, |event| match event {
             Some(Event::Message(message)) => message,
             _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
@@ -115,7 +115,7 @@ impl<M: Send + 'static> Mailbox<M> {
         &mut self,
         timeout: Duration,
     ) -> impl Future<Output = Option<M>> + Send + '_ {
-        let receive = self.receive(Some(timeout), is_message);
+        let receive = self.receive(Some(timeout), Messages);
         Map(receive, |event| match event {
             Some(Event::Message(message)) => Some(message),
             _ => None,
@@ -127,9 +127,9 @@ impl<M: Send + 'static> Mailbox<M> {
     #[track_caller]
     pub fn recv_match<'a>(
         &'a mut self,
-        mut wanted: impl FnMut(&M) -> bool + Send + 'a,
+        wanted: impl FnMut(&M) -> bool + Send + 'a,
     ) -> impl Future<Output = M> + Send + 'a {
-        let receive = self.receive(None, matching(move |message: &M| wanted(message)));
+        let receive = self.receive(None, Matching(wanted, PhantomData));
         Map(receive, |event| match event {
             Some(Event::Message(message)) => message,
             _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
@@ -141,9 +141,9 @@ impl<M: Send + 'static> Mailbox<M> {
     pub fn recv_match_timeout<'a>(
         &'a mut self,
         timeout: Duration,
-        mut wanted: impl FnMut(&M) -> bool + Send + 'a,
+        wanted: impl FnMut(&M) -> bool + Send + 'a,
     ) -> impl Future<Output = Option<M>> + Send + 'a {
-        let receive = self.receive(Some(timeout), matching(move |message: &M| wanted(message)));
+        let receive = self.receive(Some(timeout), Matching(wanted, PhantomData));
         Map(receive, |event| match event {
             Some(Event::Message(message)) => Some(message),
             _ => None,
@@ -153,7 +153,8 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Takes an ordinary message that is there already.
     pub fn try_recv(&mut self) -> Option<M> {
         self.settle();
-        match self.take(&mut None, &mut is_message)? {
+        let found = self.owned(|owner| take_from(owner, &mut None, &mut Messages))?;
+        match self.open(found) {
             Event::Message(message) => Some(message),
             _ => None,
         }
@@ -164,7 +165,7 @@ impl<M: Send + 'static> Mailbox<M> {
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
         Map(
-            self.receive(None, is_info),
+            self.receive(None, Infos),
             |event: Option<Event<M>>| match event {
                 Some(event) => event.into_info(),
                 None => Info::Timeout,
@@ -176,7 +177,7 @@ impl<M: Send + 'static> Mailbox<M> {
     #[track_caller]
     pub fn next_timeout(&mut self, timeout: Duration) -> impl Future<Output = Info<M>> + Send + '_ {
         Map(
-            self.receive(Some(timeout), is_info),
+            self.receive(Some(timeout), Infos),
             |event: Option<Event<M>>| match event {
                 Some(event) => event.into_info(),
                 None => Info::Timeout,
@@ -192,16 +193,15 @@ impl<M: Send + 'static> Mailbox<M> {
         timeout: Option<Duration>,
     ) -> impl Future<Output = Event<M>> + Send + '_ {
         Map(
-            self.receive(timeout, |_| true),
+            self.receive(timeout, Everything),
             |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
         )
     }
 
-    /// For behaviours: the next `sys` message or exit signal, while suspended.
+    /// For behaviours: the next `sys` message, or the exit of the parent, while suspended.
     #[track_caller]
     pub fn next_system(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
-        let filter = |node| !matches!(kind_of(node), Kind::Message | Kind::Down);
-        Map(self.receive(None, filter), |event: Option<Event<M>>| {
+        Map(self.receive(None, Systems { parent: crate::ambient::parent() }), |event: Option<Event<M>>| {
             event.unwrap_or(Event::Timeout)
         })
     }
@@ -234,17 +234,8 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// Runs `f` with the mailbox's own process.
-    ///
-    /// This is the check behind every receive: the queue is the *running* process's, so it must
-    /// be the one this mailbox was made for, or its messages would be of another type.
     fn owned<R>(&self, f: impl FnOnce(Owner<'_>) -> R) -> R {
-        Owner::current(|owner| match owner {
-            Some(owner) if owner.pid() == self.pid => f(owner),
-            _ => panic!(
-                "the mailbox of {} was used outside of that process",
-                self.pid
-            ),
-        })
+        within(self.pid, f)
     }
 
     /// The request received last was handled: it has its answer, or is owed one.
@@ -258,27 +249,26 @@ impl<M: Send + 'static> Mailbox<M> {
     #[track_caller]
     fn receive<F>(&mut self, timeout: Option<Duration>, filter: F) -> Receive<'_, M, F>
     where
-        F: FnMut(NodePtr) -> bool + Send,
+        F: Filter,
     {
         Receive {
             mailbox: self,
             filter,
             place: None,
-            timeout,
-            deadline: None,
-            called_at: Location::caller(),
-            waits: false,
+            wait: Wait {
+                timeout,
+                deadline: None,
+                called_at: Location::caller(),
+                waits: false,
+            },
         }
     }
 
-    fn take(
-        &mut self,
-        place: &mut Option<Position>,
-        filter: &mut impl FnMut(NodePtr) -> bool,
-    ) -> Option<Event<M>> {
-        let node = self.owned(|owner| take_from(owner, place, filter))?;
+    /// Makes an event of a node that was taken from our own process's queue.
+    #[inline]
+    fn open(&mut self, node: NodePtr) -> Event<M> {
         if node::class(node) == Class::Signal {
-            return Some(match node::open_signal(node) {
+            return match node::open_signal(node) {
                 Signal::Down(down) => Event::Down(down),
                 Signal::Exit {
                     from,
@@ -292,39 +282,34 @@ impl<M: Send + 'static> Mailbox<M> {
                 }),
                 Signal::System(message) => Event::System(message),
                 other => unreachable!("{other:?} acts when it is received, and is never queued"),
-            });
+            };
         }
-        // SAFETY: the node came out of the queue of our own process (`owned`), whose messages
+        // SAFETY: the node came out of the queue of our own process, whose messages
         // are `M`: a mailbox is made by `spawn` for a process with the protocol `M`.
         let (message, served) = unsafe { node::open::<M>(node) };
         self.current = served;
-        Some(Event::Message(message))
+        Event::Message(message)
     }
 }
 
 /// Takes a node and keeps the books.
-fn take_from(
+#[inline]
+fn take_from<F: Filter>(
     owner: Owner<'_>,
     place: &mut Option<Position>,
-    filter: &mut impl FnMut(NodePtr) -> bool,
+    filter: &mut F,
 ) -> Option<NodePtr> {
-    // The filter may be foreign code, which may look at its own mailbox: the queue is taken out
-    // while it runs.
-    let mut queue = std::mem::replace(&mut owner.private().queue, Queue::new());
-    let found = crate::unwind::catch(|| queue.take(place, filter));
-    let mut private = owner.private();
-    debug_assert_eq!(
-        private.queue.len(),
-        0,
-        "nothing is received in the middle of a turn"
-    );
-    private.queue = queue;
     let process = owner.process();
-    process.queued.store(private.queue.len(), Ordering::Relaxed);
-    drop(private);
-    let node = match found {
-        Ok(found) => found?,
-        Err(payload) => std::panic::resume_unwind(payload),
+    let node = if F::FOREIGN {
+        take_by_foreign(owner, place, filter)?
+    } else {
+        let mut private = owner.private();
+        let node = private.queue.take(place, |node| filter.accepts(node))?;
+        process.queued.store(private.queue.len(), Ordering::Relaxed);
+        if node::class(node) == Class::Request {
+            private.serving = node.addr().get();
+        }
+        node
     };
     if let Some(bound) = &process.bound
         && node::class(node) != Class::Signal
@@ -334,39 +319,103 @@ fn take_from(
     Some(node)
 }
 
-/// What a queued node is, as far as filters care.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Message,
-    Down,
-    Exit,
-    System,
-}
-
-fn kind_of(node: NodePtr) -> Kind {
-    if node::class(node) != Class::Signal {
-        return Kind::Message;
+/// As above, where the filter is the user's: it may panic, or look at its own mailbox, so the
+/// queue is taken out while it runs.
+fn take_by_foreign<F: Filter>(
+    owner: Owner<'_>,
+    place: &mut Option<Position>,
+    filter: &mut F,
+) -> Option<NodePtr> {
+    let mut queue = std::mem::replace(&mut owner.private().queue, Queue::new());
+    let found = crate::unwind::catch(|| queue.take(place, |node| filter.accepts(node)));
+    let mut private = owner.private();
+    debug_assert_eq!(
+        private.queue.len(),
+        0,
+        "nothing is received in the middle of a turn"
+    );
+    private.queue = queue;
+    owner
+        .process()
+        .queued
+        .store(private.queue.len(), Ordering::Relaxed);
+    if let Ok(Some(node)) = found
+        && node::class(node) == Class::Request
+    {
+        private.serving = node.addr().get();
     }
-    // SAFETY: filters look at nodes that stay in their queue meanwhile.
-    match unsafe { node::peek_signal(node) } {
-        Signal::Down(_) => Kind::Down,
-        Signal::System(_) => Kind::System,
-        _ => Kind::Exit,
+    drop(private);
+    found.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+}
+
+/// Which nodes a receive takes.
+trait Filter: Send {
+    /// Whether it runs the user's code.
+    const FOREIGN: bool = false;
+
+    fn accepts(&mut self, node: NodePtr) -> bool;
+}
+
+/// Ordinary messages.
+struct Messages;
+
+/// Messages, `Down`s and `Exit`s.
+struct Infos;
+
+/// Whatever comes.
+struct Everything;
+
+/// What a suspended behaviour handles: `sys` messages, and the end of its parent.
+struct Systems {
+    parent: Option<Pid>,
+}
+
+/// Messages that a function of the user's wants.
+struct Matching<W, M>(W, PhantomData<fn(&M)>);
+
+impl Filter for Messages {
+    #[inline]
+    fn accepts(&mut self, node: NodePtr) -> bool {
+        node::class(node) != Class::Signal
     }
 }
 
-fn is_message(node: NodePtr) -> bool {
-    node::class(node) != Class::Signal
+impl Filter for Infos {
+    fn accepts(&mut self, node: NodePtr) -> bool {
+        // SAFETY: filters look at nodes that stay in their queue meanwhile.
+        Messages.accepts(node) || !matches!(unsafe { node::peek_signal(node) }, Signal::System(_))
+    }
 }
 
-fn is_info(node: NodePtr) -> bool {
-    kind_of(node) != Kind::System
+impl Filter for Everything {
+    #[inline]
+    fn accepts(&mut self, _: NodePtr) -> bool {
+        true
+    }
 }
 
-fn matching<M>(mut wanted: impl FnMut(&M) -> bool) -> impl FnMut(NodePtr) -> bool {
-    // SAFETY: only used with the nodes of a mailbox of `M`, by its own methods above; the node
-    // stays in the queue while `wanted` looks at its message.
-    move |node| is_message(node) && wanted(unsafe { node::peek::<M>(node) })
+impl Filter for Systems {
+    fn accepts(&mut self, node: NodePtr) -> bool {
+        if node::class(node) != Class::Signal {
+            return false;
+        }
+        // SAFETY: filters look at nodes that stay in their queue meanwhile.
+        match unsafe { node::peek_signal(node) } {
+            Signal::System(_) => true,
+            Signal::Exit { from, .. } => Some(*from) == self.parent,
+            _ => false,
+        }
+    }
+}
+
+impl<W: FnMut(&M) -> bool + Send, M> Filter for Matching<W, M> {
+    const FOREIGN: bool = true;
+
+    fn accepts(&mut self, node: NodePtr) -> bool {
+        // SAFETY: only used with the nodes of a mailbox of `M`, by its own methods above; the
+        // node stays in the queue while the function looks at its message.
+        Messages.accepts(node) && (self.0)(unsafe { node::peek::<M>(node) })
+    }
 }
 
 impl<M> Event<M> {
@@ -380,12 +429,17 @@ impl<M> Event<M> {
     }
 }
 
-/// One wait for one message.
+/// One receive of one message.
 struct Receive<'a, M, F> {
     mailbox: &'a mut Mailbox<M>,
     filter: F,
     /// Up to where the queue has been looked through.
     place: Option<Position>,
+    wait: Wait,
+}
+
+/// The part of a receive that waits.
+struct Wait {
     timeout: Option<Duration>,
     /// The end of the timeout, once the wait has begun.
     deadline: Option<Time>,
@@ -400,54 +454,72 @@ impl<M, F> Unpin for Receive<'_, M, F> {}
 impl<M, F> Future for Receive<'_, M, F>
 where
     M: Send + 'static,
-    F: FnMut(NodePtr) -> bool + Send,
+    F: Filter,
 {
     type Output = Option<Event<M>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.mailbox.settle();
-        if !this.mailbox.owned(|owner| may_go_on(owner, cx)) {
-            return Poll::Pending;
-        }
-        if let Some(event) = this.mailbox.take(&mut this.place, &mut this.filter) {
-            this.stop_waiting();
-            return Poll::Ready(Some(event));
-        }
-        if let Some(timeout) = this.timeout {
+        let served = this.mailbox.current.take();
+        let pid = this.mailbox.pid;
+        let taken = within(pid, |owner| {
+            if let Some(served) = served {
+                // It was handled: it has its answer, or is owed one.
+                owner.settle_here(served);
+            }
+            if !may_go_on(owner, cx) {
+                return Poll::Pending;
+            }
+            if let Some(node) = take_from(owner, &mut this.place, &mut this.filter) {
+                if std::mem::take(&mut this.wait.waits) {
+                    owner.process().waiting.end();
+                }
+                return Poll::Ready(Some(node));
+            }
+            this.wait.wait(owner, cx)
+        });
+        taken.map(|node| node.map(|node| this.mailbox.open(node)))
+    }
+}
+
+impl Wait {
+    /// Nothing is there: waits, or finds that the time is up.
+    fn wait(&mut self, owner: Owner<'_>, cx: &mut Context<'_>) -> Poll<Option<NodePtr>> {
+        if let Some(timeout) = self.timeout {
             if timeout.is_zero() {
                 return Poll::Ready(None);
             }
-            let deadline = *this
-                .deadline
-                .get_or_insert_with(|| deadline_in(timeout).unwrap_or(Time::MAX));
-            if crate::time::is_past(deadline) {
-                this.stop_waiting();
+            let now = now_for(timeout).unwrap_or(Time::MAX);
+            let deadline = *self.deadline.get_or_insert(now.saturating_add(timeout));
+            if now >= deadline {
+                owner.process().waiting.end();
                 return Poll::Ready(None);
             }
-            this.mailbox.owned(|owner| owner.alarm(deadline));
+            owner.alarm(deadline, now);
         }
-        if !this.waits {
-            this.waits = true;
-            let at = this.called_at;
-            this.mailbox
-                .owned(|owner| owner.process().waiting.begin(WaitKind::Receive, at));
+        if !self.waits {
+            self.waits = true;
+            owner
+                .process()
+                .waiting
+                .begin(WaitKind::Receive, self.called_at);
         }
         // No waker of our own: every message gives the process a turn, and its body is polled
         // then. Only a combinator that polls by wakers of its own must be told.
-        this.mailbox.owned(|owner| owner.wake_next_turn(cx.waker()));
+        owner.wake_next_turn(cx.waker());
         Poll::Pending
     }
 }
 
-impl<M: Send + 'static, F> Receive<'_, M, F> {
-    fn stop_waiting(&mut self) {
-        if self.waits {
-            self.waits = false;
-            self.mailbox.owned(|owner| owner.process().waiting.end());
-        }
-    }
+/// Runs `f` with the running process, which must be the one of this mailbox: the queue is the
+/// *running* process's, and the messages of another are of another type.
+#[inline]
+fn within<R>(pid: Pid, f: impl FnOnce(Owner<'_>) -> R) -> R {
+    Owner::current(|owner| match owner {
+        Some(owner) if owner.pid() == pid => f(owner),
+        _ => panic!("the mailbox of {pid} was used outside of that process"),
+    })
 }
 
 /// Whether the process may take one more message in this turn.
@@ -500,8 +572,8 @@ pub(crate) fn trim(owner: Owner<'_>) -> Vec<NodePtr> {
     };
     let mut private = owner.private();
     let private: &mut Private = &mut private;
-    while bound.is_over(private.queue.len()) {
-        let Some(node) = private.queue.take(&mut None, is_message) else {
+    while bound.is_over() {
+        let Some(node) = private.queue.take(&mut None, |node| Messages.accepts(node)) else {
             break;
         };
         bound.count_dropped();

@@ -109,6 +109,8 @@ impl<M, T> Request<M, T> {
 pub(crate) enum Lost {
     /// The callee ended with this reason.
     Exited(ExitReason),
+    /// The callee had ended before the request came; it never saw it.
+    Gone,
     /// The right to answer was dropped.
     NoReply,
 }
@@ -116,7 +118,9 @@ pub(crate) enum Lost {
 /// The right to answer one request, once.
 ///
 /// It may go to another process and be used there, at any time. Dropped unused, it fails the call
-/// at once with [`CallError::NoReply`](crate::CallError::NoReply).
+/// with [`CallError::NoReply`](crate::CallError::NoReply): at the start of the next turn of the
+/// process that dropped it. So if that is the one that was called, and ends in the same turn, the
+/// caller hears its reason instead.
 #[must_use = "dropping this fails the call with `NoReply`"]
 pub struct ReplyTo<T> {
     head: NonNull<Head>,
@@ -154,22 +158,31 @@ unsafe impl Sync for Served {}
 
 /// Makes a request; `make` builds the message around the right to answer it.
 #[inline]
-pub(crate) fn request<M, T>(caller: Option<Pid>, make: impl FnOnce(ReplyTo<T>) -> M) -> Awaiting<T>
+pub(crate) fn request<M, T>(
+    caller: Option<(Pid, Waker)>,
+    make: impl FnOnce(ReplyTo<T>) -> M,
+) -> Awaiting<T>
 where
     M: Send + 'static,
     T: Send + 'static,
 {
-    let head = allocate::<M, T>(caller, CALLER | REPLY | SERVER);
-    // A panic of `make` must neither free the block twice nor leave it behind: `unsent` lets go
-    // of CALLER, the `ReplyTo` of its own bit, and SERVER goes here.
+    // A process's own waker is in its place from the start, before anyone else has the block.
+    let (caller, waker) = caller.unzip();
+    let registered = waker.as_ref().map(identity);
+    let head = allocate::<M, T>(caller, waker, CALLER | REPLY | SERVER);
+    // `sent`, until the message is there: if `make` panics, this lets go of CALLER and no more,
+    // and the guard lets go of SERVER.
+    let mut awaiting = Awaiting {
+        head,
+        sent: true,
+        registered,
+        answer: PhantomData,
+    };
     struct Unmade(NonNull<Head>);
     impl Drop for Unmade {
         fn drop(&mut self) {
-            // SAFETY: both bits are ours, and no message was written.
-            unsafe {
-                release(self.0, CALLER);
-                release(self.0, SERVER);
-            }
+            // SAFETY: SERVER is ours until the push, and no message was written.
+            unsafe { release(self.0, SERVER) };
         }
     }
     let unmade = Unmade(head);
@@ -181,17 +194,13 @@ where
     let block = head.cast::<Request<M, T>>();
     // SAFETY: by invariant 5 the place is ours (SERVER).
     unsafe { (*block.as_ref().message.get()).write(message) };
-    Awaiting {
-        head,
-        sent: false,
-        registered: None,
-        answer: PhantomData,
-    }
+    awaiting.sent = false;
+    awaiting
 }
 
 /// A reply's way without a request: for acknowledgements.
 pub(crate) fn acknowledgement<T: Send + 'static>() -> (ReplyTo<T>, Awaiting<T>) {
-    let head = allocate::<(), T>(None, CALLER | REPLY | STARTING);
+    let head = allocate::<(), T>(None, None, CALLER | REPLY | STARTING);
     let reply = ReplyTo {
         head,
         answer: PhantomData,
@@ -208,12 +217,16 @@ pub(crate) fn acknowledgement<T: Send + 'static>() -> (ReplyTo<T>, Awaiting<T>) 
     )
 }
 
-fn allocate<M, T>(caller: Option<Pid>, state: u32) -> NonNull<Head> {
+fn allocate<M, T>(caller: Option<Pid>, waker: Option<Waker>, state: u32) -> NonNull<Head> {
+    let (state, waker) = match waker {
+        Some(waker) => (state | WAKER, MaybeUninit::new(waker)),
+        None => (state, MaybeUninit::uninit()),
+    };
     let block = Box::new(Request::<M, T> {
         head: Head {
             node: Node::new(const { &Request::<M, T>::KIND.kind.base }),
             state: AtomicU32::new(state),
-            waker: UnsafeCell::new(MaybeUninit::uninit()),
+            waker: UnsafeCell::new(waker),
             failure: UnsafeCell::new(None),
             caller,
         },
@@ -323,8 +336,10 @@ unsafe fn release(head: NonNull<Head>, party: u32) {
 /// # Safety
 ///
 /// The caller of this function is the party REPLY or SERVER, and has written what `bit` publishes.
+/// A party in `leaving` lets go in the same step; then another one keeps the block until the
+/// function returns.
 #[inline]
-unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
+unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
     // SAFETY: our hold keeps the block.
     let block = unsafe { head.as_ref() };
     let mut seen = block.state.load(Ordering::Relaxed);
@@ -334,7 +349,7 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
         }
         let change = block.state.compare_exchange_weak(
             seen,
-            seen | bit,
+            (seen | bit) & !leaving,
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -359,14 +374,24 @@ impl<T: Send + 'static> ReplyTo<T> {
         let place = this.answer_place();
         // SAFETY: by invariant 2 the place is ours until ANSWERED.
         unsafe { place.write(answer) };
-        // SAFETY: we are REPLY, and the answer is written.
-        if !unsafe { resolve(this.head, ANSWERED) } {
+        // The process that serves this very request holds SERVER until it has handled it, which
+        // keeps the block: then REPLY goes in the same step.
+        let held = if Owner::is_serving(this.head.addr().get()) {
+            REPLY
+        } else {
+            0
+        };
+        // SAFETY: we are REPLY, and the answer is written; SERVER outlasts this call if `held`.
+        let resolved = unsafe { resolve(this.head, ANSWERED, held) };
+        if !resolved {
             // Nobody will fetch it.
             // SAFETY: still ours, and written above.
             unwind::discard(unsafe { place.read() });
         }
-        // SAFETY: we are REPLY; `this` is not dropped.
-        unsafe { release(this.head, REPLY) };
+        if !resolved || held == 0 {
+            // SAFETY: we are REPLY; `this` is not dropped.
+            unsafe { release(this.head, REPLY) };
+        }
     }
 
     fn answer_place(&self) -> *mut T {
@@ -383,6 +408,15 @@ impl<T> ReplyTo<T> {
     pub fn caller(&self) -> Option<Pid> {
         // SAFETY: our hold keeps the block; the field is never written after construction.
         unsafe { self.head.as_ref() }.caller
+    }
+
+    /// Says that there will be no answer, for what should have made it was thrown away before it
+    /// began; the reason of the running process, if that is ending.
+    pub(crate) fn never_began(self) {
+        if !Owner::current(|owner| owner.is_some_and(|owner| owner.private().exiting.is_some())) {
+            let this = ManuallyDrop::new(self);
+            drop(GivenUp(this.head));
+        }
     }
 
     /// Whether somebody still waits for the answer.
@@ -408,7 +442,7 @@ impl Owed {
         unsafe {
             debug_assert!(self.0.as_ref().state.load(Ordering::Relaxed) & SERVER == 0);
             *self.0.as_ref().failure.get() = Some(reason);
-            resolve(self.0, EXITED);
+            resolve(self.0, EXITED, 0);
             release(self.0, REPLY);
         }
     }
@@ -424,10 +458,29 @@ impl<T> Drop for ReplyTo<T> {
             let owed = Owed(self.head);
             return Owner::at_exit(Box::new(move |reason| owed.fail(reason.clone())));
         }
+        let given_up = GivenUp(self.head);
+        if state & CALLER != 0 && state & RESOLVED == 0 {
+            // The process that drops this may be about to crash for the very same cause: then the
+            // caller is told that. So the word is given at the start of its next turn, or when it
+            // has ended.
+            Owner::give_up(given_up);
+        }
+    }
+}
+
+/// The right to answer a request, without the type of the answer; its drop says that there will
+/// be none.
+pub(crate) struct GivenUp(NonNull<Head>);
+
+// SAFETY: as `Owed`.
+unsafe impl Send for GivenUp {}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
         // SAFETY: we are REPLY.
         unsafe {
-            resolve(self.head, NO_REPLY);
-            release(self.head, REPLY);
+            resolve(self.0, NO_REPLY, 0);
+            release(self.0, REPLY);
         }
     }
 }
@@ -461,9 +514,24 @@ impl<T> Awaiting<T> {
         self.sent = true;
     }
 
+    /// Sees to it that this waker, and no other, is in its place.
+    #[inline]
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if self.registered == Some(identity(waker)) {
+            return;
+        }
+        if self.registered.take().is_some() {
+            self.unregister();
+        }
+        // SAFETY: we are CALLER.
+        if unsafe { self.head.as_ref() }.state.load(Ordering::Acquire) & RESOLVED == 0 {
+            self.register_first(waker);
+        }
+    }
+
     /// Puts the waker in its place, where none is.
     #[inline]
-    pub(crate) fn register_first(&mut self, waker: &Waker) {
+    fn register_first(&mut self, waker: &Waker) {
         debug_assert!(self.registered.is_none());
         self.registered = Some(identity(waker));
         // SAFETY: we are CALLER.
@@ -490,19 +558,11 @@ impl<T> Awaiting<T> {
         if seen & RESOLVED != 0 {
             return Poll::Ready(self.take(seen));
         }
-        match self.registered {
-            None => self.register_first(cx.waker()),
-            Some(known) if known == identity(cx.waker()) => return Poll::Pending,
-            Some(_) => {
-                self.unregister();
-                self.registered = None;
-                // The answer may have come in between; `register_first` and the look below
-                // see it.
-                if state.load(Ordering::Acquire) & RESOLVED == 0 {
-                    self.register_first(cx.waker());
-                }
-            }
+        if self.registered == Some(identity(cx.waker())) {
+            return Poll::Pending;
         }
+        self.register(cx.waker());
+        // The answer may have come in between.
         let seen = state.load(Ordering::Acquire);
         if seen & RESOLVED != 0 {
             Poll::Ready(self.take(seen))
@@ -547,7 +607,7 @@ impl<T> Awaiting<T> {
         if state & EXITED != 0 {
             // SAFETY: by invariant 3 the failure is ours.
             let reason = unsafe { (*head.failure.get()).take() };
-            return Err(Lost::Exited(reason.unwrap_or(ExitReason::NoProc)));
+            return Err(reason.map_or(Lost::Gone, Lost::Exited));
         }
         Err(Lost::NoReply)
     }
@@ -638,7 +698,7 @@ impl Served {
             // first, then nobody reads it, and it drops with the block.
             unsafe {
                 *self.0.as_ref().failure.get() = Some(reason.clone());
-                resolve(self.0, EXITED);
+                resolve(self.0, EXITED, 0);
             }
         }
         self.let_go();
@@ -660,15 +720,15 @@ impl Drop for Served {
     }
 }
 
-/// Fails a request that lies in the queue of a process that has ended.
-pub(crate) fn refuse(node: NodePtr, reason: &ExitReason) {
+/// Fails a request to a process that has ended; without a reason if it came after that end.
+pub(crate) fn refuse(node: NodePtr, reason: Option<&ExitReason>) {
     let head = node.cast::<Head>();
     let served = Served(head);
     if !served.is_settled() {
         // SAFETY: SERVER came with the node: invariant 3.
         unsafe {
-            *head.as_ref().failure.get() = Some(reason.clone());
-            resolve(head, EXITED);
+            *head.as_ref().failure.get() = reason.cloned();
+            resolve(head, EXITED, 0);
         }
     }
     // SAFETY: SERVER came with the node; the `ReplyTo` inside finds the request resolved.

@@ -131,7 +131,7 @@ fn exit_005_a_normal_signal_from_another_process_does_nothing() {
 #[test]
 fn exit_006_a_trapped_signal_is_a_message_even_without_a_link() {
     on_both(|| async {
-        let target = Puppet::trapping();
+        let target = Puppet::trapping().await;
         let reasons = [
             oops("a"),
             ExitReason::Normal,
@@ -150,7 +150,7 @@ fn exit_006_a_trapped_signal_is_a_message_even_without_a_link() {
 fn exit_007_kill_cannot_be_trapped_and_reads_killed() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
-            let target = Puppet::trapping();
+            let target = Puppet::trapping().await;
             monitor(target.pid());
             exit(target.pid(), ExitReason::Kill);
             assert_eq!(expect_down(&mut inbox).await.reason, ExitReason::Killed);
@@ -174,7 +174,7 @@ fn exit_007_a_process_that_raises_kill_ends_with_kill_which_its_links_can_trap()
 fn exit_008_the_links_of_a_killed_process_hear_killed() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
-            let (victim, plain, trapping) = (idle(), Puppet::new(), Puppet::trapping());
+            let (victim, plain, trapping) = (idle(), Puppet::new(), Puppet::trapping().await);
             plain.run(move || link(victim)).await;
             trapping.run(move || link(victim)).await;
             monitor(plain.pid());
@@ -281,7 +281,7 @@ fn exit_013_a_very_large_reason_arrives_whole() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
             let text = "0123456789".repeat(40_000);
-            let (target, partner) = (mortal(), Puppet::trapping());
+            let (target, partner) = (mortal(), Puppet::trapping().await);
             let pid = target.pid();
             partner.run(move || link(pid)).await;
             monitor(pid);

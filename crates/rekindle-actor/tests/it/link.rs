@@ -88,7 +88,7 @@ fn link_004_a_death_runs_along_a_chain() {
 #[test]
 fn link_005_a_trapping_process_stops_the_chain() {
     on_both(|| async {
-        let [a, b, c] = [Puppet::new(), Puppet::trapping(), Puppet::new()];
+        let [a, b, c] = [Puppet::new(), Puppet::trapping().await, Puppet::new()];
         let (to_b, to_c) = (b.pid(), c.pid());
         a.run(move || link(to_b)).await;
         b.run(move || link(to_c)).await;
@@ -136,7 +136,7 @@ fn link_006_after_unlink_neither_death_matters() {
 fn link_006_unlink_holds_even_against_a_signal_on_its_way() {
     on_both(|| async {
         // The exit signal lies in the inbox already when the receiver unlinks.
-        let receiver = Puppet::trapping();
+        let receiver = Puppet::trapping().await;
         let outcome = receiver.run(|| {
             let dead = spawn_link(async { raise(oops("early")) as () });
             unlink(dead);
@@ -242,7 +242,7 @@ fn link_010_one_death_is_heard_once() {
 #[test]
 fn link_011_the_list_of_links_follows_the_links() {
     on_both(|| async {
-        let (hub, spoke) = (Puppet::trapping(), Puppet::new());
+        let (hub, spoke) = (Puppet::trapping().await, Puppet::new());
         let (h, s) = (hub.pid(), spoke.pid());
         hub.run(move || link(s)).await;
         hub.is_linked_with(s).await;

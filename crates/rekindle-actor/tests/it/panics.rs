@@ -398,7 +398,7 @@ fn a_shutdown_of_the_runtime_drops_everything_once() {
                         pending::<()>().await;
                     });
                     target.send(counted.counted());
-                    rekindle_actor::send_after(
+                    let _ = rekindle_actor::send_after(
                         std::time::Duration::from_secs(3600),
                         &target.recipient(),
                         counted.counted(),

@@ -33,7 +33,7 @@ fn proc_005_a_process_is_alive_until_its_end_can_be_seen() {
 fn proc_006_info_shows_a_live_process_and_none_of_a_dead_one() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
-            let (target, partner) = (Puppet::trapping(), idle());
+            let (target, partner) = (Puppet::trapping().await, idle());
             let (pid, me) = (target.pid(), self_pid());
             register("shown", pid).unwrap();
             target.run(move || link(partner)).await;
@@ -57,61 +57,61 @@ fn proc_006_info_shows_a_live_process_and_none_of_a_dead_one() {
     });
 }
 
+/// The line of this file that ends with a marker.
+fn line_of(marker: &str) -> u32 {
+    let marker = format!("// {marker}");
+    let at = include_str!("process.rs")
+        .lines()
+        .position(|line| line.ends_with(&marker));
+    at.expect("the marker is there") as u32 + 1
+}
+
 #[test]
 fn proc_006_info_says_what_a_process_waits_for_and_from_which_line() {
     on_both(|| async {
         let log = Log::new();
         let server = probe(&log).await;
         let callee = server.clone();
-        let (receives, receive_line) = (
-            spawn(|mut inbox: Mailbox<()>| async move { inbox.recv().await }).pid(),
-            line!() - 1,
-        );
-        let (sleeps, sleep_line) = (
-            spawn(async { sleep(Duration::from_secs(3600)).await }),
-            line!(),
-        );
-        let (calls, call_line) = (
-            spawn(async move {
-                let _ = callee.call(Ask::Defer).no_timeout().await;
-            }),
-            line!() - 2,
-        );
-        let (stops, stop_line) = (
-            spawn(async {
-                let _ = rekindle_actor::Stop::new(idle()).await;
-            }),
-            line!() - 2,
-        );
-        let (awaits, await_line) = (
-            spawn(async {
-                let _ = rekindle_actor::Task::spawn(pending::<()>()).await;
-            }),
-            line!() - 2,
-        );
-        let (starts, start_line) = (
-            spawn(async {
-                let start = Starter::new("").start(|_: Mailbox<()>, _ack| pending());
-                let _ = start.await;
-            }),
-            line!() - 3,
-        );
+        let receives = spawn(|mut inbox: Mailbox<()>| async move {
+            inbox.recv().await; // receives here
+        });
+        let sleeps = spawn(async {
+            sleep(Duration::from_secs(3600)).await; // sleeps here
+        });
+        let calls = spawn(async move {
+            let _ = callee.call(Ask::Hang).no_timeout().await; // calls here
+        });
+        let stops = spawn(async {
+            let _ = rekindle_actor::Stop::new(idle()).await; // stops here
+        });
+        let awaits = spawn(async {
+            let _ = rekindle_actor::Task::spawn(pending::<()>()).await; // awaits here
+        });
+        let starts = spawn(async {
+            let start = Starter::new("");
+            let start = start.start(|_: Mailbox<()>, _ack| pending()); // starts here
+            let _ = start.await;
+        });
         let waits = [
-            (receives, WaitKind::Receive, receive_line),
-            (sleeps, WaitKind::Sleep, sleep_line),
-            (calls, WaitKind::Call, call_line),
-            (stops, WaitKind::Stop, stop_line),
-            (awaits, WaitKind::Task, await_line),
-            (starts, WaitKind::Start, start_line),
+            (receives.pid(), WaitKind::Receive, "receives here"),
+            (sleeps, WaitKind::Sleep, "sleeps here"),
+            (calls, WaitKind::Call, "calls here"),
+            (stops, WaitKind::Stop, "stops here"),
+            (awaits, WaitKind::Task, "awaits here"),
+            (starts, WaitKind::Start, "starts here"),
         ];
-        for (pid, kind, line) in waits {
+        for (pid, kind, marker) in waits {
             until(|| info(pid).unwrap().waits.is_some()).await;
             let wait = info(pid).unwrap().waits.unwrap();
-            assert_eq!((wait.kind, wait.at.line()), (kind, line), "{wait}");
+            assert_eq!(
+                (wait.kind, wait.at.line()),
+                (kind, line_of(marker)),
+                "{wait}"
+            );
             assert!(wait.at.file().ends_with("process.rs"), "{wait}");
         }
         until(|| info(calls).unwrap().calls == Some(server.pid())).await;
-        assert_eq!(info(receives).unwrap().calls, None);
+        assert_eq!(info(receives.pid()).unwrap().calls, None);
     });
 }
 

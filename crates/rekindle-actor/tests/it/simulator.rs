@@ -16,7 +16,10 @@ const fn ms(n: u64) -> Duration {
 
 /// Processes that send, sleep, link and die; each notes what it does.
 async fn scenario(log: Log) {
-    let puppets: Vec<Puppet> = (0..6).map(|_| Puppet::trapping()).collect();
+    let puppets: Vec<Puppet> = (0..6).map(|_| Puppet::new()).collect();
+    for puppet in &puppets {
+        puppet.run(|| rekindle_actor::trap_exit(true)).await;
+    }
     for (n, puppet) in puppets.iter().enumerate() {
         let other = puppets[(n + 1) % 6].pid();
         let noted = log.clone();

@@ -24,6 +24,12 @@ use rekindle_actor::{
 
 /// Seeds of the simulator that every test runs with.
 pub(crate) const SEEDS: u64 = 8;
+
+/// Seeds of a longer hunt: `REKINDLE_SEEDS` says how many.
+fn seeds() -> u64 {
+    let asked = std::env::var("REKINDLE_SEEDS").ok();
+    asked.and_then(|n| n.parse().ok()).unwrap_or(SEEDS)
+}
 /// When a run counts as hung. A guard against hanging for ever, not a measure of anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -45,7 +51,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         run(
             &format!("simulator, seed {seed}"),
             move || Runtime::simulated(seed),
@@ -239,12 +245,11 @@ impl Puppet {
         Puppet { sender, seen }
     }
 
-    /// A puppet that traps exits, before anybody can reach it.
-    pub(crate) fn trapping() -> Puppet {
+    /// A puppet that traps exits.
+    pub(crate) async fn trapping() -> Puppet {
         let puppet = Puppet::new();
-        puppet.tell(|| {
-            rekindle_actor::trap_exit(true);
-        });
+        // A signal acts before unread messages: so this must have been handled.
+        puppet.run(|| rekindle_actor::trap_exit(true)).await;
         puppet
     }
 

@@ -4,9 +4,9 @@ use std::future::pending;
 use std::time::Duration;
 
 use rekindle_actor::{
-    CallError, ExitReason, GenServer as _, Mailbox, MonitorRef, Runtime, SendError, StartError,
-    Starter, Task, exit, info, is_alive, link, monitor, register, self_pid, sleep, spawn,
-    spawn_monitor, trap_exit, whereis,
+    CallError, ExitReason, GenServer as _, Mailbox, Runtime, SendError, StartError, Starter, Task,
+    exit, info, is_alive, link, monitor, register, self_pid, sleep, spawn, spawn_monitor,
+    trap_exit, whereis,
 };
 
 use crate::support::*;
@@ -132,10 +132,18 @@ fn calls_of_processes_outside_of_a_process_panic_with_a_clear_text() {
         let _entered = runtime.handle().enter();
         let wrong: [(&str, fn(rekindle_actor::Pid)); 5] = [
             ("link", |pid| link(pid)),
-            ("monitor", |pid| drop::<MonitorRef>(monitor(pid))),
-            ("trap_exit", |_| drop(trap_exit(true))),
-            ("self_pid", |_| drop(self_pid())),
-            ("spawn_monitor", |_| drop(spawn_monitor(async {}))),
+            ("monitor", |pid| {
+                monitor(pid);
+            }),
+            ("trap_exit", |_| {
+                trap_exit(true);
+            }),
+            ("self_pid", |_| {
+                let _ = self_pid();
+            }),
+            ("spawn_monitor", |_| {
+                spawn_monitor(async {});
+            }),
         ];
         for (what, act) in wrong {
             let payload = std::panic::catch_unwind(|| act(pid)).unwrap_err();
@@ -153,7 +161,10 @@ fn calls_of_processes_outside_of_a_process_panic_with_a_clear_text() {
 
 #[test]
 fn spawning_outside_of_a_runtime_panics_with_a_clear_text() {
-    let payload = std::panic::catch_unwind(|| drop(spawn(async {}))).unwrap_err();
+    let payload = std::panic::catch_unwind(|| {
+        spawn(async {});
+    })
+    .unwrap_err();
     let text = payload.downcast_ref::<String>().unwrap();
     assert!(
         text.contains("outside of a runtime") && text.contains("wrong_use.rs"),
@@ -290,18 +301,18 @@ fn calls_that_wait_when_the_runtime_ends_are_told() {
     within_patience("shutdown", || {
         let (one, two) = (pool(1), pool(1));
         let server = one.block_on(async { probe(&Log::new()).await });
+        let pid = server.pid();
         let waiting = std::thread::spawn(move || {
             let _ = two.block_on(async { 1 });
             rekindle_scheduler::block_on(server.call(Ask::Hang).no_timeout())
         });
-        while one.block_on(async { rekindle_actor::list(0, 100).processes.len() }) < 2 {}
-        std::thread::sleep(ms(20));
+        // Until it is in the handler that never ends.
+        while one.block_on(async move { info(pid).is_some_and(|i| i.waits.is_some()) }) {
+            std::thread::yield_now();
+        }
         drop(one);
         let outcome = waiting.join().unwrap();
-        assert!(matches!(
-            outcome,
-            Err(CallError::Exited(ExitReason::Killed) | CallError::NoProc)
-        ));
+        assert_eq!(outcome, Err(CallError::Exited(ExitReason::Killed)));
     });
 }
 
@@ -328,15 +339,20 @@ fn an_ack_kept_beyond_the_start_is_told_at_the_end() {
 }
 
 #[test]
-fn an_ack_dropped_by_a_child_that_lives_on_does_not_hang_the_starter() {
+fn an_ack_dropped_by_a_child_that_lives_on_is_told_at_its_end() {
     on_both(|| async {
-        let outcome = Starter::new("")
-            .start(|_: Mailbox<()>, ack| async move {
-                drop(ack);
-                pending().await
-            })
-            .await;
-        assert!(matches!(outcome.unwrap_err(), StartError::Failed(_)));
+        let starting = Starter::new("").start(|mut inbox: Mailbox<()>, ack| async move {
+            drop(ack);
+            inbox.recv().await;
+            oops("later")
+        });
+        let child = rekindle_actor::Sender::<()>::from_pid(starting.pid()).unwrap();
+        spawn(async move {
+            sleep(ms(3)).await;
+            child.send(());
+        });
+        let outcome = starting.await;
+        assert_eq!(outcome.unwrap_err(), StartError::Failed(oops("later")));
     });
 }
 
