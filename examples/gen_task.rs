@@ -1,0 +1,2 @@
+//! gen_task
+fn main() {}

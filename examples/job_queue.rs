@@ -1,0 +1,2 @@
+//! job_queue
+fn main() {}

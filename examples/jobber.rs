@@ -1,0 +1,2 @@
+//! jobber
+fn main() {}

@@ -1,0 +1,1 @@
+//! The gen_task story, simulated.

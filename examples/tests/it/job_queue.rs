@@ -1,0 +1,1 @@
+//! The job_queue story, simulated.
