@@ -52,7 +52,9 @@ pub fn trap_exit(on: bool) -> bool {
 /// Ends the running process with a reason, from any depth of its code, as if by a panic: values
 /// on the way are dropped. A behaviour runs its `terminate` first.
 ///
-/// Outside of a process this is an ordinary panic.
+/// # Panics
+///
+/// That is how it works; outside of a process it is an ordinary panic.
 pub fn raise(reason: ExitReason) -> ! {
     if try_self_pid().is_none() {
         panic!("`raise` outside of a process, with the reason: {reason}");

@@ -8,7 +8,6 @@ use crate::exit::ExitReason;
 use crate::mailbox::{Address, Refusal, ReplyTo};
 use crate::pid::Pid;
 use crate::recipient::Recipient;
-use crate::run::pid_of;
 use crate::runtimes;
 use crate::signal::exit_signal;
 use crate::sys::Stop;
@@ -100,7 +99,7 @@ impl<M: Send + 'static> Sender<M> {
     /// The process.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        pid_of(self.0.task().view()).expect("an address is that of a process")
+        self.0.pid()
     }
 
     /// Whether the process lives: it may have ended by the time this returns.

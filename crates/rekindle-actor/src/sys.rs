@@ -82,8 +82,11 @@ pub struct Status {
 /// A message to a behaviour's loop.
 pub struct SystemMessage(Request);
 
+/// Looks at a state; the text is the name of its type.
+type Look = Box<dyn FnOnce(&mut dyn Any, &'static str) + Send>;
+
 enum Request {
-    WithState(Box<dyn FnOnce(&mut dyn Any, &'static str) + Send>),
+    WithState(Look),
     Status(ReplyTo<Status>),
     Suspend(ReplyTo<()>),
     Resume(ReplyTo<()>),

@@ -41,6 +41,10 @@ impl<G: GenServer> Context<G> {
     }
 
     /// A handle on the server itself, to be passed on.
+    ///
+    /// # Panics
+    ///
+    /// In another process than the server's own.
     #[must_use]
     pub fn addr(&self) -> Addr<G> {
         within("Context::addr", |owner| {

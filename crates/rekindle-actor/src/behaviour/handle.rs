@@ -45,7 +45,7 @@ impl<G: GenServer> Addr<G> {
     /// The server's pid.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        crate::run::pid_of(self.0.task().view()).expect("an address is that of a process")
+        self.0.pid()
     }
 
     /// Whether the server lives: it may have ended by the time this returns.

@@ -29,7 +29,7 @@ pub use receive::{Event, Info, Mailbox};
 pub use reply::ReplyTo;
 pub(crate) use reply::{Awaiting, GivenUp, Lost, Served, acknowledgement, refuse, request};
 
-use crate::pid::MonitorRef;
+use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, Process};
 use crate::signal::Signal;
 
@@ -94,6 +94,11 @@ impl<M: Send + 'static> Address<M> {
 
     pub(crate) fn task(&self) -> &TaskRef {
         &self.task
+    }
+
+    /// Whose mailbox it is.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::new(self.process().node, self.task.view().id())
     }
 
     pub(crate) fn process(&self) -> &Process {

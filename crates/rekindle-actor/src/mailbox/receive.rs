@@ -162,6 +162,7 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages are left
     /// to behaviours and stay unread.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot wait")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
         Map(
@@ -207,6 +208,10 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// A handle by which others send to this mailbox.
+    ///
+    /// # Panics
+    ///
+    /// In another process than the mailbox's own.
     #[must_use]
     pub fn recipient(&self) -> Recipient<M> {
         self.owned(|owner| {

@@ -167,15 +167,10 @@ pub(crate) fn oops(text: &str) -> ExitReason {
 }
 
 /// The next thing in the mailbox, which must be a `Down`.
-#[track_caller]
-pub(crate) fn expect_down<M: Send + 'static>(
-    inbox: &mut Mailbox<M>,
-) -> impl Future<Output = Down> + Send + '_ {
-    async {
-        match inbox.next().await {
-            Info::Down(down) => down,
-            other => panic!("expected a Down, got {}", name_of(&other)),
-        }
+pub(crate) async fn expect_down<M: Send + 'static>(inbox: &mut Mailbox<M>) -> Down {
+    match inbox.next().await {
+        Info::Down(down) => down,
+        other => panic!("expected a Down, got {}", name_of(&other)),
     }
 }
 

@@ -130,7 +130,8 @@ fn calls_of_processes_outside_of_a_process_panic_with_a_clear_text() {
         let runtime = pool(1);
         let pid = runtime.block_on(async { idle() });
         let _entered = runtime.handle().enter();
-        let wrong: [(&str, fn(rekindle_actor::Pid)); 5] = [
+        type Wrong = fn(rekindle_actor::Pid);
+        let wrong: [(&str, Wrong); 5] = [
             ("link", |pid| link(pid)),
             ("monitor", |pid| {
                 monitor(pid);
