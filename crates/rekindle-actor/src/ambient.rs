@@ -31,7 +31,7 @@ pub fn try_self_pid() -> Option<Pid> {
 /// Outside of a process.
 #[must_use]
 pub fn parent() -> Option<Pid> {
-    within("parent", |owner| owner.process().parent)
+    within("parent", |owner| owner.process().parent())
 }
 
 /// Sets whether the running process receives exit signals as messages; gives the old setting.

@@ -262,7 +262,8 @@ impl Edge {
             let to = pack(callee.view().id());
             process.calling.swap(to, Ordering::SeqCst);
             let own = owner.view();
-            let may_close = own.is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0;
+            let may_close =
+                own.is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0;
             if may_close && let Some(ring) = find_ring(owner.pid(), callee) {
                 process.calling.store(0, Ordering::SeqCst);
                 process.waiting.end();

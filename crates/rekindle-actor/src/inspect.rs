@@ -73,9 +73,9 @@ impl ProcessInfo {
             behaviour: (process.kind.behaviour)(),
             name: rare.and_then(|r| r.name.clone()),
             label: rare.and_then(|r| r.label.clone()),
-            parent: process.parent,
+            parent: process.parent(),
             running,
-            mailbox: process.queued.load(Ordering::Relaxed) + view.in_transit(),
+            mailbox: process.mailbox_len(view),
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
             links: shared.links.pids(),
             monitors: rare
@@ -284,7 +284,7 @@ pub fn tree_text() -> String {
 /// The ancestors of a process, parent first, with their names, as far as they live.
 #[must_use]
 pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
-    let parent = runtimes::with_process(pid, |_, process| process.parent).flatten();
+    let parent = runtimes::with_process(pid, |_, process| process.parent()).flatten();
     ancestors(parent)
 }
 
@@ -296,7 +296,7 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
         pid: owner.pid(),
         behaviour: (process.kind.behaviour)(),
         name: process.shared.lock().name(),
-        parent: process.parent,
+        parent: process.parent(),
         suspended,
         mailbox,
         state: None,

@@ -19,7 +19,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -58,12 +58,15 @@ pub(crate) struct Process {
     /// Changes whenever the process gets or loses a name; written under the lock of `shared`.
     pub(crate) name_epoch: AtomicU32,
     /// How long its private queue is, for those who look in; written by the process only.
-    pub(crate) queued: AtomicUsize,
+    pub(crate) queued: AtomicU32,
+    /// Odd from before messages are taken until `queued` counts them; written by the process only.
+    receiving: AtomicU32,
     /// What it waits for, since when, and from which line.
     pub(crate) waiting: Waiting,
     /// When it was spawned.
     pub(crate) started: Time,
-    pub(crate) parent: Option<Pid>,
+    /// The process that spawned it, packed; it lives in the same runtime.
+    parent: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) kind: &'static ProcessKind,
     pub(crate) bound: Option<Box<Bound>>,
@@ -75,20 +78,37 @@ pub(crate) struct Process {
 pub(crate) struct Private {
     /// Received and not yet handled.
     pub(crate) queue: Queue,
-    /// A fatal signal has been received.
-    pub(crate) doomed: Option<ExitReason>,
-    /// The end has begun, for this reason.
-    pub(crate) exiting: Option<ExitReason>,
-    /// Name and pid are gone; what is to be done at exit is done at once from now on.
-    pub(crate) gone: bool,
+    /// How far the life has come.
+    stage: Stage,
+    /// Why it ends, once it is doomed.
+    reason: Option<ExitReason>,
     /// The last of serials for links, monitors and timers.
     pub(crate) serial: u64,
     /// The request that is being handled, by the address of its block; 0 for none.
     pub(crate) serving: usize,
     /// The one timer that stands for every deadline of this process: see `alarm`.
-    pub(crate) alarm: Option<(TimerKey, Time)>,
+    pub(crate) alarm: Option<Box<Alarm>>,
     /// What only few processes need.
     pub(crate) rare: Option<Box<PrivateRare>>,
+}
+
+/// The stages of a process's life, as it sees them itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Lives,
+    /// A fatal signal has been received.
+    Doomed,
+    /// The end has begun.
+    Exiting,
+    /// Name and pid are gone; what is to be done at exit is done at once from now on.
+    Gone,
+}
+
+/// A timer and its time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alarm {
+    pub(crate) key: TimerKey,
+    at: Time,
 }
 
 #[derive(Default)]
@@ -166,18 +186,20 @@ impl Process {
             muted: AtomicU32::new(0),
             calling: AtomicU64::new(0),
             name_epoch: AtomicU32::new(0),
-            queued: AtomicUsize::new(0),
+            queued: AtomicU32::new(0),
+            receiving: AtomicU32::new(0),
             waiting: Waiting::default(),
             started,
-            parent,
+            parent: parent
+                .filter(|p| p.node() == node)
+                .map_or(0, |p| pack(p.task())),
             spawned_at: birth.spawned_at,
             kind: birth.kind,
             bound: birth.bound,
             private: PrivateCell::new(Private {
                 queue: Queue::new(),
-                doomed: None,
-                exiting: None,
-                gone: false,
+                stage: Stage::Lives,
+                reason: None,
                 serial: 0,
                 serving: 0,
                 alarm: None,
@@ -188,6 +210,60 @@ impl Process {
                 ..Shared::default()
             }),
         }
+    }
+
+    /// The process that spawned it, if one of the same runtime did.
+    pub(crate) fn parent(&self) -> Option<Pid> {
+        unpack(self.parent).map(|task| Pid::new(self.node, task))
+    }
+
+    /// What comes in is about to be taken.
+    #[inline]
+    pub(crate) fn begin_receiving(&self) {
+        let version = self.receiving.load(Ordering::Relaxed);
+        // The swap that takes the messages releases this.
+        self.receiving.store(version | 1, Ordering::Relaxed);
+    }
+
+    /// Notes how long the private queue is, now that all that came in is in it.
+    #[inline]
+    pub(crate) fn end_receiving(&self, queued: usize) {
+        self.note_queued(queued);
+        self.receive_nothing();
+    }
+
+    /// Nothing came in.
+    #[inline]
+    pub(crate) fn receive_nothing(&self) {
+        let version = self.receiving.load(Ordering::Relaxed);
+        // Release: whoever sees the even number sees the count.
+        self.receiving
+            .store((version | 1).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Notes how long the private queue is.
+    #[inline]
+    pub(crate) fn note_queued(&self, queued: usize) {
+        self.queued
+            .store(u32::try_from(queued).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// How many messages were sent and not yet handled. Exact, unless the process is taking very
+    /// many of them just now.
+    pub(crate) fn mailbox_len(&self, view: TaskView<'_>) -> usize {
+        let mut seen = 0;
+        for _ in 0..10_000 {
+            let before = self.receiving.load(Ordering::Acquire);
+            let queued = self.queued.load(Ordering::Relaxed) as usize;
+            seen = queued + view.in_transit();
+            // Pairs with the swap that took the messages, if `in_transit` saw it.
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.receiving.load(Ordering::Relaxed) == before {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        seen
     }
 
     pub(crate) fn speaks<M: 'static>(&self) -> bool {
@@ -225,6 +301,52 @@ impl Process {
 impl Private {
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
         self.rare.get_or_insert_default()
+    }
+
+    /// Notes a fatal signal. The first one counts.
+    pub(crate) fn doom(&mut self, reason: ExitReason) {
+        if self.stage == Stage::Lives {
+            self.stage = Stage::Doomed;
+            self.reason = Some(reason);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.stage == Stage::Doomed
+    }
+
+    /// The reason of the fatal signal, if there was one; the end must begin.
+    pub(crate) fn take_doom(&mut self) -> Option<ExitReason> {
+        if self.stage != Stage::Doomed {
+            return None;
+        }
+        self.stage = Stage::Lives;
+        self.reason.take()
+    }
+
+    /// Why the process ends, once it does.
+    #[inline]
+    pub(crate) fn exiting(&self) -> Option<&ExitReason> {
+        if self.stage >= Stage::Exiting {
+            self.reason.as_ref()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn set_exiting(&mut self, reason: ExitReason) {
+        self.stage = self.stage.max(Stage::Exiting);
+        self.reason = Some(reason);
+    }
+
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone
+    }
+
+    pub(crate) fn set_gone(&mut self) {
+        self.stage = Stage::Gone;
     }
 
     pub(crate) fn next_serial(&mut self) -> u64 {
@@ -288,10 +410,10 @@ impl<'a> Owner<'a> {
                 return f(&ExitReason::NoProc);
             };
             let mut private = owner.private();
-            if !private.gone {
+            if !private.is_gone() {
                 return private.rare().at_exit.push(f);
             }
-            let reason = private.exiting.clone().unwrap_or(ExitReason::NoProc);
+            let reason = private.exiting().cloned().unwrap_or(ExitReason::NoProc);
             drop(private);
             f(&reason);
         });
@@ -302,7 +424,7 @@ impl<'a> Owner<'a> {
         Owner::current(|owner| {
             let Some(owner) = owner else { return };
             let mut private = owner.private();
-            if private.gone {
+            if private.is_gone() {
                 drop(private);
                 return drop(given_up);
             }
@@ -341,7 +463,7 @@ impl<'a> Owner<'a> {
             drop(private);
             return served.let_go();
         }
-        let exiting = private.exiting.clone();
+        let exiting = private.exiting().cloned();
         drop(private);
         match exiting {
             Some(reason) => served.fail(&reason),
@@ -382,9 +504,9 @@ impl<'a> Owner<'a> {
     /// still waits asks again. A call thus pays for a comparison, not for a timer.
     #[inline]
     pub(crate) fn alarm(self, deadline: Time, now: Time) {
-        if let Some((_, at)) = self.private().alarm
-            && at <= deadline
-            && at > now
+        if let Some(armed) = &self.private().alarm
+            && armed.at <= deadline
+            && armed.at > now
         {
             return;
         }
@@ -398,10 +520,10 @@ impl<'a> Owner<'a> {
         let key = scheduler::with_handle(|handle| {
             let handle = handle?;
             // Without effect if it has fired.
-            armed.map(|(key, _)| handle.cancel_timer(key));
+            armed.map(|armed| handle.cancel_timer(armed.key));
             Some(handle.start_timer(deadline, action))
         });
-        self.private().alarm = key.map(|key| (key, deadline));
+        self.private().alarm = key.map(|key| Box::new(Alarm { key, at: deadline }));
     }
 
     /// Whether `waker` is the process's own, and not one of a combinator inside its body.

@@ -100,7 +100,7 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         last_message: last.as_ref().map(|last| last.what.clone()),
         last_sender: last.and_then(|last| last.from),
         state,
-        ancestors: ancestors(process.parent),
+        ancestors: ancestors(process.parent()),
         links,
         mailbox,
         traps_exits: process.traps.load(Ordering::Relaxed),
@@ -120,7 +120,7 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
     let mut at = parent;
     while let Some(pid) = at {
         let seen = runtimes::with_process(pid, |_, process: &Process| {
-            (process.shared.lock().name(), process.parent)
+            (process.shared.lock().name(), process.parent())
         });
         chain.push((pid, seen.as_ref().and_then(|(name, _)| name.clone())));
         at = seen.and_then(|(_, parent)| parent);

@@ -58,16 +58,23 @@ impl Host for Process {
     type Output = ExitReason;
 
     #[inline]
+    fn begins_turn(&self) {
+        self.begin_receiving();
+    }
+
+    #[inline]
     fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
         let owner = Owner::of(turn.view()).expect("the task's host is this process");
         if !turn.inbox().is_empty() {
-            if owner.private().exiting.is_some() {
+            if owner.private().exiting().is_some() {
                 return self.go_on_ending(owner, turn);
             }
             signal::receive_all(owner, turn.inbox());
+        } else {
+            self.receive_nothing();
         }
         if let Some(poll) = self.before_body(owner, &mut future, turn) {
             return poll;
@@ -144,12 +151,12 @@ impl Process {
         F: Future<Output = ExitReason>,
     {
         let mut private = owner.private();
-        if private.doomed.is_none() && private.rare.is_none() {
+        if !private.is_doomed() && private.rare.is_none() {
             drop(private);
             return owner.is_muted().then_some(Poll::Pending);
         }
-        let doomed = private.doomed.take();
-        let ends = doomed.is_some() || private.exiting.is_some();
+        let doomed = private.take_doom();
+        let ends = doomed.is_some() || private.exiting().is_some();
         let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
         if let Some(rare) = &mut private.rare {
             wakers = std::mem::take(&mut rare.wakers);
@@ -220,14 +227,14 @@ impl Process {
     where
         F: Future<Output = ExitReason>,
     {
-        owner.private().exiting = Some(ExitReason::Normal);
+        owner.private().set_exiting(ExitReason::Normal);
         let dropped = {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
         };
         if let Err(payload) = dropped {
             // The slow way finds the body gone, and reports what its drop did.
-            owner.private().exiting = Some(ExitReason::from_panic(payload));
+            owner.private().set_exiting(ExitReason::from_panic(payload));
             return false;
         }
         let mut private = owner.private();
@@ -239,7 +246,7 @@ impl Process {
             return false;
         }
         shared.ended = Some(ExitReason::Normal);
-        private.gone = true;
+        private.set_gone();
         drop((shared, private));
         turn.vacate();
         true
@@ -257,8 +264,8 @@ impl Process {
         F: Future<Output = ExitReason>,
     {
         // `quick_end` may have been here, and may have found a worse reason.
-        let reason = owner.private().exiting.take().unwrap_or(reason);
-        owner.private().exiting = Some(reason.clone());
+        let reason = owner.private().exiting().cloned().unwrap_or(reason);
+        owner.private().set_exiting(reason.clone());
         let dropped = {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
@@ -273,13 +280,13 @@ impl Process {
         };
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
         let mut private = owner.private();
-        private.exiting = Some(reason.clone());
+        private.set_exiting(reason.clone());
         let alarm = private.alarm.take();
         let queue = std::mem::replace(&mut private.queue, Queue::new());
         let mut rare = private.rare.take();
         drop(private);
-        if let Some((key, _)) = alarm {
-            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(key)));
+        if let Some(alarm) = alarm {
+            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(alarm.key)));
         }
         let mut shared = self.shared.lock();
         shared.ended = Some(reason.clone());
@@ -361,7 +368,7 @@ impl Process {
         }
         turn.vacate();
         let mut private = owner.private();
-        private.gone = true;
+        private.set_gone();
         let late = private.rare.take();
         drop(private);
         teardown.given_up.clear();
@@ -375,7 +382,7 @@ impl Process {
 
     /// The crash report, for the parent that wants to print it.
     fn report_for(&self, other: Pid, teardown: &mut Teardown) -> Option<PendingReport> {
-        if self.parent != Some(other) || teardown.report.is_none() {
+        if self.parent() != Some(other) || teardown.report.is_none() {
             return None;
         }
         let wants = crate::runtimes::with_process(other, |_, parent| {

@@ -97,7 +97,7 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
             Received::Queue(signal) => owner.private().queue.push(mailbox::signal(signal)),
             Received::Doomed(reason) => {
                 // The first fatal signal counts.
-                owner.private().doomed.get_or_insert(reason);
+                owner.private().doom(reason);
             }
         }
     }
@@ -106,9 +106,7 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
     }
     let process = owner.process();
     let len = owner.private().queue.len();
-    process
-        .queued
-        .store(len, std::sync::atomic::Ordering::Relaxed);
+    process.end_receiving(len);
 }
 
 /// The table of signals.

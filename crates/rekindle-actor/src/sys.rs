@@ -95,7 +95,11 @@ enum Request {
 
 /// What a loop knows of the `sys` messages it has handled.
 #[derive(Debug, Default)]
-pub struct SystemState {
+pub struct SystemState(Option<Box<Handled>>);
+
+/// What a loop remembers; most never handle a `sys` message, and have no room for it.
+#[derive(Debug, Default)]
+struct Handled {
     suspended: bool,
     /// Told by its drop, when the process and its name are gone.
     stopping: Option<ReplyTo<Infallible>>,
@@ -108,11 +112,15 @@ impl SystemState {
         SystemState::default()
     }
 
+    fn handled(&mut self) -> &mut Handled {
+        self.0.get_or_insert_default()
+    }
+
     /// Whether the loop must handle nothing but `sys` messages and exit signals: it waits by
     /// [`Mailbox::next_system`](crate::Mailbox::next_system).
     #[must_use]
     pub fn is_suspended(&self) -> bool {
-        self.suspended
+        self.0.as_ref().is_some_and(|handled| handled.suspended)
     }
 }
 
@@ -145,7 +153,7 @@ impl SystemMessage {
             Request::Status(from) => {
                 let status = Owner::current(|owner| {
                     let owner = owner?;
-                    Some(inspect::status(owner, system.suspended))
+                    Some(inspect::status(owner, system.is_suspended()))
                 });
                 if let Some(mut status) = status {
                     status.state = shown(state);
@@ -153,15 +161,15 @@ impl SystemMessage {
                 }
             }
             Request::Suspend(from) => {
-                system.suspended = true;
+                system.handled().suspended = true;
                 from.reply(());
             }
             Request::Resume(from) => {
-                system.suspended = false;
+                system.handled().suspended = false;
                 from.reply(());
             }
             Request::Stop(reason, done) => {
-                system.stopping = Some(done);
+                system.handled().stopping = Some(done);
                 return SystemVerdict::Stop(reason);
             }
         }

@@ -76,6 +76,7 @@ impl<G: GenServer> Start<G> {
         };
         starter.start_as::<G, _, _, _>(
             move |inbox, ack| serve::<G>(args, inbox, ack, hibernate_after),
+            true,
             at,
         )
     }

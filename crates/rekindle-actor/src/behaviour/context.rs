@@ -16,14 +16,16 @@ use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
 
 /// A server's view of itself, for its callbacks.
 pub struct Context<G> {
-    hibernate_after: Option<Duration>,
+    /// Nanoseconds; 0 for never.
+    hibernate_after: u64,
     server: PhantomData<fn() -> G>,
 }
 
 impl<G: GenServer> Context<G> {
     pub(super) fn new(hibernate_after: Option<Duration>) -> Self {
+        let nanos = hibernate_after.map_or(0, |after| after.as_nanos().max(1));
         Context {
-            hibernate_after,
+            hibernate_after: u64::try_from(nanos).unwrap_or(u64::MAX),
             server: PhantomData,
         }
     }
@@ -83,7 +85,7 @@ impl<G: GenServer> Context<G> {
     /// After how much idle time the server sheds memory, if it was asked to at its start.
     #[must_use]
     pub fn hibernate_after(&self) -> Option<Duration> {
-        self.hibernate_after
+        (self.hibernate_after != 0).then(|| Duration::from_nanos(self.hibernate_after))
     }
 
     /// For what `handle_info` does not expect: logs it, as OTP does, and goes on.

@@ -13,7 +13,7 @@ use super::builder::{Start, StartMonitor};
 use super::context::Context;
 use super::start::Ack;
 use crate::exit::ExitReason;
-use crate::mailbox::{Event, Info, Mailbox};
+use crate::mailbox::{Event, Got, Info, Mailbox};
 use crate::process::{LastMessage, Owner};
 use crate::report::short_type_name;
 use crate::sys::{SystemMessage, SystemState, SystemVerdict};
@@ -303,82 +303,94 @@ enum Last {
 }
 
 /// The loop of every generic server.
-pub(super) async fn serve<G: GenServer>(
+///
+/// Not an `async fn`: that would keep its arguments twice, as what was passed and as what is used.
+pub(super) fn serve<G: GenServer>(
     args: G::Args,
     mut inbox: Mailbox<Envelope<G>>,
     ack: Ack,
     hibernate_after: Option<Duration>,
-) -> ExitReason {
+) -> impl Future<Output = ExitReason> + Send {
     let mut cx = Context::<G>::new(hibernate_after);
-    let (mut state, mut next) = match guarded!(G::init(args, &mut cx)) {
-        Ok(Ok(Init::Ready(state))) => (state, Next::Wait),
-        Ok(Ok(Init::Continue(state, work))) => (state, Next::Continue(work)),
-        Ok(Ok(Init::Timeout(state, after))) => (state, Next::Timeout(after)),
-        Ok(Ok(Init::Hibernate(state))) => (state, Next::Hibernate),
-        Ok(Ok(Init::Ignore)) => return ack.ignore(),
-        Ok(Ok(Init::Fail(reason))) => return ack.fail(reason),
-        // The acknowledgement is dropped, and tells the reason when the process is gone.
-        Ok(Err(reason)) | Err(reason) => return reason,
-    };
-    ack.ready();
-    let mut system = SystemState::new();
-    let mut last = Last::Nothing;
-    let mut text = None;
-    let reason = loop {
-        let step = match next {
-            Next::Stop(reason) => break reason,
-            Next::Continue(work) => {
-                last = Last::Continue;
-                guarded!(state.handle_continue(work, &mut cx))
-            }
-            Next::Wait | Next::Timeout(_) | Next::Hibernate => {
-                let patience = Patience::of(&next, hibernate_after);
-                let event = if patience.is_plain() && !system.is_suspended() {
-                    inbox.next_event(None).await
-                } else {
-                    wait(&mut inbox, &mut system, &mut state, patience).await
-                };
-                match event {
-                    Event::Message(Envelope::Call(request)) => {
-                        last = Last::Call;
-                        text = shown(Shown::<G>::Call(&request));
-                        guarded!(state.handle_call(request, &mut cx))
-                    }
-                    Event::Message(Envelope::Cast(message)) => {
-                        last = Last::Cast;
-                        text = shown(Shown::<G>::Cast(&message));
-                        guarded!(state.handle_cast(message, &mut cx))
-                    }
-                    Event::System(message) => {
-                        match handle_system(message, &mut system, &mut state) {
-                            SystemVerdict::Continue => Ok(Ok(Next::Wait)),
-                            SystemVerdict::Stop(reason) => break reason,
+    async move {
+        let (mut state, mut next) = match guarded!(G::init(args, &mut cx)) {
+            Ok(Ok(Init::Ready(state))) => (state, Next::Wait),
+            Ok(Ok(Init::Continue(state, work))) => (state, Next::Continue(work)),
+            Ok(Ok(Init::Timeout(state, after))) => (state, Next::Timeout(after)),
+            Ok(Ok(Init::Hibernate(state))) => (state, Next::Hibernate),
+            Ok(Ok(Init::Ignore)) => return ack.ignore(),
+            Ok(Ok(Init::Fail(reason))) => return ack.fail(reason),
+            // The acknowledgement is dropped, and tells the reason when the process is gone.
+            Ok(Err(reason)) | Err(reason) => return reason,
+        };
+        ack.ready();
+        let mut system = SystemState::new();
+        let mut last = Last::Nothing;
+        let mut text = None;
+        let reason = loop {
+            let step = match next {
+                Next::Stop(reason) => break reason,
+                Next::Continue(work) => {
+                    last = Last::Continue;
+                    guarded!(state.handle_continue(work, &mut cx))
+                }
+                Next::Wait | Next::Timeout(_) | Next::Hibernate => {
+                    let plain = matches!(next, Next::Wait)
+                        && cx.hibernate_after().is_none()
+                        && !system.is_suspended();
+                    let got = if plain {
+                        inbox.next_plain().await
+                    } else {
+                        let patience = Patience::of(&next, cx.hibernate_after());
+                        // Boxed, so that servers which never do this do not have room for it.
+                        Box::pin(wait(&mut inbox, &mut system, &mut state, patience)).await
+                    };
+                    match got {
+                        Got::Message(Envelope::Call(request)) => {
+                            last = Last::Call;
+                            text = shown(Shown::<G>::Call(&request));
+                            guarded!(state.handle_call(request, &mut cx))
                         }
+                        Got::Message(Envelope::Cast(message)) => {
+                            last = Last::Cast;
+                            text = shown(Shown::<G>::Cast(&message));
+                            guarded!(state.handle_cast(message, &mut cx))
+                        }
+                        Got::Message(Envelope::Info(message)) => {
+                            last = Last::Info;
+                            text = shown(Shown::<G>::Info(&message));
+                            guarded!(state.handle_info(Info::Message(message), &mut cx))
+                        }
+                        Got::Other(event) => match inner::<G>(*event, &mut last) {
+                            Inner::Info(info) => {
+                                text = None;
+                                guarded!(state.handle_info(*info, &mut cx))
+                            }
+                            Inner::System(message) => {
+                                match handle_system(*message, &mut system, &mut state) {
+                                    SystemVerdict::Continue => Ok(Ok(Next::Wait)),
+                                    SystemVerdict::Stop(reason) => break reason,
+                                }
+                            }
+                            Inner::Stop(reason) => break reason,
+                        },
                     }
-                    // The parent's end is the server's, if it traps exits (GEN-042).
-                    Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
-                        break exit.reason;
-                    }
-                    event => {
-                        let info = into_info::<G>(event, &mut last, &mut text);
-                        guarded!(state.handle_info(info, &mut cx))
-                    }
+                }
+            };
+            match step {
+                Ok(Ok(decided)) => next = decided,
+                Ok(Err(reason)) | Err(reason) => {
+                    remember::<G>(&state, last, text.take(), &inbox);
+                    break reason;
                 }
             }
         };
-        match step {
-            Ok(Ok(decided)) => next = decided,
-            Ok(Err(reason)) | Err(reason) => {
-                remember::<G>(&state, last, text.take(), &inbox);
-                break reason;
-            }
+        Owner::begin_ending();
+        match guarded!(state.terminate(&reason, &mut cx)) {
+            Ok(()) => reason,
+            // A panic in terminate becomes the reason.
+            Err(panic) => panic,
         }
-    };
-    Owner::begin_ending();
-    match guarded!(state.terminate(&reason, &mut cx)) {
-        Ok(()) => reason,
-        // A panic in terminate becomes the reason.
-        Err(panic) => panic,
     }
 }
 
@@ -392,18 +404,21 @@ struct Patience {
 }
 
 impl Patience {
-    #[inline]
     fn of<G: GenServer>(next: &Next<G>, hibernate_after: Option<Duration>) -> Patience {
         match next {
-            Next::Timeout(after) => Patience { idle: Some(*after), hibernate: hibernate_after },
-            Next::Hibernate => Patience { idle: None, hibernate: Some(Duration::ZERO) },
-            _ => Patience { idle: None, hibernate: hibernate_after },
+            Next::Timeout(after) => Patience {
+                idle: Some(*after),
+                hibernate: hibernate_after,
+            },
+            Next::Hibernate => Patience {
+                idle: None,
+                hibernate: Some(Duration::ZERO),
+            },
+            _ => Patience {
+                idle: None,
+                hibernate: hibernate_after,
+            },
         }
-    }
-
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.idle.is_none() && self.hibernate.is_none()
     }
 }
 
@@ -415,7 +430,7 @@ async fn wait<G: GenServer>(
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Event<Envelope<G>> {
+) -> Got<Envelope<G>> {
     let begun = crate::time::now();
     let idle_at = patience.idle.map(|after| begun.saturating_add(after));
     let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
@@ -426,7 +441,7 @@ async fn wait<G: GenServer>(
                     let _go_on = handle_system(message, system, state);
                     continue;
                 }
-                event => return event,
+                event => return got(event),
             }
         }
         let now = crate::time::now();
@@ -438,13 +453,23 @@ async fn wait<G: GenServer>(
             (Some(idle), Some(hibernate)) => Some(idle.min(hibernate)),
             (idle, hibernate) => idle.or(hibernate),
         };
-        match inbox.next_event(until.map(|at: Time| at.saturating_since(now))).await {
+        match inbox
+            .next_event(until.map(|at: Time| at.saturating_since(now)))
+            .await
+        {
             Event::System(message) if !message.stops() => {
                 let _go_on = handle_system(message, system, state);
             }
             Event::Timeout if idle_at.is_none_or(|at| at > crate::time::now()) => {}
-            event => return event,
+            event => return got(event),
         }
+    }
+}
+
+fn got<M>(event: Event<M>) -> Got<M> {
+    match event {
+        Event::Message(message) => Got::Message(message),
+        other => Got::Other(Box::new(other)),
     }
 }
 
@@ -464,43 +489,50 @@ fn handle_system<G: GenServer>(
     message.handle(system, state, shown)
 }
 
-fn into_info<G: GenServer>(
-    event: Event<Envelope<G>>,
-    last: &mut Last,
-    text: &mut Option<String>,
-) -> Info<G::Info> {
-    *text = None;
-    match event {
-        Event::Message(Envelope::Info(message)) => {
-            *last = Last::Info;
-            *text = shown(Shown::<G>::Info(&message));
-            Info::Message(message)
-        }
-        Event::Down(down) => {
-            *last = Last::Down;
-            Info::Down(down)
+/// What the loop must do about an event that is no message. Boxed where it is large, because the
+/// loop keeps room for it.
+enum Inner<G: GenServer> {
+    Info(Box<Info<G::Info>>),
+    System(Box<SystemMessage>),
+    Stop(ExitReason),
+}
+
+fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
+    let info = match event {
+        Event::System(message) => return Inner::System(Box::new(message)),
+        // The parent's end is the server's, if it traps exits (GEN-042).
+        Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
+            return Inner::Stop(exit.reason);
         }
         Event::Exit(exit) => {
             *last = Last::Exit;
             Info::Exit(exit)
         }
-        _ => {
+        Event::Down(down) => {
+            *last = Last::Down;
+            Info::Down(down)
+        }
+        Event::Timeout | Event::Message(_) => {
             *last = Last::Timeout;
             Info::Timeout
         }
-    }
+    };
+    Inner::Info(Box::new(info))
 }
 
 #[inline]
-fn shown<G: GenServer>(message: Shown<'_, G>) -> Option<String> {
-    unwind::catch(|| G::show_message(message)).ok().flatten()
+fn shown<G: GenServer>(message: Shown<'_, G>) -> Option<Box<str>> {
+    unwind::catch(|| G::show_message(message))
+        .ok()
+        .flatten()
+        .map(String::into_boxed_str)
 }
 
 /// Leaves for the crash report what was being done, and with what state.
 fn remember<G: GenServer>(
     state: &G,
     last: Last,
-    text: Option<String>,
+    text: Option<Box<str>>,
     inbox: &Mailbox<Envelope<G>>,
 ) {
     let what = |kind: &str, ty: &str| match text {

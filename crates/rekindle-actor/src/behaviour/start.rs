@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rekindle_scheduler::TaskView;
+
 use crate::ambient::self_pid;
 use crate::deadline::Deadline;
 use crate::exit::ExitReason;
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy, ReplyTo};
 use crate::names::{self, RegisterError};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::Owner;
+use crate::process::{Owner, Process};
 use crate::sender::Sender;
 use crate::signal::exit_signal;
 use crate::spawn::{Order, Tie, kind_of};
@@ -66,8 +68,6 @@ impl std::error::Error for StartError {
 #[derive(Debug)]
 pub struct Ack {
     reply: Option<ReplyTo<Result<(), StartError>>>,
-    /// Who waits, if it is a process.
-    starter: Option<Pid>,
 }
 
 impl Ack {
@@ -107,9 +107,10 @@ impl Ack {
     /// A start that fails is told by its result alone, and not by an exit signal as well
     /// (GEN-008).
     fn dissolve_link(&self) {
-        let Some(starter) = self.starter else { return };
         Owner::current(|owner| {
-            owner.map(|owner| owner.process().shared.lock().links.remove(starter))
+            let process = owner?.process();
+            // Who starts a process is its parent.
+            process.shared.lock().links.remove(process.parent()?)
         });
     }
 }
@@ -209,7 +210,7 @@ impl Starter {
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
     {
-        self.start_as::<B, M, B, F>(body, Location::caller())
+        self.start_as::<B, M, B, F>(body, false, Location::caller())
     }
 
     /// As [`start`](Self::start), with the type that stands for the behaviour in reports and in
@@ -226,13 +227,15 @@ impl Starter {
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
     {
-        self.start_as::<Who, M, B, F>(body, Location::caller())
+        self.start_as::<Who, M, B, F>(body, false, Location::caller())
     }
 
     /// As [`start_behaviour`](Self::start_behaviour), for a start that was asked for elsewhere.
+    /// `direct`: the body is a function of ours that only makes a future.
     pub(crate) fn start_as<Who, M, B, F>(
         self,
         body: B,
+        direct: bool,
         at: &'static Location<'static>,
     ) -> Starting<M>
     where
@@ -242,11 +245,7 @@ impl Starter {
         F: Future<Output = ExitReason> + Send + 'static,
     {
         let (reply, awaiting) = mailbox::acknowledgement();
-        let starter = Owner::current(|owner| owner.map(Owner::pid));
-        let ack = Ack {
-            reply: Some(reply),
-            starter,
-        };
+        let ack = Ack { reply: Some(reply) };
         let order = Order {
             kind: kind_of::<Who, M>(),
             tie: self.tie,
@@ -254,24 +253,18 @@ impl Starter {
             at,
         };
         let (name, label) = (self.name, self.label);
-        let body = move |inbox: Mailbox<M>| async move {
-            if let Some(label) = label {
-                crate::inspect::set_label(label);
+        let make_sender = |view: TaskView<'_>, _: Pid| {
+            if let (Some(label), Some(process)) = (label, view.host::<Process>()) {
+                process.shared.lock().rare().label = Some(label);
             }
-            if let Some(name) = name
-                && let Err(error) = names::register(name, self_pid())
-            {
-                return ack.refuse(match error {
-                    RegisterError::Taken(pid) => StartError::AlreadyStarted(pid),
-                    error => StartError::BadName(error),
-                });
-            }
-            body(inbox, ack).await
-        };
-        let make_sender = |view: rekindle_scheduler::TaskView<'_>, _: Pid| {
             Sender::new(Address::of(view).expect("the process was made for this message"))
         };
-        let (sender, monitor) = order.spawn(body, make_sender);
+        // A body of ours is called here, to save the room of a wrapper; a user's is called in its
+        // own process, for what it drops at once (its `Ack`, say) must be dropped there.
+        let (sender, monitor) = match name {
+            None if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
+            name => order.spawn(|inbox| inside(name, inbox, ack, body), make_sender),
+        };
         Starting {
             sender: Some(sender),
             monitor,
@@ -282,6 +275,20 @@ impl Starter {
             waits: false,
             at,
         }
+    }
+}
+
+/// Registers the process, if it is to have a name, and then runs its body: so init can find
+/// itself (GEN-010).
+async fn inside<M, B, F>(name: Option<Arc<str>>, inbox: Mailbox<M>, ack: Ack, body: B) -> ExitReason
+where
+    B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
+    F: Future<Output = ExitReason> + Send + 'static,
+{
+    match name.map_or(Ok(()), |name| names::register(name, self_pid())) {
+        Ok(()) => body(inbox, ack).await,
+        Err(RegisterError::Taken(pid)) => ack.refuse(StartError::AlreadyStarted(pid)),
+        Err(error) => ack.refuse(StartError::BadName(error)),
     }
 }
 

@@ -14,9 +14,10 @@ use rekindle_scheduler::{Node, NodePtr};
 pub(crate) struct Queue {
     head: *mut Node,
     tail: *mut Node,
-    len: usize,
-    /// Counts removals, so that a position can tell whether it still stands.
-    removals: u64,
+    len: u32,
+    /// Counts removals, so that a position can tell whether it still stands. It may wrap: a place
+    /// is not kept over four billion removals.
+    removals: u32,
 }
 
 // SAFETY: the queue is the only owner of its blocks, whose contents are `Send`.
@@ -26,7 +27,7 @@ unsafe impl Send for Queue {}
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
     last_seen: *mut Node,
-    removals: u64,
+    removals: u32,
 }
 
 // SAFETY: a position is compared and followed only by the owner of the queue.
@@ -45,7 +46,7 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Appends a block, which becomes the queue's.
@@ -73,7 +74,7 @@ impl Queue {
             self.tail = ptr::null_mut();
         }
         self.len -= 1;
-        self.removals += 1;
+        self.removals = self.removals.wrapping_add(1);
         Some(node)
     }
 
@@ -120,7 +121,7 @@ impl Queue {
             }
         }
         self.len -= 1;
-        self.removals += 1;
+        self.removals = self.removals.wrapping_add(1);
     }
 }
 

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -199,12 +198,28 @@ impl<M: Send + 'static> Mailbox<M> {
         )
     }
 
+    /// As [`next_event`](Self::next_event) without a timeout.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn next_plain(&mut self) -> NextPlain<'_, M> {
+        NextPlain {
+            mailbox: self,
+            called_at: Location::caller(),
+        }
+    }
+
     /// For behaviours: the next `sys` message, or the exit of the parent, while suspended.
     #[track_caller]
     pub fn next_system(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
-        Map(self.receive(None, Systems { parent: crate::ambient::parent() }), |event: Option<Event<M>>| {
-            event.unwrap_or(Event::Timeout)
-        })
+        Map(
+            self.receive(
+                None,
+                Systems {
+                    parent: crate::ambient::parent(),
+                },
+            ),
+            |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
+        )
     }
 
     /// A handle by which others send to this mailbox.
@@ -297,6 +312,54 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 }
 
+/// As a receive of everything without a timeout, in a third of the room: for servers.
+pub(crate) struct NextPlain<'a, M> {
+    mailbox: &'a mut Mailbox<M>,
+    called_at: &'static Location<'static>,
+}
+
+/// What a plain receive gives: small, because the loop of a server keeps room for it.
+pub(crate) enum Got<M> {
+    Message(M),
+    Other(Box<Event<M>>),
+}
+
+impl<M: Send + 'static> Future for NextPlain<'_, M> {
+    type Output = Got<M>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Got<M>> {
+        let this = self.get_mut();
+        let served = this.mailbox.current.take();
+        let taken = within(this.mailbox.pid, |owner| {
+            if let Some(served) = served {
+                owner.settle_here(served);
+            }
+            if !may_go_on(owner, cx) {
+                return None;
+            }
+            let node = take_from(owner, &mut None, &mut Everything);
+            if node.is_none() {
+                owner
+                    .process()
+                    .waiting
+                    .begin(WaitKind::Receive, this.called_at);
+                owner.wake_next_turn(cx.waker());
+            } else {
+                owner.process().waiting.end();
+            }
+            node
+        });
+        match taken {
+            Some(node) => Poll::Ready(match this.mailbox.open(node) {
+                Event::Message(message) => Got::Message(message),
+                other => Got::Other(Box::new(other)),
+            }),
+            None => Poll::Pending,
+        }
+    }
+}
+
 /// Takes a node and keeps the books.
 #[inline]
 fn take_from<F: Filter>(
@@ -310,7 +373,7 @@ fn take_from<F: Filter>(
     } else {
         let mut private = owner.private();
         let node = private.queue.take(place, |node| filter.accepts(node))?;
-        process.queued.store(private.queue.len(), Ordering::Relaxed);
+        process.note_queued(private.queue.len());
         if node::class(node) == Class::Request {
             private.serving = node.addr().get();
         }
@@ -340,10 +403,7 @@ fn take_by_foreign<F: Filter>(
         "nothing is received in the middle of a turn"
     );
     private.queue = queue;
-    owner
-        .process()
-        .queued
-        .store(private.queue.len(), Ordering::Relaxed);
+    owner.process().note_queued(private.queue.len());
     if let Ok(Some(node)) = found
         && node::class(node) == Class::Request
     {

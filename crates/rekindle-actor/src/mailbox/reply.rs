@@ -413,7 +413,7 @@ impl<T> ReplyTo<T> {
     /// Says that there will be no answer, for what should have made it was thrown away before it
     /// began; the reason of the running process, if that is ending.
     pub(crate) fn never_began(self) {
-        if !Owner::current(|owner| owner.is_some_and(|owner| owner.private().exiting.is_some())) {
+        if !Owner::current(|owner| owner.is_some_and(|owner| owner.private().exiting().is_some())) {
             let this = ManuallyDrop::new(self);
             drop(GivenUp(this.head));
         }

@@ -209,6 +209,7 @@ where
     unsafe fn run(header: NonNull<Header>) -> Ran {
         // SAFETY: the caller's promise; the cell stays until we give SCHEDULED up.
         let cell = unsafe { header.cast::<Self>().as_ref() };
+        cell.host.begins_turn();
         let inbox = cell.header.word.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };
@@ -268,6 +269,7 @@ where
     unsafe fn cancel(header: NonNull<Header>) {
         // SAFETY: the caller's promise.
         let cell = unsafe { header.cast::<Self>().as_ref() };
+        cell.host.begins_turn();
         let inbox = cell.header.word.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };

@@ -78,6 +78,10 @@ pub trait Host: Send + Sync + 'static {
     where
         F: Future<Output = Self::Output>;
 
+    /// Called before the nodes that came in are taken, at the start of each turn.
+    #[inline]
+    fn begins_turn(&self) {}
+
     /// Ends the task because its runtime shuts down: drops the future and settles all debts.
     fn cancel<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>)
     where
