@@ -63,7 +63,7 @@ impl ProcessInfo {
         let process: &Process = view.host()?;
         let pid = pid_of(view)?;
         let shared = process.shared.lock();
-        if shared.ended.is_some() {
+        if shared.ended().is_some() {
             return None;
         }
         let rare = shared.rare.as_deref();

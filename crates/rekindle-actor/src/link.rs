@@ -60,6 +60,9 @@ pub(crate) enum Links {
     One(Pid, LinkIds),
     #[allow(clippy::box_collection, reason = "two words less in every process")]
     Many(Box<BTreeMap<Pid, LinkIds>>),
+    /// The process has ended, for this reason: it has no links, and makes none. (Here, because it
+    /// has one or the other, and there are many processes.)
+    Ended(ExitReason),
 }
 
 impl Links {
@@ -90,6 +93,7 @@ impl Links {
                 *self = Links::Many(Box::new(many));
             }
             Links::One(..) => {}
+            Links::Ended(_) => unreachable!("the callers look first"),
             Links::Many(many) => {
                 many.entry(other).or_default();
             }
@@ -99,7 +103,7 @@ impl Links {
 
     /// Notes a link of our own making; `false` if there is one already.
     pub(crate) fn add_mine(&mut self, other: Pid, id: u64) -> bool {
-        if self.get_mut(other).is_some() {
+        if self.get_mut(other).is_some() || matches!(self, Links::Ended(_)) {
             return false;
         }
         self.entry(other).mine = id;
@@ -107,7 +111,9 @@ impl Links {
     }
 
     pub(crate) fn add_theirs(&mut self, other: Pid, id: u64) {
-        self.entry(other).theirs = id;
+        if !matches!(self, Links::Ended(_)) {
+            self.entry(other).theirs = id;
+        }
     }
 
     /// Takes the ids away that `ids` knows; `true` if that ended the link.
@@ -152,7 +158,7 @@ impl Links {
 
     pub(crate) fn pids(&self) -> Vec<Pid> {
         match self {
-            Links::None => Vec::new(),
+            Links::None | Links::Ended(_) => Vec::new(),
             Links::One(pid, _) => vec![*pid],
             Links::Many(many) => many.keys().copied().collect(),
         }
@@ -161,7 +167,7 @@ impl Links {
     /// Takes one link out.
     pub(crate) fn pop(&mut self) -> Option<(Pid, LinkIds)> {
         match self {
-            Links::None => None,
+            Links::None | Links::Ended(_) => None,
             Links::One(pid, ids) => {
                 let link = (*pid, *ids);
                 *self = Links::None;

@@ -113,7 +113,7 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
             return Some(Err(RegisterError::Taken(*holder)));
         }
         let mut shared = process.shared.lock();
-        if shared.ended.is_some() {
+        if shared.ended().is_some() {
             return None;
         }
         let slot = &mut shared.rare().name;

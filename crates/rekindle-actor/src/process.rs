@@ -128,6 +128,8 @@ pub(crate) struct PrivateRare {
     /// What the last message was, and the state, as far as the behaviour shows them.
     pub(crate) last_message: Option<LastMessage>,
     pub(crate) state_text: Option<String>,
+    /// The message that is being handled, if its server shows it.
+    pub(crate) shown_text: Option<String>,
 }
 
 pub(crate) type AtExit = Box<dyn FnOnce(&ExitReason) + Send>;
@@ -143,8 +145,6 @@ pub(crate) struct LastMessage {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) links: Links,
-    /// How the process ended, once it has.
-    pub(crate) ended: Option<ExitReason>,
     pub(crate) rare: Option<Box<SharedRare>>,
 }
 
@@ -160,6 +160,19 @@ pub(crate) struct SharedRare {
 }
 
 impl Shared {
+    /// How the process ended, once it has.
+    pub(crate) fn ended(&self) -> Option<&ExitReason> {
+        match &self.links {
+            Links::Ended(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The process has ended; gives its links.
+    pub(crate) fn end(&mut self, reason: ExitReason) -> Links {
+        std::mem::replace(&mut self.links, Links::Ended(reason))
+    }
+
     pub(crate) fn rare(&mut self) -> &mut SharedRare {
         self.rare.get_or_insert_default()
     }
@@ -548,6 +561,7 @@ impl<'a> Owner<'a> {
             if let Some(rare) = &mut private.rare {
                 rare.last_message = None;
                 rare.state_text = None;
+                rare.shown_text = None;
                 rare.deferred.shrink_to_fit();
                 rare.at_exit.shrink_to_fit();
                 rare.wakers.shrink_to_fit();

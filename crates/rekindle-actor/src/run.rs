@@ -120,8 +120,8 @@ impl Host for Process {
         let reason = self
             .shared
             .lock()
-            .ended
-            .clone()
+            .ended()
+            .cloned()
             .unwrap_or(ExitReason::NoProc);
         // The pid is only for the messages to those who ask; the slot may be another's by now.
         let pid = scheduler::running(|view| view.map(|v| Pid::new(self.node, v.id())));
@@ -245,7 +245,7 @@ impl Process {
         if shared.rare.is_some() || !shared.links.is_empty() || self.bound.is_some() {
             return false;
         }
-        shared.ended = Some(ExitReason::Normal);
+        drop(shared.end(ExitReason::Normal));
         private.set_gone();
         drop((shared, private));
         turn.vacate();
@@ -289,8 +289,7 @@ impl Process {
             scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(alarm.key)));
         }
         let mut shared = self.shared.lock();
-        shared.ended = Some(reason.clone());
-        let links = std::mem::take(&mut shared.links);
+        let links = shared.end(reason.clone());
         let watchers = shared
             .rare
             .as_mut()

@@ -326,7 +326,8 @@ pub(super) fn serve<G: GenServer>(
         ack.ready();
         let mut system = SystemState::new();
         let mut last = Last::Nothing;
-        let mut text = None;
+        // Whether the last message was shown; its text is kept aside, for few servers show any.
+        let mut showed = false;
         let reason = loop {
             let step = match next {
                 Next::Stop(reason) => break reason,
@@ -348,22 +349,22 @@ pub(super) fn serve<G: GenServer>(
                     match got {
                         Got::Message(Envelope::Call(request)) => {
                             last = Last::Call;
-                            text = shown(Shown::<G>::Call(&request));
+                            show(Shown::<G>::Call(&request), &mut showed);
                             guarded!(state.handle_call(request, &mut cx))
                         }
                         Got::Message(Envelope::Cast(message)) => {
                             last = Last::Cast;
-                            text = shown(Shown::<G>::Cast(&message));
+                            show(Shown::<G>::Cast(&message), &mut showed);
                             guarded!(state.handle_cast(message, &mut cx))
                         }
                         Got::Message(Envelope::Info(message)) => {
                             last = Last::Info;
-                            text = shown(Shown::<G>::Info(&message));
+                            show(Shown::<G>::Info(&message), &mut showed);
                             guarded!(state.handle_info(Info::Message(message), &mut cx))
                         }
                         Got::Other(event) => match inner::<G>(*event, &mut last) {
                             Inner::Info(info) => {
-                                text = None;
+                                showed = false;
                                 guarded!(state.handle_info(*info, &mut cx))
                             }
                             Inner::System(message) => {
@@ -380,7 +381,7 @@ pub(super) fn serve<G: GenServer>(
             match step {
                 Ok(Ok(decided)) => next = decided,
                 Ok(Err(reason)) | Err(reason) => {
-                    remember::<G>(&state, last, text.take(), &inbox);
+                    remember::<G>(&state, last, showed, &inbox);
                     break reason;
                 }
             }
@@ -520,22 +521,22 @@ fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
     Inner::Info(Box::new(info))
 }
 
+/// Keeps the text of a message that is about to be handled, if the server shows it.
 #[inline]
-fn shown<G: GenServer>(message: Shown<'_, G>) -> Option<Box<str>> {
-    unwind::catch(|| G::show_message(message))
-        .ok()
-        .flatten()
-        .map(String::into_boxed_str)
+fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool) {
+    let text = unwind::catch(|| G::show_message(message)).ok().flatten();
+    *showed = text.is_some();
+    if let Some(text) = text {
+        Owner::current(|owner| {
+            owner.map(|owner| owner.private().rare().shown_text = Some(text));
+        });
+    }
 }
 
 /// Leaves for the crash report what was being done, and with what state.
-fn remember<G: GenServer>(
-    state: &G,
-    last: Last,
-    text: Option<Box<str>>,
-    inbox: &Mailbox<Envelope<G>>,
-) {
-    let what = |kind: &str, ty: &str| match text {
+fn remember<G: GenServer>(state: &G, last: Last, showed: bool, inbox: &Mailbox<Envelope<G>>) {
+    let text = || Owner::current(|owner| owner?.private().rare.as_mut()?.shown_text.take());
+    let what = |kind: &str, ty: &str| match text().filter(|_| showed) {
         Some(text) => format!("{kind} {text}"),
         None => format!("{kind} {}", short_type_name(ty)),
     };
