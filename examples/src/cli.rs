@@ -1,7 +1,10 @@
 //! The command line that all programs share, and the pace of their stories.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use rekindle::{ExitReason, Runtime};
 
 /// How long a story's second takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +14,13 @@ pub struct Pace {
 
 impl Pace {
     /// A second is a second.
-    pub const REAL: Pace = Pace { second: Duration::from_secs(1) };
+    pub const REAL: Pace = Pace {
+        second: Duration::from_secs(1),
+    };
     /// A second is a millisecond: `--fast`.
-    pub const FAST: Pace = Pace { second: Duration::from_millis(1) };
+    pub const FAST: Pace = Pace {
+        second: Duration::from_millis(1),
+    };
 
     /// This many seconds of the story.
     #[must_use]
@@ -54,11 +61,33 @@ pub fn options(usage: &str, known: &[&str], free: usize) -> Result<Options, Exit
             println!("{usage}");
             ExitCode::SUCCESS
         }
-        Some(mistake) => {
-            eprintln!("{mistake}\n{usage}");
-            ExitCode::from(2)
-        }
+        Some(mistake) => wrong_use(usage, mistake),
     })
+}
+
+/// Explains a mistake on the command line; gives the exit status to end with: 2.
+pub fn wrong_use(usage: &str, mistake: impl Display) -> ExitCode {
+    eprintln!("{mistake}\n{usage}");
+    ExitCode::from(2)
+}
+
+/// Tells a story to its end, in real time, on a runtime of its own; gives the exit status.
+pub fn tell(story: impl Future<Output = Result<(), ExitReason>> + Send + 'static) -> ExitCode {
+    log_to_stderr();
+    match run(story) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("the story broke off: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(
+    story: impl Future<Output = Result<(), ExitReason>> + Send + 'static,
+) -> Result<(), ExitReason> {
+    // The outer error is that of the process which tells the story, the inner one the story's.
+    Runtime::new()?.run(story)?
 }
 
 fn parse(
@@ -66,14 +95,20 @@ fn parse(
     known: &[&str],
     free: usize,
 ) -> Result<Options, Option<String>> {
-    let mut options = Options { pace: Pace::REAL, values: Vec::new(), free: Vec::new() };
+    let mut options = Options {
+        pace: Pace::REAL,
+        values: Vec::new(),
+        free: Vec::new(),
+    };
     let mut args = args;
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--fast" => options.pace = Pace::FAST,
             "--help" | "-h" => return Err(None),
             name if known.contains(&name) => {
-                let value = args.next().ok_or_else(|| Some(format!("{name} needs a value")))?;
+                let value = args
+                    .next()
+                    .ok_or_else(|| Some(format!("{name} needs a value")))?;
                 options.values.push((arg, value));
             }
             name if name.starts_with('-') => return Err(Some(format!("unknown option {name}"))),
@@ -87,7 +122,9 @@ fn parse(
 /// Sends the log to stderr: crash reports and warnings, unless `RUST_LOG` says otherwise.
 pub fn log_to_stderr() {
     let env = env_logger::Env::default().default_filter_or("warn");
-    env_logger::Builder::from_env(env).format_timestamp_millis().init();
+    env_logger::Builder::from_env(env)
+        .format_timestamp_millis()
+        .init();
 }
 
 #[cfg(test)]
@@ -108,9 +145,18 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(parsed(&["--fats"]).unwrap_err(), Some("unknown option --fats".to_owned()));
-        assert_eq!(parsed(&["--strategy"]).unwrap_err(), Some("--strategy needs a value".to_owned()));
-        assert_eq!(parsed(&["a", "b"]).unwrap_err(), Some("unexpected argument b".to_owned()));
+        assert_eq!(
+            parsed(&["--fats"]).unwrap_err(),
+            Some("unknown option --fats".to_owned())
+        );
+        assert_eq!(
+            parsed(&["--strategy"]).unwrap_err(),
+            Some("--strategy needs a value".to_owned())
+        );
+        assert_eq!(
+            parsed(&["a", "b"]).unwrap_err(),
+            Some("unexpected argument b".to_owned())
+        );
         assert_eq!(parsed(&["--help"]).unwrap_err(), None);
     }
 }

@@ -5,9 +5,13 @@
 //! of the same name, and in virtual time, from a seed, by the tests.
 
 pub mod cli;
+pub mod dice;
+pub mod screen;
+pub mod stage;
+pub mod watch;
+
 pub mod counter;
 pub mod gen_task;
 pub mod job_queue;
 pub mod jobber;
 pub mod payments;
-pub mod screen;

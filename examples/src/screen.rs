@@ -20,14 +20,19 @@ impl Screen {
     /// Keeps every line, for a test.
     #[must_use]
     pub fn kept() -> Screen {
-        Screen { kept: Some(Arc::default()) }
+        Screen {
+            kept: Some(Arc::default()),
+        }
     }
 
     /// Says a line.
     pub fn say(&self, line: impl Into<String>) {
         let line = line.into();
         match &self.kept {
-            Some(kept) => kept.lock().unwrap_or_else(|broken| broken.into_inner()).push(line),
+            Some(kept) => kept
+                .lock()
+                .unwrap_or_else(|broken| broken.into_inner())
+                .push(line),
             // A closed stdout is no reason to crash.
             None => drop(writeln!(std::io::stdout(), "{line}")),
         }
@@ -37,7 +42,10 @@ impl Screen {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match &self.kept {
-            Some(kept) => kept.lock().unwrap_or_else(|broken| broken.into_inner()).clone(),
+            Some(kept) => kept
+                .lock()
+                .unwrap_or_else(|broken| broken.into_inner())
+                .clone(),
             None => Vec::new(),
         }
     }

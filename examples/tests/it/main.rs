@@ -5,3 +5,14 @@ mod gen_task;
 mod job_queue;
 mod jobber;
 mod payments;
+
+/// Asserts that these lines were said in this order, with any others between them.
+fn assert_in_order(lines: &[String], expected: &[&str]) {
+    let mut rest = lines.iter();
+    for wanted in expected {
+        assert!(
+            rest.any(|line| line.starts_with(wanted)),
+            "{wanted:?} was not said in its place; all that was said: {lines:#?}"
+        );
+    }
+}

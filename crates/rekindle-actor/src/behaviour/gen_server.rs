@@ -528,7 +528,9 @@ fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool) {
     *showed = text.is_some();
     if let Some(text) = text {
         Owner::current(|owner| {
-            owner.map(|owner| owner.private().rare().shown_text = Some(text));
+            if let Some(owner) = owner {
+                owner.private().rare().shown_text = Some(text);
+            }
         });
     }
 }

@@ -1,1 +1,0 @@
-//! The gen_task story.
