@@ -13,7 +13,23 @@
 //! **What you will see** (without the two crash reports, which go to stderr):
 //!
 //! ```text
-//! EXCERPT
+//! Main (#0.1)
+//!   Supervisor "my_app_supervisor" (#1.3)
+//!     DynamicSupervisor "JobSupervisor" (#2.5)
+//!       closure in run_job (#260.1)
+//!       closure in run_job (#261.1)
+//!       closure in run_job (#262.1)
+//!     JobQueue "JobQueue" (#3.5)
+//! ...
+//! --- A job that fails now and then. Its task is temporary: the caller gets an error.
+//! #6.2: Running a job
+//! JobQueue.schedule_job gives "Job result"
+//! #6.3: Running a job
+//! JobQueue.schedule_job fails: the request was dropped without an answer
+//! --- The same job as a transient task: the caller gets its answer from the retry.
+//! #7.2: Running a job
+//! #7.3: Running a job
+//! JobQueue.schedule_job gives "Job result"
 //! ```
 //!
 //! The caller of a failed job does not wait until its time is up: when the last one who could

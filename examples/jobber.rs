@@ -15,7 +15,13 @@
 //! **What you will see** (without the crash reports of `doomed`, which go to stderr):
 //!
 //! ```text
-//! EXCERPT
+//! --- More than 3 restarts in 30 seconds: the runner gives up on doomed, and on bad.
+//! Jobber.JobRunner is #4.6 and has 0 jobs
+//! Job errored bad
+//! Job retry failed bad
+//! Jobber.JobRunner #4.6 has ended: shutdown
+//! Jobber.JobRunner is #5.2 and has 0 jobs
+//! --- The cure: one supervisor per job. It gives up on doomed, and bad goes on.
 //! ```
 //!
 //! **Now break it.** Give `the_cure` a runner with `.max_children(1)` and read what `start_child`

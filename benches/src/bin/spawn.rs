@@ -48,6 +48,8 @@ struct Options {
     /// For all rounds of all figures of one worker count, about.
     seconds: f64,
     workers: Vec<usize>,
+    /// Only this: how the program measures memory, in a process of its own per figure.
+    memory: Option<String>,
 }
 
 fn options() -> Result<Options, String> {
@@ -55,6 +57,7 @@ fn options() -> Result<Options, String> {
     let mut options = Options {
         seconds: 10.0,
         workers: vec![1, all],
+        memory: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -66,6 +69,7 @@ fn options() -> Result<Options, String> {
             "--workers" => {
                 options.workers = vec![value()?.parse().map_err(|e| format!("--workers: {e}"))?];
             }
+            "--memory" => options.memory = Some(value()?),
             "--help" | "-h" => return Err("usage: spawn [--seconds S] [--workers N]".to_owned()),
             other => return Err(format!("unknown option {other}; try --help")),
         }
@@ -83,6 +87,11 @@ fn main() -> std::process::ExitCode {
         }
     };
     let quick = options.seconds < 5.0;
+    let processes = if quick { 100_000 } else { 1_000_000 };
+    if let Some(what) = &options.memory {
+        memory(what, options.workers[0], processes);
+        return std::process::ExitCode::SUCCESS;
+    }
     let share = Duration::from_secs_f64(options.seconds.max(0.2) / 7.0);
     for workers in options.workers {
         println!("{workers} worker{}", if workers == 1 { "" } else { "s" });
@@ -103,8 +112,9 @@ fn main() -> std::process::ExitCode {
             figures(workers, share, burst, &handle).await;
         });
         drop(runtime);
-        let n = if quick { 100_000 } else { 1_000_000 };
-        memory(workers, n);
+        for what in ["plain", "servers"] {
+            memory_in_a_fresh_process(what, workers, options.seconds);
+        }
         println!();
     }
     std::process::ExitCode::SUCCESS
@@ -235,59 +245,65 @@ async fn casts(n: u64) {
     server.stop().await.expect("it stops");
 }
 
-/// Bytes for each of `n` idle processes, and what it takes to have them all answer and stop.
-fn memory(workers: usize, n: usize) {
-    let runtime = Builder::new().workers(workers).start().expect("a runtime");
-    runtime.block_on(async move {
-        let before = resident_bytes();
-        let plain: Vec<Pid> = (0..n)
-            .map(|_| spawn(std::future::pending::<()>()))
-            .collect();
-        rekindle::yield_now().await;
-        settle(&plain).await;
-        per_process("bytes per idle plain process", before, n);
-        for pid in &plain {
-            exit(*pid, ExitReason::Kill);
-        }
-        wait_until_dead(&plain).await;
-        drop(plain);
+/// Memory that was used before, and given back to the allocator, would be used again: so each
+/// figure has a process of its own.
+fn memory_in_a_fresh_process(what: &str, workers: usize, seconds: f64) {
+    let measured = std::env::current_exe().and_then(|program| {
+        std::process::Command::new(program)
+            .args(["--memory", what, "--workers", &workers.to_string()])
+            .args(["--seconds", &seconds.to_string()])
+            .status()
     });
-    drop(runtime);
+    if !measured.is_ok_and(|status| status.success()) {
+        eprintln!("the memory of {what} could not be measured");
+    }
+}
 
+/// Bytes for each of `n` idle processes; for servers, also what it takes to have all of them
+/// answer and stop.
+fn memory(what: &str, workers: usize, n: usize) {
     let runtime = Builder::new().workers(workers).start().expect("a runtime");
-    runtime.block_on(async move {
-        let before = resident_bytes();
-        let mut servers = Vec::with_capacity(n);
-        let begun = Instant::now();
-        for _ in 0..n {
-            servers.push(Adder::start(()).await.expect("it starts"));
-        }
-        let started = begun.elapsed();
-        per_process("bytes per idle server", before, n);
-        let begun = Instant::now();
-        for server in &servers {
-            assert_eq!(server.call(Request::Get).await, Ok(0));
-        }
-        let called = begun.elapsed();
-        let begun = Instant::now();
-        for server in &servers {
-            server.stop().await.expect("it stops");
-        }
-        let stopped = begun.elapsed();
-        println!("{n} live servers: started in {started:.2?}, called in {called:.2?}, stopped in {stopped:.2?}");
-    });
+    match what {
+        "plain" => runtime.block_on(async move {
+            let mut plain = Vec::with_capacity(n);
+            let before = resident_bytes();
+            plain.extend((0..n).map(|_| spawn(std::future::pending::<()>())));
+            settle(&plain).await;
+            per_process("bytes per idle plain process", before, n);
+        }),
+        _ => runtime.block_on(servers(n)),
+    }
+}
+
+async fn servers(n: usize) {
+    let mut servers = Vec::with_capacity(n);
+    let before = resident_bytes();
+    let begun = Instant::now();
+    for _ in 0..n {
+        servers.push(Adder::start(()).await.expect("it starts"));
+    }
+    let started = begun.elapsed();
+    per_process("bytes per idle server, with its handle", before, n);
+    let begun = Instant::now();
+    for server in &servers {
+        assert_eq!(server.call(Request::Get).await, Ok(0));
+    }
+    let called = begun.elapsed();
+    let begun = Instant::now();
+    for server in &servers {
+        server.stop().await.expect("it stops");
+    }
+    let stopped = begun.elapsed();
+    println!(
+        "{n} live servers: started in {started:.2?}, called in {called:.2?}, stopped in \
+         {stopped:.2?}"
+    );
 }
 
 /// Waits until every one of them has had its first turn.
 async fn settle(pids: &[Pid]) {
     let running = |pid: &Pid| info(*pid).is_some_and(|info| info.running);
     while pids.last().is_some_and(running) || pids.first().is_some_and(running) {
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn wait_until_dead(pids: &[Pid]) {
-    while pids.last().is_some_and(|pid| is_alive(*pid)) {
         sleep(Duration::from_millis(5)).await;
     }
 }
