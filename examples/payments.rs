@@ -10,26 +10,34 @@
 //!
 //! ```text
 //! --- A wrong release, and all defaults: 3 restarts in 5 seconds for the application.
-//! Payment.Worker: Invalid payment for job 1
+//! Payment.Worker starts: Doubled
+//! Payment.Worker: Invalid payment for job 2
 //! ...
 //! Application has ended: shutdown
-//! Dispatcher is down
-//! --- The worker gets its own supervisor, with 6 restarts in 5 seconds.
-//! Payment.Worker: Invalid payment for job 1
+//! Dispatcher, the rest of the application, is down
+//! The database has no payment: each round that failed was rolled back.
+//! --- The worker gets its own supervisor: 6 restarts in 5 seconds.
 //! ...
 //! Application is up
-//! Dispatcher is up
-//! --- The corrected release is deployed.
+//! Dispatcher, the rest of the application, is up
+//! --- The corrected release is deployed; the next restart takes it up.
+//! Payment.Worker: Invalid payment for job 2
+//! Payment.Worker starts: Good
 //! Payment.Worker: paid 3 jobs
+//! ...
 //! job 1: paid 1 time, 120 in all
+//! Nobody is paid twice, and everybody once.
 //! ```
 //!
-//! **Now break it** Let `payment_supervisor` allow one restart in the period: the application
-//! restarts it a few times, and then goes down with it. Or commit before `verify_payment`.
+//! **Now break it.** Let `max_restarts` be 1: the application restarts `Payment.Supervisor` a few
+//! times, and then goes down with it. Or move `transaction.commit()` of `pay_the_drivers` into a
+//! transaction for each job: the round that fails at job 2 has then paid job 1, and left it to be
+//! paid again.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use rekindle_examples::payments::Folder;
 use rekindle_examples::{cli, payments, stage::Stage};
 
 fn main() -> ExitCode {
@@ -37,31 +45,16 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(status) => return status,
     };
-    let folder = match Folder::create() {
-        Ok(folder) => folder,
+    // Kept here until the end, so that it is removed after everything else is gone.
+    let folder = match Folder::fresh() {
+        Ok(folder) => Arc::new(folder),
         Err(error) => {
             eprintln!("no folder for the database: {error}");
             return ExitCode::FAILURE;
         }
     };
-    cli::tell(payments::run(Stage::stdout(options.pace), folder.0.clone()))
-}
-
-/// A folder that goes with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create() -> std::io::Result<Folder> {
-        let name = format!("rekindle-payments-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path)?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    cli::tell(payments::run(
+        Stage::stdout(options.pace),
+        Arc::clone(&folder),
+    ))
 }

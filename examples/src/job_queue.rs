@@ -8,7 +8,7 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rekindle::prelude::*;
@@ -143,7 +143,7 @@ pub async fn run(stage: Stage, seed: u64) -> Result<(), ExitReason> {
 
     let app = tree(&stage, Restart::Temporary).start_link().await?;
     a_job_gives_its_result(&stage).await?;
-    three_jobs_and_the_tree(&stage).await?;
+    jobs_run_at_the_same_time(&stage).await?;
     a_failing_job_gives_an_error(&stage, &dice).await?;
     app.stop().await?;
 
@@ -157,7 +157,7 @@ async fn tasks_under_a_supervisor(stage: &Stage) -> Result<(), ExitReason> {
     stage.act("Tasks join an ordinary supervisor while it runs.");
     let supervisor = Supervisor::one_for_one().start_link().await?;
     for _ in 0..2 {
-        let task = supervisor.start_child(hello(stage, "a supervisor")).await?;
+        let task = supervisor.start_child(hello(stage)).await?;
         // Ids are unique here: the next one must wait until this one is gone.
         ended(task.pid()).await;
     }
@@ -169,24 +169,18 @@ async fn tasks_under_a_dynamic_supervisor(stage: &Stage) -> Result<(), ExitReaso
     stage.act("They join a dynamic one, which is made for that.");
     let supervisor = DynamicSupervisor::new().start_link().await?;
     for _ in 0..2 {
-        let task = supervisor
-            .start_child(hello(stage, "a dynamic supervisor"))
-            .await?;
+        let task = supervisor.start_child(hello(stage)).await?;
         ended(task.pid()).await;
     }
     supervisor.stop().await?;
     Ok(())
 }
 
-fn hello(stage: &Stage, whose: &'static str) -> ChildSpec {
+fn hello(stage: &Stage) -> ChildSpec {
     let stage = stage.clone();
     ChildSpec::task(move || {
         let stage = stage.clone();
-        async move {
-            stage.say(format!(
-                "Hello from a task spawned dynamically under {whose}"
-            ));
-        }
+        async move { stage.say("Hello from a task spawned dynamically under a supervisor") }
     })
 }
 
@@ -213,40 +207,58 @@ async fn simple(stage: Stage) -> String {
     "Job result".to_owned()
 }
 
-async fn three_jobs_and_the_tree(stage: &Stage) -> Result<(), ExitReason> {
-    stage.act("Three jobs at once, and the tree.");
-    let seen = Arc::new(AtomicBool::new(false));
-    let slow = {
-        let (stage, seen) = (stage.clone(), seen.clone());
-        job(move || until_seen(stage.clone(), seen.clone()))
+async fn jobs_run_at_the_same_time(stage: &Stage) -> Result<(), ExitReason> {
+    stage.act("Three jobs at once: the queue waits for none of them.");
+    let visit = Arc::new(Visit::default());
+    let job = {
+        let (stage, visit) = (stage.clone(), visit.clone());
+        job(move || visited(stage.clone(), visit.clone()))
     };
     let callers: Vec<_> = (0..3)
-        .map(|_| Task::spawn(JobQueue::schedule_job(slow.clone())))
+        .map(|_| Task::spawn(JobQueue::schedule_job(job.clone())))
         .collect();
-    let jobs = DynamicSupervisorRef::named(JOB_SUPERVISOR);
-    while jobs.count_children().await?.active < callers.len() {
+    while visit.waiting.load(Ordering::Relaxed) < callers.len() {
         stage.pause(0.1).await;
     }
     tree_text().lines().for_each(|line| stage.say(line));
-    seen.store(true, Ordering::Relaxed);
+    visit.made.store(true, Ordering::Relaxed);
     for caller in callers {
         stage.say(format!("JobQueue.schedule_job gives {:?}", caller.await??));
     }
     Ok(())
 }
 
-/// A job that takes until we have seen the tree.
-async fn until_seen(stage: Stage, seen: Arc<AtomicBool>) -> String {
-    while !seen.load(Ordering::Relaxed) {
+/// Jobs that run until somebody has looked at them all together. If the queue were a bottleneck,
+/// the second would wait for the end of the first, and the first for the second.
+#[derive(Debug, Default)]
+struct Visit {
+    /// How many jobs wait for it.
+    waiting: AtomicUsize,
+    /// Whether the jobs may end.
+    made: AtomicBool,
+}
+
+async fn visited(stage: Stage, visit: Arc<Visit>) -> String {
+    let result = simple(stage.clone()).await;
+    visit.waiting.fetch_add(1, Ordering::Relaxed);
+    while !visit.made.load(Ordering::Relaxed) {
         stage.pause(0.1).await;
     }
-    "Job result".to_owned()
+    result
 }
 
 async fn a_failing_job_gives_an_error(stage: &Stage, dice: &Arc<Dice>) -> Result<(), ExitReason> {
     stage.act("A job that fails now and then. Its task is temporary: the caller gets an error.");
     let (job, _) = failing(stage, dice);
-    while schedule(stage, job.clone()).await.is_ok() {}
+    let error = loop {
+        if let Err(error) = schedule(stage, job.clone()).await {
+            break error;
+        }
+    };
+    if error != CallError::NoReply {
+        return Err(error.into());
+    }
+    stage.say("The caller knows at once: no task is left that could answer, so no timeout is due.");
     Ok(())
 }
 

@@ -14,155 +14,97 @@
 //! Money is moved in one transaction a round. A crash in the middle rolls it back, so a job is
 //! paid once or not at all, however often the worker is restarted.
 
-use std::path::{Path, PathBuf};
+mod folder;
+mod repo;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rekindle::prelude::*;
-use rekindle::{BlockingError, SupervisorHandle};
-use rusqlite::{Connection, Transaction};
+use rekindle::{ChildBuilder, DEFAULT_INTENSITY};
+use rusqlite::Connection;
 
 use crate::stage::Stage;
 use crate::watch::ended;
 
+pub use folder::Folder;
+pub use repo::{Job, Paid, PaymentError, Release, Repo};
+
 /// Seconds between two rounds.
 pub const INTERVAL: f64 = 1.0;
-/// The period in which a supervisor counts restarts, unless told otherwise.
-const PERIOD: f64 = 5.0;
+/// Seconds in which a supervisor counts restarts, unless told otherwise.
+const DEFAULT_MAX_SECONDS: f64 = 5.0;
 /// A second of this story cannot be shorter: a round at a real database takes real time.
 const SHORTEST_SECOND: Duration = Duration::from_millis(30);
-
-/// Which version of the code is in use: the wrong one pays twice the amount.
-#[derive(Debug, Clone, Default)]
-pub struct Release {
-    correct: Arc<AtomicBool>,
-}
-
-impl Release {
-    /// Deploys the corrected version.
-    pub fn correct(&self) {
-        self.correct.store(true, Ordering::Relaxed);
-    }
-
-    fn is_correct(&self) -> bool {
-        self.correct.load(Ordering::Relaxed)
-    }
-}
-
-/// The driver would have got more than is due to them.
-#[derive(Debug)]
-struct InvalidPayment {
-    job_id: i64,
-}
-
-/// The database of the story.
-#[derive(Debug, Clone)]
-pub struct Repo {
-    file: PathBuf,
-}
-
-impl Repo {
-    /// A database with some completed jobs, in a file that must not exist yet.
-    ///
-    /// # Errors
-    ///
-    /// Those of SQLite.
-    pub fn create(file: impl Into<PathBuf>) -> rusqlite::Result<Repo> {
-        let repo = Repo { file: file.into() };
-        repo.open()?.execute_batch(
-            "CREATE TABLE completed (job_id INTEGER PRIMARY KEY, due INTEGER NOT NULL);
-             CREATE TABLE paid (job_id INTEGER NOT NULL, amount INTEGER NOT NULL);
-             INSERT INTO completed VALUES (1, 120), (2, 80), (3, 200);",
-        )?;
-        Ok(repo)
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        Connection::open(&self.file)
-    }
-
-    /// What was paid: the job, how often, and how much in all.
-    ///
-    /// # Errors
-    ///
-    /// Those of SQLite.
-    pub fn payments(&self) -> rusqlite::Result<Vec<(i64, i64, i64)>> {
-        let connection = self.open()?;
-        let mut query = connection.prepare(
-            "SELECT job_id, count(*), sum(amount) FROM paid GROUP BY job_id ORDER BY job_id",
-        )?;
-        query
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect()
-    }
-
-    /// One round: pays every completed job, in one transaction. Gives how many were paid.
-    fn pay_the_drivers(&self, correct: bool) -> rusqlite::Result<usize> {
-        let mut connection = self.open()?;
-        // Dropped without a commit, be it by an error or by a panic, it is rolled back.
-        let transaction = connection.transaction()?;
-        let jobs = completed(&transaction)?;
-        for (job_id, due) in &jobs {
-            let amount = if correct { *due } else { 2 * due };
-            pay(&transaction, *job_id, amount)?;
-            if let Err(InvalidPayment { job_id }) = verify_payment(&transaction, *job_id, *due)? {
-                panic!("Invalid payment for job {job_id}");
-            }
-            transaction.execute("DELETE FROM completed WHERE job_id = ?1", [job_id])?;
-        }
-        transaction.commit()?;
-        Ok(jobs.len())
-    }
-}
-
-fn completed(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let mut query = transaction.prepare("SELECT job_id, due FROM completed ORDER BY job_id")?;
-    query
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
-fn pay(transaction: &Transaction<'_>, job_id: i64, amount: i64) -> rusqlite::Result<()> {
-    transaction.execute("INSERT INTO paid VALUES (?1, ?2)", [job_id, amount])?;
-    Ok(())
-}
-
-/// Whether the driver has got no more than is due.
-fn verify_payment(
-    transaction: &Transaction<'_>,
-    job_id: i64,
-    due: i64,
-) -> rusqlite::Result<Result<(), InvalidPayment>> {
-    let sum = "SELECT sum(amount) FROM paid WHERE job_id = ?1";
-    let paid: i64 = transaction.query_row(sum, [job_id], |row| row.get(0))?;
-    Ok(if paid > due {
-        Err(InvalidPayment { job_id })
-    } else {
-        Ok(())
-    })
-}
-
-/// The server that pays.
-#[derive(Debug)]
-pub struct Worker {
-    setup: Setup,
-}
 
 /// What the worker works with.
 #[derive(Debug, Clone)]
 pub struct Setup {
     stage: Stage,
     repo: Repo,
-    release: Release,
+    deployed: Deployed,
 }
 
 impl Setup {
-    fn seconds(&self, seconds: f64) -> Duration {
-        self.stage
-            .seconds(1.0)
-            .max(SHORTEST_SECOND)
-            .mul_f64(seconds)
+    /// This release, at work on this database.
+    #[must_use]
+    pub fn new(stage: Stage, repo: Repo, release: Release) -> Setup {
+        let deployed = Deployed::default();
+        deployed.deploy(release);
+        Setup {
+            stage,
+            repo,
+            deployed,
+        }
     }
+
+    fn seconds(&self, seconds: f64) -> Duration {
+        let second = self.stage.seconds(1.0).max(SHORTEST_SECOND);
+        second.mul_f64(seconds)
+    }
+
+    async fn pause(&self, seconds: f64) {
+        sleep(self.seconds(seconds)).await;
+    }
+
+    /// Asks the database, without blocking anybody.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Repo) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ExitReason> {
+        let repo = self.repo.clone();
+        Ok(blocking(move || question(&repo)).await??)
+    }
+}
+
+/// The release that the next worker to start will be of. Clones are one.
+#[derive(Debug, Clone, Default)]
+struct Deployed {
+    good: Arc<AtomicBool>,
+}
+
+impl Deployed {
+    fn deploy(&self, release: Release) {
+        self.good.store(release == Release::Good, Ordering::Relaxed);
+    }
+
+    fn release(&self) -> Release {
+        if self.good.load(Ordering::Relaxed) {
+            Release::Good
+        } else {
+            Release::Doubled
+        }
+    }
+}
+
+/// The server that pays.
+#[derive(Debug)]
+pub struct Worker {
+    setup: Setup,
+    /// Its own release: a deployment reaches it by a restart.
+    release: Release,
+    /// Away while a round is under way.
+    connection: Option<Connection>,
 }
 
 /// It is time for a round.
@@ -177,30 +119,51 @@ impl GenServer for Worker {
     type Continue = Never;
 
     async fn init(setup: Setup, cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+        let release = setup.deployed.release();
+        let connection = setup.ask(Repo::connect).await?;
+        setup
+            .stage
+            .say(format!("Payment.Worker starts: {release:?}"));
         cx.send_after(setup.seconds(INTERVAL), Work);
-        Ok(Init::Ready(Worker { setup }))
+        Ok(Init::Ready(Worker {
+            setup,
+            release,
+            connection: Some(connection),
+        }))
     }
 
     async fn handle_info(&mut self, info: Info<Work>, cx: &mut Context<Self>) -> Step<Self> {
         let Info::Message(Work) = info else {
             return cx.unexpected(info);
         };
-        let (repo, correct) = (self.setup.repo.clone(), self.setup.release.is_correct());
-        // The database is asked on a thread for that; the worker can be killed meanwhile, and
-        // the transaction is then finished, or rolled back, without it.
-        match blocking(move || repo.pay_the_drivers(correct)).await {
-            Ok(paid) => self
-                .setup
-                .stage
-                .say(format!("Payment.Worker: paid {} jobs", paid?)),
-            Err(BlockingError::Panicked(text)) => {
-                self.setup.stage.say(format!("Payment.Worker: {text}"));
-                return Err(ExitReason::msg(text));
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let stage = self.setup.stage.clone();
+        let paid = self.round().await.inspect_err(|reason| {
+            stage.say(format!("Payment.Worker: {reason}"));
+        })?;
+        stage.say(format!("Payment.Worker: paid {paid} jobs"));
         cx.send_after(self.setup.seconds(INTERVAL), Work);
         Ok(Next::Wait)
+    }
+}
+
+impl Worker {
+    /// Pays for all completed jobs. Gives their number.
+    ///
+    /// The connection goes along to the thread that may block, and comes back with the result.
+    /// Whoever holds it last closes it: if the round fails or panics, or the worker is killed
+    /// meanwhile, that is the thread, which by then has committed the round or rolled it back.
+    async fn round(&mut self) -> Result<usize, ExitReason> {
+        let Some(mut connection) = self.connection.take() else {
+            return Err(ExitReason::msg("the last round kept the connection"));
+        };
+        let release = self.release;
+        let round = blocking(move || {
+            let paid = repo::pay_the_drivers(&mut connection, release)?;
+            Ok::<_, PaymentError>((connection, paid))
+        });
+        let (connection, paid) = round.await??;
+        self.connection = Some(connection);
+        Ok(paid)
     }
 }
 
@@ -220,87 +183,108 @@ impl GenServer for Dispatcher {
     }
 }
 
-/// The first try: the worker beside everything else, with the defaults.
+/// The first try: the worker beside everything else.
 pub fn application(setup: &Setup) -> Supervisor {
-    Supervisor::one_for_one()
-        .name("Application")
-        .intensity(rekindle::DEFAULT_INTENSITY, setup.seconds(PERIOD))
-        .child(worker(setup))
-        .child(Dispatcher::child(()).name("Dispatcher"))
+    main_supervisor(setup, worker(setup))
 }
 
 /// The second: the worker under a supervisor of its own.
 pub fn application_with_own_supervisor(setup: &Setup) -> Supervisor {
+    main_supervisor(setup, payment_supervisor(setup))
+}
+
+fn main_supervisor(setup: &Setup, payments: impl Into<ChildSpec>) -> Supervisor {
     Supervisor::one_for_one()
         .name("Application")
-        .intensity(rekindle::DEFAULT_INTENSITY, setup.seconds(PERIOD))
-        .child(payment_supervisor(setup))
+        // The defaults, but for the pace of the story.
+        .intensity(DEFAULT_INTENSITY, setup.seconds(DEFAULT_MAX_SECONDS))
+        .child(payments)
         .child(Dispatcher::child(()).name("Dispatcher"))
 }
 
 /// The worker crashes at most once in an interval; its supervisor allows one restart more than
 /// that makes in its period, and so never gives up.
 fn payment_supervisor(setup: &Setup) -> Supervisor {
-    let max_restarts = (PERIOD / INTERVAL).ceil() as u32 + 1;
     Supervisor::one_for_one()
         .name("Payment.Supervisor")
-        .intensity(max_restarts, setup.seconds(PERIOD))
+        .intensity(max_restarts(), setup.seconds(DEFAULT_MAX_SECONDS))
         .child(worker(setup))
 }
 
-fn worker(setup: &Setup) -> rekindle::ChildBuilder<Worker> {
+fn max_restarts() -> u32 {
+    (DEFAULT_MAX_SECONDS / INTERVAL).ceil() as u32 + 1
+}
+
+fn worker(setup: &Setup) -> ChildBuilder<Worker> {
     Worker::child(setup.clone()).name("Payment.Worker")
 }
 
-/// The story, with a database in this folder, which must exist.
+/// Tells the story, with a database in this folder.
 ///
 /// # Errors
 ///
 /// If something does not go as the story says.
-pub async fn run(stage: Stage, folder: PathBuf) -> Result<(), ExitReason> {
-    let setup = setup(stage, &folder)?;
+pub async fn run(stage: Stage, folder: Arc<Folder>) -> Result<(), ExitReason> {
+    let repo = blocking(move || three_completed_jobs(&folder)).await??;
+    let setup = Setup::new(stage, repo, Release::Doubled);
     the_application_goes_down(&setup).await?;
+    nothing_is_paid(&setup).await?;
     the_application_stays_up(&setup).await?;
-    nobody_is_paid_twice(&setup)
+    nobody_is_paid_twice(&setup).await
 }
 
-/// A fresh database, and the wrong release.
-///
-/// # Errors
-///
-/// Those of SQLite.
-pub fn setup(stage: Stage, folder: &Path) -> rusqlite::Result<Setup> {
-    let repo = Repo::create(folder.join("payments.sqlite"))?;
-    Ok(Setup {
-        stage,
-        repo,
-        release: Release::default(),
-    })
+fn three_completed_jobs(folder: &Folder) -> rusqlite::Result<Repo> {
+    let repo = Repo::create(folder.path())?;
+    for job in the_jobs() {
+        repo.complete(&job)?;
+    }
+    Ok(repo)
+}
+
+fn the_jobs() -> [Job; 3] {
+    [
+        Job::completed(1, "Ada", 120),
+        Job::completed(2, "Bert", 80),
+        Job::completed(3, "Cora", 200),
+    ]
 }
 
 async fn the_application_goes_down(setup: &Setup) -> Result<(), ExitReason> {
     let stage = &setup.stage;
     stage.act("A wrong release, and all defaults: 3 restarts in 5 seconds for the application.");
     // Linked, the end of the application would be ours.
-    let application: SupervisorHandle = application(setup).start().await?;
+    let application = application(setup).start().await?;
     let reason = ended(application.pid()).await;
     stage.say(format!("Application has ended: {reason}"));
-    stage.say(format!("Dispatcher is {}", up_or_down("Dispatcher")));
+    say_who_is_up(stage);
     Ok(())
 }
 
 async fn the_application_stays_up(setup: &Setup) -> Result<(), ExitReason> {
     let stage = &setup.stage;
-    stage.act("The worker gets its own supervisor, with 6 restarts in 5 seconds.");
+    let limit = max_restarts();
+    stage.act(&format!(
+        "The worker gets its own supervisor: {limit} restarts in 5 seconds."
+    ));
     let application = application_with_own_supervisor(setup).start_link().await?;
-    sleep(setup.seconds(8.5)).await;
-    stage.say(format!("Application is {}", up_or_down("Application")));
-    stage.say(format!("Dispatcher is {}", up_or_down("Dispatcher")));
-    stage.act("The corrected release is deployed.");
-    setup.release.correct();
-    sleep(setup.seconds(2.5)).await;
+    setup.pause(8.5).await;
+    say_who_is_up(stage);
+
+    stage.act("The corrected release is deployed; the next restart takes it up.");
+    setup.deployed.deploy(Release::Good);
+    all_is_paid(setup).await?;
+    // One round more, with nothing left to do.
+    setup.pause(INTERVAL).await;
     application.stop().await?;
     Ok(())
+}
+
+fn say_who_is_up(stage: &Stage) {
+    stage.say(format!("Application is {}", up_or_down("Application")));
+    stage.say(format!(
+        "Dispatcher, the rest of the application, is {}",
+        up_or_down("Dispatcher")
+    ));
 }
 
 fn up_or_down(name: &str) -> &'static str {
@@ -311,18 +295,53 @@ fn up_or_down(name: &str) -> &'static str {
     }
 }
 
-fn nobody_is_paid_twice(setup: &Setup) -> Result<(), ExitReason> {
-    let payments = setup.repo.payments()?;
-    for (job_id, times, amount) in &payments {
-        setup
-            .stage
-            .say(format!("job {job_id}: paid {times} time, {amount} in all"));
+/// Waits until no job is unpaid, which should not take long.
+async fn all_is_paid(setup: &Setup) -> Result<(), ExitReason> {
+    for _ in 0..60 {
+        if setup.ask(Repo::unpaid).await?.is_empty() {
+            return Ok(());
+        }
+        setup.pause(INTERVAL).await;
     }
-    if payments != [(1, 1, 120), (2, 1, 80), (3, 1, 200)] {
+    Err(ExitReason::msg("some jobs are still not paid"))
+}
+
+/// In every round so far, job 1 was paid before job 2 failed.
+async fn nothing_is_paid(setup: &Setup) -> Result<(), ExitReason> {
+    let payments = setup.ask(Repo::payments).await?;
+    if !payments.is_empty() {
+        return Err(ExitReason::msg(format!("not rolled back: {payments:?}")));
+    }
+    let stage = &setup.stage;
+    stage.say("The database has no payment: each round that failed was rolled back.");
+    Ok(())
+}
+
+async fn nobody_is_paid_twice(setup: &Setup) -> Result<(), ExitReason> {
+    let stage = &setup.stage;
+    stage.act("What the database says.");
+    let payments = setup.ask(Repo::payments).await?;
+    for paid in &payments {
+        stage.say(format!(
+            "job {}: paid {} time, {} in all",
+            paid.job_id, paid.times, paid.amount
+        ));
+    }
+    if payments != the_jobs().map(|job| paid_once(&job)) {
         return Err(ExitReason::msg(format!(
             "somebody was not paid as is due: {payments:?}"
         )));
     }
-    setup.stage.say("nobody is paid twice");
+    stage.say("Nobody is paid twice, and everybody once.");
     Ok(())
+}
+
+/// What the database should say about a job in the end.
+#[must_use]
+pub fn paid_once(job: &Job) -> Paid {
+    Paid {
+        job_id: job.job_id,
+        times: 1,
+        amount: job.to_be_paid,
+    }
 }

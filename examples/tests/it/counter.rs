@@ -1,6 +1,6 @@
 //! The counter story, simulated.
 
-use rekindle::{Runtime, Strategy};
+use rekindle::{Runtime, Strategy, recent_crashes};
 use rekindle_examples::counter;
 use rekindle_examples::stage::Stage;
 
@@ -117,5 +117,37 @@ fn the_same_seed_tells_the_same_story() {
         Strategy::OneForAll,
     ] {
         assert_eq!(told(strategy, 7), told(strategy, 7));
+    }
+}
+
+#[test]
+fn crash_reports_say_who_failed_at_which_message_in_which_state() {
+    for seed in 0..8 {
+        let crashes = Runtime::simulated(seed).block_on(async {
+            let told = counter::run(Stage::kept(), Strategy::OneForOne).await;
+            told.expect("the story comes to its end");
+            recent_crashes()
+        });
+        let mut shown: Vec<(String, Option<String>)> = Vec::new();
+        for crash in crashes {
+            assert_eq!(
+                crash.last_message.as_deref(),
+                Some("message Work"),
+                "seed {seed}"
+            );
+            let reason = crash.reason.to_string();
+            let said = reason.split_once("I'm ").map(|(_, said)| said.to_owned());
+            shown.push((said.unwrap_or(reason), crash.state));
+        }
+        let fails = |name: &str, state: &str| {
+            (
+                format!("{name} and I'm gonna error now"),
+                Some(state.to_owned()),
+            )
+        };
+        // Every six seconds; and in the second 23, between the third and the fourth of them.
+        let mut expected = vec![fails("Counter.Three", "5"); 4];
+        expected.insert(3, fails("Counter.One", "22"));
+        assert_eq!(shown, expected, "seed {seed}");
     }
 }
