@@ -67,7 +67,8 @@ mod system;
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
     Ack, Addr, Context, GenServer, Init, Name, Never, Next, Shown, Start, StartError, StartFuture,
-    StartMonitor, StartMonitorFuture, Starter, Starting, Step, guarded,
+    StartMonitor, StartMonitorFuture, Starter, Starting, Step, begin_ending, give_back_memory,
+    guarded, note_last_message, note_state,
 };
 pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
@@ -75,7 +76,9 @@ pub use inspect::{
     ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
 };
 pub use link::{link, unlink};
-pub use mailbox::{Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, Overflow, ReplyTo};
+pub use mailbox::{
+    Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
+};
 pub use monitor::{Down, demonitor, demonitor_flush, monitor, monitor_name};
 pub use names::{NotRegistered, RegisterError, register, registered, unregister, whereis};
 pub use pid::{MonitorRef, Pid};

@@ -80,6 +80,8 @@ pub(crate) struct Private {
     pub(crate) queue: Queue,
     /// How far the life has come.
     stage: Stage,
+    /// The behaviour has decided to end, and cleans up.
+    pub(crate) ending: bool,
     /// Why it ends, once it is doomed.
     reason: Option<ExitReason>,
     /// The last of serials for links, monitors and timers.
@@ -115,10 +117,9 @@ pub(crate) struct Alarm {
 pub(crate) struct PrivateRare {
     /// Requests that were handled and are still owed an answer.
     pub(crate) deferred: Vec<Served>,
-    /// Answers that were given up in this turn; whoever waits for them is told in the next.
+    /// Answers that were given up in this turn; whoever waits for them is told in the next, unless
+    /// the process is `ending`: then they are told its reason.
     pub(crate) given_up: Vec<GivenUp>,
-    /// ... unless the process has begun to end: then they are told its reason.
-    pub(crate) ending: bool,
     /// To be done when the process and its name are gone.
     pub(crate) at_exit: Vec<AtExit>,
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
@@ -128,8 +129,6 @@ pub(crate) struct PrivateRare {
     /// What the last message was, and the state, as far as the behaviour shows them.
     pub(crate) last_message: Option<LastMessage>,
     pub(crate) state_text: Option<String>,
-    /// The message that is being handled, if its server shows it.
-    pub(crate) shown_text: Option<String>,
 }
 
 pub(crate) type AtExit = Box<dyn FnOnce(&ExitReason) + Send>;
@@ -212,6 +211,7 @@ impl Process {
             private: PrivateCell::new(Private {
                 queue: Queue::new(),
                 stage: Stage::Lives,
+                ending: false,
                 reason: None,
                 serial: 0,
                 serving: 0,
@@ -447,17 +447,6 @@ impl<'a> Owner<'a> {
         });
     }
 
-    /// The running behaviour is about to end: see `PrivateRare::ending`.
-    pub(crate) fn begin_ending() {
-        Owner::current(|owner| {
-            let Some(owner) = owner else { return };
-            // Without a `rare` nothing was given up.
-            if let Some(rare) = &mut owner.private().rare {
-                rare.ending = true;
-            }
-        });
-    }
-
     /// Takes a request that was handled: it is done with, or owed an answer.
     pub(crate) fn settle(served: Served) {
         Owner::current(|owner| match owner {
@@ -551,22 +540,6 @@ impl<'a> Owner<'a> {
         if !self.owns(waker) {
             self.private().rare().wakers.push(waker.clone());
         }
-    }
-
-    /// Gives back what memory the running process can do without.
-    pub(crate) fn shed() {
-        Owner::current(|owner| {
-            let Some(owner) = owner else { return };
-            let mut private = owner.private();
-            if let Some(rare) = &mut private.rare {
-                rare.last_message = None;
-                rare.state_text = None;
-                rare.shown_text = None;
-                rare.deferred.shrink_to_fit();
-                rare.at_exit.shrink_to_fit();
-                rare.wakers.shrink_to_fit();
-            }
-        });
     }
 
     /// Whether a full mailbox holds the process back.

@@ -156,11 +156,11 @@ impl Process {
             return owner.is_muted().then_some(Poll::Pending);
         }
         let doomed = private.take_doom();
-        let ends = doomed.is_some() || private.exiting().is_some();
+        let ends = doomed.is_some() || private.ending || private.exiting().is_some();
         let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
         if let Some(rare) = &mut private.rare {
             wakers = std::mem::take(&mut rare.wakers);
-            if !ends && !rare.ending {
+            if !ends {
                 given_up = std::mem::take(&mut rare.given_up);
             }
         }

@@ -135,8 +135,9 @@ pub enum SystemVerdict {
 }
 
 impl SystemMessage {
-    /// Whether handling it will end the process.
-    pub(crate) fn stops(&self) -> bool {
+    /// Whether the verdict on it will be to stop.
+    #[must_use]
+    pub fn stops(&self) -> bool {
         matches!(self.0, Request::Stop(..))
     }
 

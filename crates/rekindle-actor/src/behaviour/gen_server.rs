@@ -11,10 +11,10 @@ use rekindle_scheduler::Time;
 
 use super::builder::{Start, StartMonitor};
 use super::context::Context;
+use super::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use super::start::Ack;
 use crate::exit::ExitReason;
-use crate::mailbox::{Event, Got, Info, Mailbox};
-use crate::process::{LastMessage, Owner};
+use crate::mailbox::{Arrival, Event, Info, Mailbox};
 use crate::report::short_type_name;
 use crate::sys::{SystemMessage, SystemState, SystemVerdict};
 use crate::unwind;
@@ -292,7 +292,6 @@ macro_rules! guarded {
 /// What kind of message was handled last.
 #[derive(Clone, Copy)]
 enum Last {
-    Nothing,
     Call,
     Cast,
     Info,
@@ -300,6 +299,21 @@ enum Last {
     Down,
     Exit,
     Continue,
+}
+
+impl Last {
+    fn describe<G: GenServer>(self) -> String {
+        let typed = |kind: &str, ty: &str| format!("{kind} {}", short_type_name(ty));
+        match self {
+            Last::Call => typed("call", type_name::<G::Call>()),
+            Last::Cast => typed("cast", type_name::<G::Cast>()),
+            Last::Info => typed("message", type_name::<G::Info>()),
+            Last::Continue => typed("continue", type_name::<G::Continue>()),
+            Last::Timeout => "timeout".to_owned(),
+            Last::Down => "down".to_owned(),
+            Last::Exit => "exit".to_owned(),
+        }
+    }
 }
 
 /// The loop of every generic server.
@@ -325,7 +339,7 @@ pub(super) fn serve<G: GenServer>(
         };
         ack.ready();
         let mut system = SystemState::new();
-        let mut last = Last::Nothing;
+        let mut last = Last::Continue;
         // Whether the last message was shown; its text is kept aside, for few servers show any.
         let mut showed = false;
         let reason = loop {
@@ -333,6 +347,7 @@ pub(super) fn serve<G: GenServer>(
                 Next::Stop(reason) => break reason,
                 Next::Continue(work) => {
                     last = Last::Continue;
+                    showed = false;
                     guarded!(state.handle_continue(work, &mut cx))
                 }
                 Next::Wait | Next::Timeout(_) | Next::Hibernate => {
@@ -340,29 +355,29 @@ pub(super) fn serve<G: GenServer>(
                         && cx.hibernate_after().is_none()
                         && !system.is_suspended();
                     let got = if plain {
-                        inbox.next_plain().await
+                        inbox.next_arrival().await
                     } else {
                         let patience = Patience::of(&next, cx.hibernate_after());
                         // Boxed, so that servers which never do this do not have room for it.
                         Box::pin(wait(&mut inbox, &mut system, &mut state, patience)).await
                     };
                     match got {
-                        Got::Message(Envelope::Call(request)) => {
+                        Arrival::Message(Envelope::Call(request)) => {
                             last = Last::Call;
-                            show(Shown::<G>::Call(&request), &mut showed);
+                            show(Shown::<G>::Call(&request), &mut showed, &inbox);
                             guarded!(state.handle_call(request, &mut cx))
                         }
-                        Got::Message(Envelope::Cast(message)) => {
+                        Arrival::Message(Envelope::Cast(message)) => {
                             last = Last::Cast;
-                            show(Shown::<G>::Cast(&message), &mut showed);
+                            show(Shown::<G>::Cast(&message), &mut showed, &inbox);
                             guarded!(state.handle_cast(message, &mut cx))
                         }
-                        Got::Message(Envelope::Info(message)) => {
+                        Arrival::Message(Envelope::Info(message)) => {
                             last = Last::Info;
-                            show(Shown::<G>::Info(&message), &mut showed);
+                            show(Shown::<G>::Info(&message), &mut showed, &inbox);
                             guarded!(state.handle_info(Info::Message(message), &mut cx))
                         }
-                        Got::Other(event) => match inner::<G>(*event, &mut last) {
+                        Arrival::Other(event) => match inner::<G>(*event, &mut last) {
                             Inner::Info(info) => {
                                 showed = false;
                                 guarded!(state.handle_info(*info, &mut cx))
@@ -386,7 +401,7 @@ pub(super) fn serve<G: GenServer>(
                 }
             }
         };
-        Owner::begin_ending();
+        begin_ending();
         match guarded!(state.terminate(&reason, &mut cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason.
@@ -431,7 +446,7 @@ async fn wait<G: GenServer>(
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Got<Envelope<G>> {
+) -> Arrival<Envelope<G>> {
     let begun = crate::time::now();
     let idle_at = patience.idle.map(|after| begun.saturating_add(after));
     let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
@@ -442,7 +457,7 @@ async fn wait<G: GenServer>(
                     let _go_on = handle_system(message, system, state);
                     continue;
                 }
-                event => return got(event),
+                event => return event.into(),
             }
         }
         let now = crate::time::now();
@@ -462,15 +477,8 @@ async fn wait<G: GenServer>(
                 let _go_on = handle_system(message, system, state);
             }
             Event::Timeout if idle_at.is_none_or(|at| at > crate::time::now()) => {}
-            event => return got(event),
+            event => return event.into(),
         }
-    }
-}
-
-fn got<M>(event: Event<M>) -> Got<M> {
-    match event {
-        Event::Message(message) => Got::Message(message),
-        other => Got::Other(Box::new(other)),
     }
 }
 
@@ -478,7 +486,7 @@ fn got<M>(event: Event<M>) -> Got<M> {
 /// as one in any other code of its body does.
 fn hibernate<G: GenServer>(state: &mut G) {
     state.hibernate();
-    Owner::shed();
+    give_back_memory();
 }
 
 fn handle_system<G: GenServer>(
@@ -521,46 +529,29 @@ fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
     Inner::Info(Box::new(info))
 }
 
-/// Keeps the text of a message that is about to be handled, if the server shows it.
+/// Notes a message that is about to be handled, if the server shows it.
 #[inline]
-fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool) {
+fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool, inbox: &Mailbox<Envelope<G>>) {
+    let kind = match message {
+        Shown::Call(_) => "call",
+        Shown::Cast(_) => "cast",
+        Shown::Info(_) => "message",
+    };
     let text = unwind::catch(|| G::show_message(message)).ok().flatten();
     *showed = text.is_some();
     if let Some(text) = text {
-        Owner::current(|owner| {
-            if let Some(owner) = owner {
-                owner.private().rare().shown_text = Some(text);
-            }
-        });
+        note_last_message(format!("{kind} {text}"), inbox.caller());
     }
 }
 
 /// Leaves for the crash report what was being done, and with what state.
 fn remember<G: GenServer>(state: &G, last: Last, showed: bool, inbox: &Mailbox<Envelope<G>>) {
-    let text = || Owner::current(|owner| owner?.private().rare.as_mut()?.shown_text.take());
-    let what = |kind: &str, ty: &str| match text().filter(|_| showed) {
-        Some(text) => format!("{kind} {text}"),
-        None => format!("{kind} {}", short_type_name(ty)),
-    };
-    let what = match last {
-        Last::Nothing => None,
-        Last::Call => Some(what("call", type_name::<G::Call>())),
-        Last::Cast => Some(what("cast", type_name::<G::Cast>())),
-        Last::Info => Some(what("message", type_name::<G::Info>())),
-        Last::Continue => Some(what("continue", type_name::<G::Continue>())),
-        Last::Timeout => Some("timeout".to_owned()),
-        Last::Down => Some("down".to_owned()),
-        Last::Exit => Some("exit".to_owned()),
-    };
-    let state_text = unwind::catch(|| state.format_status()).ok().flatten();
-    let from = inbox.caller();
-    Owner::current(|owner| {
-        let Some(owner) = owner else { return };
-        let mut private = owner.private();
-        let rare = private.rare();
-        rare.last_message = what.map(|what| LastMessage { what, from });
-        rare.state_text = state_text;
-    });
+    if !showed {
+        note_last_message(last.describe::<G>(), inbox.caller());
+    }
+    if let Some(text) = unwind::catch(|| state.format_status()).ok().flatten() {
+        note_state(text);
+    }
 }
 
 impl<G: GenServer> fmt::Debug for Next<G> {

@@ -5,6 +5,7 @@ mod context;
 mod gen_server;
 mod guarded;
 mod handle;
+mod parts;
 mod start;
 
 pub use builder::{Start, StartFuture, StartMonitor, StartMonitorFuture};
@@ -12,4 +13,5 @@ pub use context::Context;
 pub use gen_server::{GenServer, Init, Never, Next, Shown, Step};
 pub use guarded::guarded;
 pub use handle::{Addr, Name};
+pub use parts::{begin_ending, give_back_memory, note_last_message, note_state};
 pub use start::{Ack, StartError, Starter, Starting};

@@ -151,6 +151,7 @@ pub struct Starter {
     tie: Tie,
     mailbox: MailboxPolicy,
     label: Option<Arc<str>>,
+    at: Option<&'static Location<'static>>,
 }
 
 impl Starter {
@@ -164,7 +165,17 @@ impl Starter {
             tie: Tie::None,
             mailbox: MailboxPolicy::unbounded(),
             label: (!label.is_empty()).then_some(label),
+            at: None,
         }
+    }
+
+    /// Says where the start was asked for: this is what reports and
+    /// [`ProcessInfo`](crate::ProcessInfo) show as the place of the spawn. By default that is the
+    /// caller of [`start`](Self::start); a behaviour whose own functions call it, or whose start
+    /// is awaited elsewhere than it was made, passes its user's line on.
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Starter {
+        self.at = Some(at);
+        self
     }
 
     /// Registers the process under this name before its init runs.
@@ -210,7 +221,8 @@ impl Starter {
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
     {
-        self.start_as::<B, M, B, F>(body, false, Location::caller())
+        let at = self.at.unwrap_or(Location::caller());
+        self.start_as::<B, M, B, F>(body, false, at)
     }
 
     /// As [`start`](Self::start), with the type that stands for the behaviour in reports and in
@@ -227,7 +239,8 @@ impl Starter {
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
     {
-        self.start_as::<Who, M, B, F>(body, false, Location::caller())
+        let at = self.at.unwrap_or(Location::caller());
+        self.start_as::<Who, M, B, F>(body, false, at)
     }
 
     /// As [`start_behaviour`](Self::start_behaviour), for a start that was asked for elsewhere.

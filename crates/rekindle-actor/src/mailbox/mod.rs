@@ -24,8 +24,8 @@ pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
 pub(crate) use node::{Class, Protocol, class, discard, open_signal, signal};
 pub(crate) use queue::{Position, Queue};
-pub use receive::{Event, Info, Mailbox};
-pub(crate) use receive::{Got, trim};
+pub(crate) use receive::trim;
+pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
 pub use reply::ReplyTo;
 pub(crate) use reply::{Awaiting, GivenUp, Lost, Served, acknowledgement, refuse, request};
 

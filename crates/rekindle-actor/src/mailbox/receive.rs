@@ -198,11 +198,12 @@ impl<M: Send + 'static> Mailbox<M> {
         )
     }
 
-    /// As [`next_event`](Self::next_event) without a timeout.
+    /// For behaviours: as [`next_event`](Self::next_event) without a timeout, in a third of the
+    /// room. A loop's future keeps that room as long as its process lives.
     #[track_caller]
     #[inline]
-    pub(crate) fn next_plain(&mut self) -> NextPlain<'_, M> {
-        NextPlain {
+    pub fn next_arrival(&mut self) -> NextArrival<'_, M> {
+        NextArrival {
             mailbox: self,
             called_at: Location::caller(),
         }
@@ -312,23 +313,36 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 }
 
-/// As a receive of everything without a timeout, in a third of the room: for servers.
-pub(crate) struct NextPlain<'a, M> {
+/// The wait for an [`Arrival`]: see [`Mailbox::next_arrival`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct NextArrival<'a, M> {
     mailbox: &'a mut Mailbox<M>,
     called_at: &'static Location<'static>,
 }
 
-/// What a plain receive gives: small, because the loop of a server keeps room for it.
-pub(crate) enum Got<M> {
+/// What [`Mailbox::next_arrival`] gives: small, because a loop keeps room for it.
+#[derive(Debug)]
+pub enum Arrival<M> {
+    /// An ordinary message; if somebody waits for an answer, it carries the `ReplyTo`.
     Message(M),
+    /// Whatever else there is; never a message, nor a timeout.
     Other(Box<Event<M>>),
 }
 
-impl<M: Send + 'static> Future for NextPlain<'_, M> {
-    type Output = Got<M>;
+impl<M> From<Event<M>> for Arrival<M> {
+    fn from(event: Event<M>) -> Self {
+        match event {
+            Event::Message(message) => Arrival::Message(message),
+            other => Arrival::Other(Box::new(other)),
+        }
+    }
+}
+
+impl<M: Send + 'static> Future for NextArrival<'_, M> {
+    type Output = Arrival<M>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Got<M>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<M>> {
         let this = self.get_mut();
         let served = this.mailbox.current.take();
         let taken = within(this.mailbox.pid, |owner| {
@@ -351,12 +365,15 @@ impl<M: Send + 'static> Future for NextPlain<'_, M> {
             node
         });
         match taken {
-            Some(node) => Poll::Ready(match this.mailbox.open(node) {
-                Event::Message(message) => Got::Message(message),
-                other => Got::Other(Box::new(other)),
-            }),
+            Some(node) => Poll::Ready(this.mailbox.open(node).into()),
             None => Poll::Pending,
         }
+    }
+}
+
+impl<M> fmt::Debug for NextArrival<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextArrival").finish_non_exhaustive()
     }
 }
 

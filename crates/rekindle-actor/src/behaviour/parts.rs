@@ -1,0 +1,94 @@
+//! What a behaviour's loop says of its process: for the crash report, at the end, in a long wait.
+
+use crate::pid::Pid;
+use crate::process::{LastMessage, Owner};
+
+/// Notes what the running process is handling, for its crash report; it stays noted until the next
+/// note. `from` is who asked, if anybody waits for an answer:
+/// [`Mailbox::caller`](crate::Mailbox::caller) tells.
+///
+/// A text may show a secret, and it costs time: [`GenServer`](crate::GenServer) notes the type of
+/// a message, at the crash, and its text only where the server shows it. Outside of a process
+/// nothing happens.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # let report = runtime.block_on(async {
+/// use rekindle_actor::{
+///     Ack, Event, ExitReason, Mailbox, Starter, monitor, note_last_message, note_state, recent_crashes,
+/// };
+///
+/// /// Adds up, and does not like thirteen.
+/// async fn adder(mut inbox: Mailbox<u32>, ack: Ack) -> ExitReason {
+///     ack.ready();
+///     let mut sum = 0;
+///     loop {
+///         let Event::Message(n) = inbox.next_event(None).await else { continue };
+///         if n == 13 {
+///             note_last_message(format!("number {n}"), inbox.caller());
+///             note_state(sum.to_string());
+///             return ExitReason::msg("thirteen");
+///         }
+///         sum += n;
+///     }
+/// }
+///
+/// let adder = Starter::new("adder").start(adder).await.unwrap();
+/// let watch = monitor(adder.pid());
+/// adder.send(7);
+/// adder.send(13);
+/// # let _ = watch;
+/// # while rekindle_actor::is_alive(adder.pid()) { rekindle_actor::yield_now().await; }
+/// # recent_crashes().pop()
+/// # });
+/// let report = report.expect("the adder has crashed");
+/// assert_eq!(report.last_message.as_deref(), Some("number 13"));
+/// assert_eq!(report.state.as_deref(), Some("7"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn note_last_message(what: impl Into<String>, from: Option<Pid>) {
+    let what = what.into();
+    Owner::current(|owner| {
+        if let Some(owner) = owner {
+            owner.private().rare().last_message = Some(LastMessage { what, from });
+        }
+    });
+}
+
+/// Notes the state of the running process, for its crash report; it stays noted until the next
+/// note. Outside of a process nothing happens. See [`note_last_message`].
+pub fn note_state(text: impl Into<String>) {
+    let text = text.into();
+    Owner::current(|owner| {
+        if let Some(owner) = owner {
+            owner.private().rare().state_text = Some(text);
+        }
+    });
+}
+
+/// To be said by a loop that has decided to end, before it cleans up: whoever's request is thrown
+/// away from now on hears with which reason the process ended, and not that there is no answer.
+/// Outside of a process nothing happens.
+pub fn begin_ending() {
+    Owner::current(|owner| {
+        if let Some(owner) = owner {
+            owner.private().ending = true;
+        }
+    });
+}
+
+/// Gives back what memory the running process can do without, before a long wait: buffers of its
+/// own books, and what was noted for a crash report. The state is the behaviour's to shrink.
+/// Outside of a process nothing happens.
+pub fn give_back_memory() {
+    Owner::current(|owner| {
+        let Some(owner) = owner else { return };
+        if let Some(rare) = &mut owner.private().rare {
+            rare.last_message = None;
+            rare.state_text = None;
+            rare.deferred.shrink_to_fit();
+            rare.at_exit.shrink_to_fit();
+            rare.wakers.shrink_to_fit();
+        }
+    });
+}
