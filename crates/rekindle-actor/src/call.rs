@@ -165,15 +165,17 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         }
     }
 
-    /// Sends the request.
+    /// Sends the request; `owner` is the calling process.
     #[inline]
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), CallError> {
+    fn send(&mut self, owner: Option<Owner<'_>>, cx: &Context<'_>) -> Result<(), CallError> {
         let task = match &self.callee {
             Callee::Borrowed(task) => *task,
             Callee::Owned(task) => task,
             Callee::Nobody => return Err(CallError::NoProc),
         };
-        self.edge = Edge::new(task, self.called_at)?;
+        if let Some(owner) = owner {
+            self.edge = Edge::new(owner, task, self.called_at)?;
+        }
         self.awaiting.register(cx.waker());
         Address::<T>::post_request(task, &mut self.awaiting).map_err(|refusal| match refusal {
             Refusal::Dead => CallError::NoProc,
@@ -187,37 +189,53 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     }
 }
 
-impl<T: Send + 'static> Future for Call<'_, T> {
-    type Output = Result<T, CallError>;
-
+impl<T: Send + 'static> Call<'_, T> {
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if !this.sent {
-            if Owner::current(|owner| owner.is_some_and(Owner::is_muted)) {
+    fn poll_by(
+        &mut self,
+        owner: Option<Owner<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, CallError>> {
+        if !self.sent {
+            if owner.is_some_and(Owner::is_muted) {
                 return Poll::Pending;
             }
-            this.sent = true;
-            if let Err(error) = this.send(cx) {
-                this.edge = None;
+            self.sent = true;
+            if let Err(error) = self.send(owner, cx) {
                 return Poll::Ready(Err(error));
             }
         }
-        if let Poll::Ready(result) = this.awaiting.poll(cx) {
-            this.edge = None;
+        if let Poll::Ready(result) = self.awaiting.poll(cx) {
             return Poll::Ready(result.map_err(|lost| match lost {
                 Lost::Exited(reason) => CallError::Exited(reason),
                 Lost::Gone => CallError::NoProc,
                 Lost::NoReply => CallError::NoReply,
             }));
         }
-        let node = this.node();
-        if this.deadline.is_past(cx, node) {
-            this.edge = None;
-            let limit = this.deadline.after.unwrap_or_default();
+        let node = self.node();
+        if self.deadline.is_past_for(owner, cx, node) {
+            let limit = self.deadline.after.unwrap_or_default();
             return Poll::Ready(Err(CallError::Timeout(limit)));
         }
         Poll::Pending
+    }
+}
+
+impl<T: Send + 'static> Future for Call<'_, T> {
+    type Output = Result<T, CallError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        Owner::current(|owner| {
+            let polled = this.poll_by(owner, cx);
+            if polled.is_ready()
+                && let Some(edge) = this.edge.take()
+            {
+                edge.end(owner);
+            }
+            polled
+        })
     }
 }
 
@@ -245,35 +263,53 @@ impl Edge {
     /// Marks the running process as waiting for `callee`, unless that would close a ring.
     #[inline]
     fn new(
+        owner: Owner<'_>,
         callee: &TaskRef,
         called_at: &'static Location<'static>,
     ) -> Result<Option<Edge>, CallError> {
-        Owner::current(|owner| {
-            let Some(owner) = owner else { return Ok(None) };
-            let process = owner.process();
-            process.waiting.begin(WaitKind::Call, called_at);
-            let Some(target) = callee.view().host::<Process>() else {
-                return Ok(None);
-            };
-            if target.node != process.node {
-                // A ring through another runtime is not looked for.
-                return Ok(None);
+        let process = owner.process();
+        process.waiting.begin(WaitKind::Call, called_at);
+        let Some(target) = callee.view().host::<Process>() else {
+            return Ok(None);
+        };
+        if target.node != process.node {
+            // A ring through another runtime is not looked for.
+            return Ok(None);
+        }
+        let to = pack(callee.view().id());
+        process.calling.swap(to, Ordering::SeqCst);
+        let may_close =
+            owner.view().is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0;
+        if may_close && let Some(ring) = find_ring(owner.pid(), callee) {
+            process.calling.store(0, Ordering::SeqCst);
+            process.waiting.end();
+            return Err(CallError::Cycle(ring));
+        }
+        Ok(Some(Edge {
+            caller: owner.pid(),
+            to,
+        }))
+    }
+
+    /// The wait is over; `owner` is the running process.
+    #[inline]
+    fn end(self, owner: Option<Owner<'_>>) {
+        match owner {
+            Some(owner) if owner.pid() == self.caller => self.remove(owner.process()),
+            // The call was moved out of the process that made it.
+            _ => {
+                runtimes::with_process(self.caller, |_, process| self.remove(process));
             }
-            let to = pack(callee.view().id());
-            process.calling.swap(to, Ordering::SeqCst);
-            let own = owner.view();
-            let may_close =
-                own.is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0;
-            if may_close && let Some(ring) = find_ring(owner.pid(), callee) {
-                process.calling.store(0, Ordering::SeqCst);
-                process.waiting.end();
-                return Err(CallError::Cycle(ring));
-            }
-            Ok(Some(Edge {
-                caller: owner.pid(),
-                to,
-            }))
-        })
+        }
+        std::mem::forget(self);
+    }
+
+    #[inline]
+    fn remove(&self, process: &Process) {
+        process.waiting.end();
+        if process.calling.load(Ordering::Relaxed) == self.to {
+            process.calling.store(0, Ordering::Release);
+        }
     }
 
     /// The callee has passed the request on, or keeps it for later: its caller no longer waits
@@ -290,25 +326,9 @@ impl Edge {
 }
 
 impl Drop for Edge {
-    #[inline]
     fn drop(&mut self) {
-        let remove = |process: &Process| {
-            process.waiting.end();
-            if process.calling.load(Ordering::Relaxed) == self.to {
-                process.calling.store(0, Ordering::Release);
-            }
-        };
-        let own = Owner::current(|owner| match owner {
-            Some(owner) if owner.pid() == self.caller => {
-                remove(owner.process());
-                true
-            }
-            _ => false,
-        });
-        if !own {
-            // The call was moved out of the process that made it.
-            runtimes::with_process(self.caller, |_, process| remove(process));
-        }
+        let edge = Edge { ..*self };
+        Owner::current(|owner| edge.end(owner));
     }
 }
 

@@ -31,16 +31,26 @@ impl Deadline {
     /// Whether the time is up; if not, sees to it that the wait is polled when it is.
     ///
     /// `node` is a runtime whose clock serves where none is running.
-    #[inline]
     pub(crate) fn is_past(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
+        Owner::current(|owner| self.is_past_for(owner, cx, node))
+    }
+
+    /// As [`is_past`](Self::is_past), where the running process is at hand.
+    #[inline]
+    pub(crate) fn is_past_for(
+        &mut self,
+        owner: Option<Owner<'_>>,
+        cx: &mut Context<'_>,
+        node: u32,
+    ) -> bool {
         let Some(timeout) = self.after else {
             return false;
         };
-        if self.sleep.is_none() {
-            let by_alarm = Owner::current(|owner| self.by_alarm(owner?, cx, timeout));
-            if let Some(past) = by_alarm {
-                return past;
-            }
+        if self.sleep.is_none()
+            && let Some(owner) = owner
+            && let Some(past) = self.by_alarm(owner, cx, timeout)
+        {
+            return past;
         }
         self.by_timer(cx, timeout, node)
     }

@@ -553,15 +553,11 @@ impl<'a> Owner<'a> {
 /// is good enough for 100 ms and more, and makes them a few ms early at most; exact for less.
 #[inline]
 pub(crate) fn now_for(timeout: Duration) -> Option<Time> {
-    scheduler::with_handle(|handle| {
-        let handle = handle?;
-        let exact = timeout < Duration::from_millis(100);
-        Some(if exact {
-            handle.now()
-        } else {
-            handle.coarse_now()
-        })
-    })
+    if timeout < Duration::from_millis(100) {
+        scheduler::with_handle(|handle| Some(handle?.now()))
+    } else {
+        scheduler::coarse_now()
+    }
 }
 
 /// A task id in one word; 0 is nobody, for generations start at one.

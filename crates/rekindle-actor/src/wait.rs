@@ -81,7 +81,7 @@ const KIND: u32 = 61;
 impl Waiting {
     #[inline]
     pub(crate) fn begin(&self, kind: WaitKind, at: &'static Location<'static>) {
-        let now = scheduler::with_handle(|h| h.map_or(Time::ZERO, |h| h.coarse_now()));
+        let now = scheduler::coarse_now().unwrap_or(Time::ZERO);
         let nanos = now.as_nanos() & ((1 << KIND) - 1);
         self.at.store(at);
         self.since

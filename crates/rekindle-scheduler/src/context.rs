@@ -23,11 +23,13 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
+use crate::block::BlockCache;
 use crate::core::{Core, CoreRef};
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
 use crate::table::SlotCache;
 use crate::task::{Header, TaskView};
+use crate::time::Time;
 
 /// How many counts on the core travel at once between a thread's stock and the core.
 const STOCK: usize = 1 << 12;
@@ -81,6 +83,7 @@ impl Drop for Entered {
 pub(crate) struct Local {
     core: CoreRef,
     slots: RefCell<SlotCache>,
+    blocks: BlockCache,
     /// Counts on the core that were taken in advance.
     stock: Cell<usize>,
 }
@@ -90,6 +93,7 @@ impl Local {
         Local {
             core,
             slots: RefCell::default(),
+            blocks: BlockCache::new(),
             stock: Cell::new(0),
         }
     }
@@ -195,6 +199,14 @@ pub(crate) fn with_worker<R>(core: &Core, f: impl FnOnce(Option<&Worker>) -> R) 
     }
 }
 
+/// Calls `f` with the free blocks that this thread keeps, if it keeps any, for whatever runtime.
+#[inline]
+pub(crate) fn with_blocks<R>(f: impl FnOnce(Option<&BlockCache>) -> R) -> R {
+    let local = TLS.with(|tls| tls.local.get());
+    // SAFETY: as in `with_local`.
+    f(unsafe { local.as_ref() }.map(|local| &local.blocks))
+}
+
 /// Calls `f` with the free slots that this thread keeps for `core`, if it keeps any.
 #[inline]
 pub(crate) fn with_slots<R>(core: &Core, f: impl FnOnce(Option<&mut SlotCache>) -> R) -> R {
@@ -261,10 +273,18 @@ impl Drop for Running {
 }
 
 /// Calls `f` with the task that this thread is polling, if any.
+#[inline]
 pub fn running<R>(f: impl FnOnce(Option<TaskView<'_>>) -> R) -> R {
     let running = TLS.with(|tls| tls.running.get());
     // SAFETY: by invariant 3 the task's poll ends after `f`, and its cell lives until then.
     f(running.map(|header| unsafe { TaskView::from_raw(header) }))
+}
+
+/// Whether this thread is polling that task.
+#[inline]
+pub(crate) fn is_running(task: TaskView<'_>) -> bool {
+    let header = NonNull::from(task.header());
+    TLS.with(|tls| tls.running.get()) == Some(header)
 }
 
 /// Calls `f` with the current runtime, if there is one. Touches no reference count.
@@ -286,6 +306,18 @@ pub(crate) fn with_core<R>(f: impl FnOnce(Option<&CoreRef>) -> R) -> R {
 #[inline]
 pub fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
     with_core(|core| f(core.map(Handle::from_core)))
+}
+
+/// The time of the current runtime's last look at its clock, or a little before; `None` outside of
+/// a runtime. Costs two loads on a worker; elsewhere it is the time.
+#[inline]
+pub fn coarse_now() -> Option<Time> {
+    let (core, local) = TLS.with(|tls| (tls.core.get(), tls.local.get()));
+    // SAFETY: as in `with_local`.
+    match unsafe { local.as_ref() } {
+        Some(local) if ptr::eq(local.core.as_ptr(), core) => Some(local.core.clock.coarse()),
+        _ => with_core(|core| core.map(|core| core.coarse_now())),
+    }
 }
 
 /// One entry of `ENTERED`, taken out when dropped.

@@ -30,10 +30,12 @@
 //! ```
 //!
 //! The modules, in the order in which to read them: `task` (what is run), `table` (how it is
-//! found), `budget` (how long it may run), `pool` (who runs it; `pool/SLEEP.md` and
+//! found), `block` (where its memory comes from), `budget` (how long it may run), `pool` (who runs it; `pool/SLEEP.md` and
 //! `pool/HANDOVER.md` are its protocols), `time`, `blocking`, and `sim`, the other way to run it.
 
 mod sync;
+
+pub mod block;
 
 mod task;
 
@@ -68,7 +70,7 @@ mod runtime;
 pub use block_on::block_on;
 pub use blocking::{Blocking, BlockingError};
 pub use config::Builder;
-pub use context::{EnterGuard, running, with_handle};
+pub use context::{EnterGuard, coarse_now, running, with_handle};
 pub use metrics::Metrics;
 pub use runtime::{Handle, Runtime, YieldNow, blocking, spawn, yield_now};
 pub use sim::Simulation;

@@ -16,7 +16,7 @@
 use std::any::TypeId;
 use std::ptr::NonNull;
 
-use rekindle_scheduler::{Node, NodePtr, NodeVtable};
+use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
 
 use super::reply::{self, Served};
 use crate::signal::Signal;
@@ -70,31 +70,30 @@ static SIGNAL: Kind = Kind {
 
 /// # Safety
 ///
-/// `node` is the first field of a boxed `B` that nobody else has.
+/// `node` is the first field of a `B` in a block of its own that nobody else has.
 unsafe fn discard_block<B>(node: NodePtr) {
     // SAFETY: the caller's promise.
-    unwind::discard(unsafe { Box::from_raw(node.cast::<B>().as_ptr()) });
-}
-
-fn leak<B>(block: B) -> NodePtr {
-    NonNull::from(Box::leak(Box::new(block))).cast()
+    let dropped = unwind::catch(|| unsafe { block::drop_in_place(node.cast::<B>()) });
+    unwind::discard(dropped);
 }
 
 /// A block for a message; it owns itself until it is pushed or opened.
 #[inline]
 pub(crate) fn letter<M: Send + 'static>(message: M) -> NodePtr {
-    leak(Letter {
+    let letter = Letter {
         node: Node::new(const { &Letter::<M>::KIND.base }),
         message,
-    })
+    };
+    block::put(letter).cast()
 }
 
 /// A block for a signal.
 pub(crate) fn signal(signal: Signal) -> NodePtr {
-    leak(SignalBlock {
+    let signal = SignalBlock {
         node: Node::new(&SIGNAL.base),
         signal,
-    })
+    };
+    block::put(signal).cast()
 }
 
 /// What the block is.
@@ -114,7 +113,7 @@ pub(crate) fn class(node: NodePtr) -> Class {
 pub(crate) fn open_signal(node: NodePtr) -> Signal {
     debug_assert_eq!(class(node), Class::Signal);
     // SAFETY: by invariant 1 this is a `SignalBlock`, and by 3 it is ours.
-    unsafe { Box::from_raw(node.cast::<SignalBlock>().as_ptr()) }.signal
+    unsafe { block::take(node.cast::<SignalBlock>()) }.signal
 }
 
 /// Looks at the signal of a block of that class.
@@ -138,8 +137,8 @@ pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Option<Served>) {
     match class(node) {
         Class::Letter => {
             // SAFETY: the caller's promise.
-            let block = unsafe { Box::from_raw(node.cast::<Letter<M>>().as_ptr()) };
-            (block.message, None)
+            let letter = unsafe { block::take(node.cast::<Letter<M>>()) };
+            (letter.message, None)
         }
         _ => {
             // SAFETY: the caller's promise.

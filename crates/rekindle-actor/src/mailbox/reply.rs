@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::{cell::UnsafeCell, ptr};
 
-use rekindle_scheduler::{Node, NodePtr, NodeVtable};
+use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
 
 use super::node::{Class, Kind};
 use crate::exit::ExitReason;
@@ -222,18 +222,19 @@ fn allocate<M, T>(caller: Option<Pid>, waker: Option<Waker>, state: u32) -> NonN
         Some(waker) => (state | WAKER, MaybeUninit::new(waker)),
         None => (state, MaybeUninit::uninit()),
     };
-    let block = Box::new(Request::<M, T> {
-        head: Head {
+    // Only the head is filled; answer and message come later, if at all.
+    let head = block::allocate::<Request<M, T>>().cast::<Head>();
+    // SAFETY: the block is ours, and begins with a head.
+    unsafe {
+        head.write(Head {
             node: Node::new(const { &Request::<M, T>::KIND.kind.base }),
             state: AtomicU32::new(state),
             waker: UnsafeCell::new(waker),
             failure: UnsafeCell::new(None),
             caller,
-        },
-        answer: UnsafeCell::new(MaybeUninit::uninit()),
-        message: UnsafeCell::new(MaybeUninit::uninit()),
-    });
-    NonNull::from(Box::leak(block)).cast()
+        });
+    }
+    head
 }
 
 /// # Safety
@@ -254,8 +255,13 @@ unsafe fn table(head: NonNull<Head>) -> &'static RequestKind {
 /// `head` is that of a `Request<M, T>` that nobody holds any more.
 unsafe fn free<M, T>(head: NonNull<Head>) {
     // SAFETY: the caller's promise. Message, answer and waker have been moved out or never were
-    // there; the failure drops with the box.
-    unwind::discard(unsafe { Box::from_raw(head.cast::<Request<M, T>>().as_ptr()) });
+    // there; what is left is the failure, which goes with the head.
+    unsafe {
+        if (*head.as_ref().failure.get()).is_some() {
+            unwind::discard((*head.as_ref().failure.get()).take());
+        }
+        block::deallocate(head.cast::<Request<M, T>>());
+    }
 }
 
 /// # Safety

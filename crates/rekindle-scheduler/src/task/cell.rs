@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Poll;
 
-use super::state::{Ended, Word};
+use super::state::{Begun, Ended, Given, Spares, Woken, Word};
 use super::{Host, NodeList, TaskId, TaskView, Turn, waker};
+use crate::block;
 use crate::context;
 use crate::core::{Core, CoreRef};
 use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// The part of a cell that does not depend on what it holds.
 #[repr(C)]
@@ -24,7 +25,9 @@ pub(crate) struct Header {
     /// What depends on host and future.
     vtable: &'static Vtable,
     /// How many counted references there are.
-    count: AtomicUsize,
+    count: AtomicU32,
+    /// References that the task lends out: counted, and the task's own.
+    spares: Spares,
     /// The runtime; one counted reference, given back when the cell is freed.
     core: ManuallyDrop<CoreRef>,
     /// Where the table has this task.
@@ -158,19 +161,19 @@ where
     let id = taken.1;
     let (host, future) = make(id);
     std::mem::forget(taken);
-    let cell = Box::new(Cell {
+    let cell = block::put(Cell {
         header: Header {
             word: Word::scheduled(),
             vtable: const { &Cell::<H, F>::VTABLE },
-            count: AtomicUsize::new(1),
+            count: AtomicU32::new(1),
+            spares: Spares::new(),
             core: ManuallyDrop::new(core.for_cell()),
             id,
         },
         host,
         future: UnsafeCell::new(Some(future)),
     });
-    // SAFETY: `Box::into_raw` never returns null.
-    let header = unsafe { NonNull::new_unchecked(Box::into_raw(cell)) }.cast::<Header>();
+    let header = cell.cast::<Header>();
     core.table.publish(id, header);
     let runnable = Runnable(header);
     let prepared = prepare(runnable.view());
@@ -210,7 +213,7 @@ where
         // SAFETY: the caller's promise; the cell stays until we give SCHEDULED up.
         let cell = unsafe { header.cast::<Self>().as_ref() };
         cell.host.begins_turn();
-        let inbox = cell.header.word.begin_turn();
+        let inbox = cell.header.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };
         let _running = context::enter_task(view);
@@ -238,7 +241,7 @@ where
                     // The id is gone, the end is near: only the host's own wish brings a turn.
                     debug_assert!(turn.again, "a host that gave its id up waits for nothing");
                 }
-                if turn.again || cell.header.word.end_turn() == Ended::Again {
+                if turn.again || cell.header.word.end_turn(&cell.header.spares) == Ended::Again {
                     return Ran::Again(Runnable(header));
                 }
                 Ran::Idle
@@ -270,7 +273,7 @@ where
         // SAFETY: the caller's promise.
         let cell = unsafe { header.cast::<Self>().as_ref() };
         cell.host.begins_turn();
-        let inbox = cell.header.word.begin_turn();
+        let inbox = cell.header.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };
         let _running = context::enter_task(view);
@@ -299,7 +302,15 @@ where
     }
 
     /// Gives what a turn left in its inbox back to the host.
+    #[inline]
     fn hand_back(&self, inbox: &mut NodeList) {
+        if !inbox.is_empty() {
+            self.hand_back_all(inbox);
+        }
+    }
+
+    #[cold]
+    fn hand_back_all(&self, inbox: &mut NodeList) {
         while let Some(node) = inbox.pop() {
             let handed = catch_unwind(AssertUnwindSafe(|| self.host.undelivered(node)));
             if let Err(payload) = handed {
@@ -327,21 +338,23 @@ where
             self.header.vacate();
         }
         self.hand_back(&mut inbox);
-        self.hand_back(&mut self.header.word.finish());
-        // SAFETY: this is the task's own reference (invariant 3).
-        unsafe { Header::release(header) };
+        let mut last = self.header.word.finish(&self.header.spares);
+        self.hand_back(&mut last.inbox);
+        let spares = u32::from(self.header.spares.count()) + u32::from(last.surplus);
+        // SAFETY: these are the task's own reference (invariant 3) and what it had to lend.
+        unsafe { Header::release_some(header, 1 + spares) };
     }
 
     /// # Safety
     ///
     /// The count is zero.
     unsafe fn free(header: NonNull<Header>) {
-        // SAFETY: the cell came out of a box of this type in `create`, and by invariant 4 nobody
-        // else has it any more.
-        let mut cell = unsafe { Box::from_raw(header.cast::<Self>().as_ptr()) };
-        // SAFETY: taken once, here; the field is not used again.
-        let core = unsafe { ManuallyDrop::take(&mut cell.header.core) };
-        let freed = catch_unwind(AssertUnwindSafe(|| drop(cell)));
+        let mut cell = header.cast::<Self>();
+        // SAFETY: by invariant 4 nobody else has the cell any more. Taken once, here; the field is
+        // not used again.
+        let core = unsafe { ManuallyDrop::take(&mut cell.as_mut().header.core) };
+        // SAFETY: the block was filled in `create_with`, with a cell of this type.
+        let freed = catch_unwind(AssertUnwindSafe(|| unsafe { block::drop_in_place(cell) }));
         if let Err(payload) = freed {
             discard_payload(payload);
         }
@@ -382,12 +395,56 @@ impl Header {
         context::with_slots(&self.core, |cache| self.core.table.vacate(self.id, cache));
     }
 
+    /// The caller owns SCHEDULED.
+    #[inline]
+    fn begin_turn(&self) -> NodeList {
+        let Begun { inbox, surplus } = self.word.begin_turn(&self.spares);
+        if surplus {
+            // Not the last: the task's own is there.
+            self.count.fetch_sub(1, Ordering::Release);
+        }
+        inbox
+    }
+
+    /// A reference for the task itself, in its own turn: one of those it has to spare, or one more.
+    #[inline]
+    pub(super) fn lend(&self) {
+        if !self.spares.lend() {
+            self.retain();
+        }
+    }
+
+    /// Wakes the task and gives up one counted reference.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the reference and does not use the cell afterwards.
+    #[inline]
+    pub(super) unsafe fn wake_giving(this: NonNull<Header>) {
+        // SAFETY: the caller's reference keeps the cell.
+        let header = unsafe { this.as_ref() };
+        match header.word.wake_giving() {
+            // The right to poll keeps the cell (invariant 3).
+            Given::Accepted(Woken::Schedule) => header.core.schedule(Runnable::of(header)),
+            Given::Accepted(Woken::Nothing) => {}
+            Given::Refused(woken) => {
+                debug_assert_eq!(
+                    woken,
+                    Woken::Nothing,
+                    "an idle task accepts what it is given"
+                );
+                // SAFETY: the reference is still the caller's.
+                unsafe { Header::release(this) };
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn retain(&self) {
         // Relaxed: whoever calls has a live reference already, which came to it by some ordering
         // of its own.
         let before = self.count.fetch_add(1, Ordering::Relaxed);
-        if before > isize::MAX as usize {
+        if before > i32::MAX as u32 {
             // As in `Arc`: a count that wraps would free a cell in use.
             std::process::abort();
         }
@@ -400,14 +457,25 @@ impl Header {
     /// The caller owns the reference and does not use the cell afterwards.
     #[inline]
     pub(super) unsafe fn release(this: NonNull<Header>) {
-        // SAFETY: the reference keeps the cell until it is given up below.
+        // SAFETY: the caller's promise.
+        unsafe { Header::release_some(this, 1) };
+    }
+
+    /// As [`release`](Self::release), for several references.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline]
+    unsafe fn release_some(this: NonNull<Header>, references: u32) {
+        // SAFETY: the references keep the cell until they are given up below.
         let header = unsafe { this.as_ref() };
         // A sole owner needs no read-modify-write: nobody is left to count, and lookups by id
         // cannot find the task (its slot was vacated before its own reference went). Acquire
         // pairs with the Release of whoever gave up the other references.
-        if header.count.load(Ordering::Acquire) != 1 {
+        if header.count.load(Ordering::Acquire) != references {
             // Release: publishes our use of the cell to whoever frees it.
-            if header.count.fetch_sub(1, Ordering::Release) != 1 {
+            if header.count.fetch_sub(references, Ordering::Release) != references {
                 return;
             }
             // Acquire: pairs with every other owner's Release.

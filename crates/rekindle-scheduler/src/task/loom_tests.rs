@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::node::{Node, NodePtr, NodeVtable};
-use super::state::{Ended, Pushed, Woken, Word};
+use super::state::{Ended, Given, Pushed, Spares, Woken, Word};
 use crate::sync::UnsafeCell;
 
 #[repr(C)]
@@ -45,6 +45,7 @@ fn open(node: NodePtr) -> usize {
 /// A task whose future is a plain cell: touched only by the owner of SCHEDULED.
 struct Task {
     word: Word,
+    spares: Spares,
     runnables: AtomicUsize,
     polls: UnsafeCell<Vec<usize>>,
 }
@@ -56,10 +57,11 @@ unsafe impl Send for Task {}
 
 impl Task {
     fn idle() -> Arc<Task> {
-        let word = Word::scheduled();
-        assert_eq!(word.end_turn(), Ended::Idle);
+        let (word, spares) = (Word::scheduled(), Spares::new());
+        assert_eq!(word.end_turn(&spares), Ended::Idle);
         Arc::new(Task {
             word,
+            spares,
             runnables: AtomicUsize::new(0),
             polls: UnsafeCell::new(Vec::new()),
         })
@@ -97,7 +99,7 @@ impl Task {
         }
         self.runnables.fetch_sub(1, Ordering::AcqRel);
         loop {
-            let mut inbox = self.word.begin_turn();
+            let mut inbox = self.word.begin_turn(&self.spares).inbox;
             // SAFETY: we own SCHEDULED; loom checks that nobody else is here.
             self.polls.with_mut(|polls| unsafe {
                 (*polls).push(usize::MAX);
@@ -105,7 +107,7 @@ impl Task {
                     (*polls).push(open(node));
                 }
             });
-            if self.word.end_turn() == Ended::Idle {
+            if self.word.end_turn(&self.spares) == Ended::Idle {
                 return true;
             }
         }
@@ -187,7 +189,7 @@ fn loom_a_finish_against_pushes_loses_no_node() {
             let task = task.clone();
             thread::spawn(move || usize::from(task.push(1)) + usize::from(task.push(2)))
         };
-        let mut left = task.word.finish();
+        let mut left = task.word.finish(&task.spares).inbox;
         let mut found = 0;
         while let Some(node) = left.pop() {
             open(node);
@@ -212,9 +214,67 @@ fn loom_a_claim_against_a_wake_gives_the_task_to_one_of_them() {
         };
         let claimed = task.word.claim();
         if claimed {
-            drop(task.word.finish());
+            drop(task.word.finish(&task.spares).inbox);
         }
         waker.join().unwrap();
         assert_ne!(claimed, task.runnables.load(Ordering::Relaxed) == 1);
+    });
+}
+
+/// References are counted as the cell counts them: what is given is the task's, what is refused
+/// is given up by the one who woke, and none is lost or given up twice.
+#[test]
+fn loom_what_comes_with_a_wake_is_kept_once() {
+    loom::model(|| {
+        let task = Task::idle();
+        // Two wakers that own a reference each.
+        let count = Arc::new(AtomicUsize::new(2));
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (task, count) = (task.clone(), count.clone());
+                thread::spawn(move || match task.word.wake_giving() {
+                    Given::Accepted(Woken::Schedule) => task.schedule(),
+                    Given::Accepted(Woken::Nothing) => {}
+                    Given::Refused(_) => {
+                        count.fetch_sub(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        task.run();
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        task.run();
+        assert!(task.word.claim(), "nothing is left behind");
+        let surplus = usize::from(task.word.finish(&task.spares).surplus);
+        let kept = usize::from(task.spares.count());
+        assert_eq!(kept + surplus, count.load(Ordering::Relaxed));
+        assert!(kept > 0);
+    });
+}
+
+#[test]
+fn loom_a_gift_and_a_message_at_once() {
+    loom::model(|| {
+        let task = Task::idle();
+        let giver = {
+            let task = task.clone();
+            thread::spawn(move || match task.word.wake_giving() {
+                Given::Accepted(Woken::Schedule) => task.schedule(),
+                Given::Accepted(Woken::Nothing) => {}
+                Given::Refused(_) => panic!("nobody else gives"),
+            })
+        };
+        let sender = {
+            let task = task.clone();
+            thread::spawn(move || task.push(1))
+        };
+        task.run();
+        giver.join().unwrap();
+        assert!(sender.join().unwrap());
+        task.run();
+        assert_eq!(messages(&task.handled()), [1]);
+        assert_eq!(task.spares.count(), 1);
+        assert!(task.spares.lend());
+        assert!(!task.spares.lend());
     });
 }

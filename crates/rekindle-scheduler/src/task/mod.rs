@@ -16,6 +16,7 @@
 //! | the task's own   | yes     | held from creation until the task has finished                  |
 //! | [`TaskRef`]      | yes     | a handle; keeps the memory, never the life                      |
 //! | `Waker`          | yes     | a `TaskRef` in the standard library's clothes                   |
+//! | the task's spares | yes    | wakers that came back, to be lent again ([`state`])              |
 //! | [`TaskView`]     | no      | borrowed from one of the others, from a turn, or a table lookup |
 //! | `Runnable`       | no      | the right to poll once; covered by the task's own reference     |
 //! | the table's slot | no      | cleared, under the slot's lock, before the own reference goes   |
@@ -351,8 +352,13 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn waker(self) -> Waker {
-        // SAFETY: the view's cell lives now, and the clone is counted.
-        Waker::clone(&*unsafe { waker::borrowed(NonNull::from(self.0)) })
+        if crate::context::is_running(self) {
+            self.0.lend();
+        } else {
+            self.0.retain();
+        }
+        // SAFETY: the view's cell lives now, and the count was taken above.
+        unsafe { waker::owning(NonNull::from(self.0)) }
     }
 
     /// Whether `waker` wakes this task directly: it was made by the scheduler, and not by a

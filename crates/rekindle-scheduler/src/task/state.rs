@@ -7,10 +7,10 @@
 //! sender must now schedule the receiver.
 //!
 //! ```text
-//!   63          48 47                                  4   3     2      1       0
-//!  +--------------+-------------------------------------+---+------+-------+-----------+
-//!  |  in transit  |  newest node (16-aligned), or null  | - | DEAD | WOKEN | SCHEDULED |
-//!  +--------------+-------------------------------------+---+------+-------+-----------+
+//!   63          48 47                                  4     3      2      1       0
+//!  +--------------+-------------------------------------+-------+------+-------+-----------+
+//!  |  in transit  |  newest node (16-aligned), or null  | GIVEN | DEAD | WOKEN | SCHEDULED |
+//!  +--------------+-------------------------------------+-------+------+-------+-----------+
 //! ```
 //!
 //! | SCHEDULED | WOKEN | DEAD | inbox    | meaning                                | who may touch the future |
@@ -30,6 +30,9 @@
 //! 4. A node belongs to its sender before the successful push, to the word until a take, and to
 //!    the taker from then on.
 //! 5. Nodes of one sender are in the inbox in the order in which they were sent.
+//! 6. GIVEN says that one counted reference on the cell has come with a wake-up. It is set by a
+//!    wake that finds it clear, together with SCHEDULED or while SCHEDULED is set, and belongs to
+//!    the owner of SCHEDULED from then on: see [`Spares`].
 //!
 //! Orderings. Each change of the word is a read-modify-write, so there is one modification order.
 //! A successful push, wake and `end_turn` release; take, wake, push and `finish` acquire. So a
@@ -42,7 +45,7 @@
 use std::ptr;
 
 use super::node::{Node, NodeList, NodePtr};
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 /// One `Runnable` exists.
 const SCHEDULED: usize = 1;
@@ -50,6 +53,8 @@ const SCHEDULED: usize = 1;
 const WOKEN: usize = 2;
 /// Finished.
 const DEAD: usize = 4;
+/// A counted reference came with a wake-up.
+const GIVEN: usize = 8;
 const STATE: usize = 0xf;
 
 #[cfg(target_pointer_width = "64")]
@@ -104,6 +109,87 @@ pub(crate) enum Woken {
     Schedule,
     /// It runs anyway, or has finished.
     Nothing,
+}
+
+/// What a wake that brings its own reference did with it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Given {
+    /// The reference is the task's now.
+    Accepted(Woken),
+    /// It is still the caller's.
+    Refused(Woken),
+}
+
+/// What the start of a turn found.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Begun {
+    /// What came in since the last turn.
+    pub(crate) inbox: NodeList,
+    /// A reference came that the spares have no room for: the caller must release it.
+    pub(crate) surplus: bool,
+}
+
+/// References on its own cell that a task keeps, to lend them out as wakers.
+///
+/// A task that waits for an answer gives a waker away and gets it back with the answer, over and
+/// over. To count it up and down each time costs two read-modify-writes; instead the reference
+/// travels: a wake by value leaves it in the word, by the same operation that wakes.
+///
+/// Read and written by the owner of SCHEDULED only. GIVEN stays in the word after its reference
+/// was collected, until an operation that changes the word anyway clears it; meanwhile it is STALE.
+#[derive(Debug)]
+pub(crate) struct Spares(AtomicU8);
+
+/// GIVEN was collected already.
+const STALE: u8 = 0x80;
+/// More wakers than this at a time are counted up and down.
+const MOST: u8 = 8;
+
+impl Spares {
+    pub(crate) fn new() -> Spares {
+        Spares(AtomicU8::new(0))
+    }
+
+    #[inline]
+    fn is_stale(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STALE != 0
+    }
+
+    #[inline]
+    fn set_stale(&self, stale: bool) {
+        let count = self.count();
+        self.0
+            .store(if stale { count | STALE } else { count }, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn count(&self) -> u8 {
+        self.0.load(Ordering::Relaxed) & !STALE
+    }
+
+    /// Takes one, if there is one.
+    #[inline]
+    pub(crate) fn lend(&self) -> bool {
+        let spares = self.0.load(Ordering::Relaxed);
+        if spares & !STALE == 0 {
+            return false;
+        }
+        self.0.store(spares - 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Keeps one more, if there is room.
+    #[inline]
+    fn collect(&self) -> bool {
+        let spares = self.0.load(Ordering::Relaxed);
+        if spares & !STALE == MOST {
+            return false;
+        }
+        self.0.store(spares + 1, Ordering::Relaxed);
+        true
+    }
 }
 
 /// What the end of a turn found.
@@ -192,6 +278,32 @@ impl Word {
         }
     }
 
+    /// As [`wake`](Self::wake), by someone who owns a counted reference and wants to get rid of it.
+    #[inline]
+    pub(crate) fn wake_giving(&self) -> Given {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let bits = seen.addr() & STATE;
+            let new = if bits & DEAD != 0 {
+                return Given::Refused(Woken::Nothing);
+            } else if bits & SCHEDULED == 0 {
+                bare(SCHEDULED | GIVEN)
+            } else {
+                seen.map_addr(|address| address | WOKEN | GIVEN)
+            };
+            // Orderings as in `wake`.
+            match self
+                .0
+                .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if bits & SCHEDULED == 0 => return Given::Accepted(Woken::Schedule),
+                Ok(_) if bits & GIVEN == 0 => return Given::Accepted(Woken::Nothing),
+                Ok(_) => return Given::Refused(Woken::Nothing),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// Takes an idle task for its owner-to-be, without a node or a wake-up.
     pub(crate) fn claim(&self) -> bool {
         self.0
@@ -208,39 +320,55 @@ impl Word {
     ///
     /// The caller owns SCHEDULED.
     #[inline]
-    pub(crate) fn begin_turn(&self) -> NodeList {
-        if self.0.load(Ordering::Relaxed).addr() == SCHEDULED {
-            return NodeList::new();
+    pub(crate) fn begin_turn(&self, spares: &Spares) -> Begun {
+        let seen = self.0.load(Ordering::Relaxed);
+        let (inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
+            (NodeList::new(), seen.addr() & GIVEN != 0, true)
+        } else {
+            // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
+            // the release half keeps the release sequence of those unbroken.
+            let taken = self.0.swap(bare(SCHEDULED), Ordering::AcqRel);
+            // SAFETY: by invariant 4 the chain that the swap took out is ours alone.
+            let inbox = unsafe { NodeList::from_newest(pointer(taken)) };
+            (inbox, taken.addr() & GIVEN != 0, false)
+        };
+        let mut surplus = false;
+        if given {
+            surplus = !spares.is_stale() && !spares.collect();
+            spares.set_stale(stays);
         }
-        // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
-        // the release half keeps the release sequence of those unbroken.
-        let taken = self.0.swap(bare(SCHEDULED), Ordering::AcqRel);
-        // SAFETY: by invariant 4 the chain that the swap took out is ours alone.
-        unsafe { NodeList::from_newest(pointer(taken)) }
+        Begun { inbox, surplus }
     }
 
     /// Ends a turn whose task waits. The caller owns SCHEDULED, and gives it up on `Idle`.
     #[inline]
-    pub(crate) fn end_turn(&self) -> Ended {
+    pub(crate) fn end_turn(&self, spares: &Spares) -> Ended {
+        let stale = spares.is_stale();
+        // Not after the exchange: the spares are the next owner's then.
+        spares.set_stale(false);
         // Release: publishes this turn's changes to the future to whoever schedules it next.
         let idle = self.0.compare_exchange(
-            bare(SCHEDULED),
+            bare(if stale { SCHEDULED | GIVEN } else { SCHEDULED }),
             ptr::null_mut(),
             Ordering::Release,
             Ordering::Relaxed,
         );
         if idle.is_ok() {
-            Ended::Idle
-        } else {
-            Ended::Again
+            return Ended::Idle;
         }
+        spares.set_stale(stale);
+        Ended::Again
     }
 
-    /// Finishes the task and takes what the inbox still holds. The caller owns SCHEDULED.
-    pub(crate) fn finish(&self) -> NodeList {
+    /// Finishes the task and takes what the inbox still holds; what GIVEN brought is surplus. The
+    /// caller owns SCHEDULED.
+    pub(crate) fn finish(&self, spares: &Spares) -> Begun {
         let taken = self.0.swap(bare(DEAD), Ordering::AcqRel);
-        // SAFETY: by invariants 3 and 4 the chain is ours alone and nobody can add to it.
-        unsafe { NodeList::from_newest(pointer(taken)) }
+        Begun {
+            // SAFETY: by invariants 3 and 4 the chain is ours alone and nobody can add to it.
+            inbox: unsafe { NodeList::from_newest(pointer(taken)) },
+            surplus: taken.addr() & GIVEN != 0 && !spares.is_stale(),
+        }
     }
 
     /// Whether the task has finished.

@@ -3,8 +3,8 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::node::{Node, NodePtr, NodeVtable};
-use super::state::{Ended, Pushed, Woken, Word};
+use super::node::{Node, NodeList, NodePtr, NodeVtable};
+use super::state::{Ended, Given, Pushed, Spares, Woken, Word};
 
 #[repr(C)]
 struct Block {
@@ -33,8 +33,43 @@ fn open(node: NodePtr) -> Box<Block> {
     unsafe { Box::from_raw(node.cast::<Block>().as_ptr()) }
 }
 
-fn idle() -> Word {
-    let word = Word::scheduled();
+/// A word with the spares of its task.
+struct Toy {
+    word: Word,
+    spares: Spares,
+}
+
+impl Toy {
+    fn scheduled() -> Toy {
+        Toy {
+            word: Word::scheduled(),
+            spares: Spares::new(),
+        }
+    }
+
+    fn begin_turn(&self) -> NodeList {
+        self.word.begin_turn(&self.spares).inbox
+    }
+
+    fn end_turn(&self) -> Ended {
+        self.word.end_turn(&self.spares)
+    }
+
+    fn finish(&self) -> NodeList {
+        self.word.finish(&self.spares).inbox
+    }
+}
+
+impl std::ops::Deref for Toy {
+    type Target = Word;
+
+    fn deref(&self) -> &Word {
+        &self.word
+    }
+}
+
+fn idle() -> Toy {
+    let word = Toy::scheduled();
     assert_eq!(word.end_turn(), Ended::Idle);
     word
 }
@@ -66,7 +101,7 @@ fn the_first_push_to_an_idle_task_schedules_it_and_later_ones_do_not() {
 
 #[test]
 fn a_push_during_a_turn_asks_for_another_turn() {
-    let word = Word::scheduled();
+    let word = Toy::scheduled();
     drop(word.begin_turn());
     assert_eq!(push(&word, 1), Pushed::Delivered);
     assert_eq!(word.end_turn(), Ended::Again);
@@ -76,7 +111,7 @@ fn a_push_during_a_turn_asks_for_another_turn() {
 
 #[test]
 fn a_wake_during_a_turn_asks_for_another_turn_and_one_before_it_does_not() {
-    let word = Word::scheduled();
+    let word = Toy::scheduled();
     assert_eq!(word.wake(), Woken::Nothing);
     drop(word.begin_turn());
     assert_eq!(word.end_turn(), Ended::Idle);
@@ -88,7 +123,7 @@ fn a_wake_during_a_turn_asks_for_another_turn_and_one_before_it_does_not() {
 
 #[test]
 fn a_dead_task_gives_the_node_back_and_ignores_wakes() {
-    let word = Word::scheduled();
+    let word = Toy::scheduled();
     assert_eq!(push(&word, 1), Pushed::Delivered);
     let mut rest = word.finish();
     assert_eq!(open(rest.pop().unwrap()).value, 1);
@@ -129,4 +164,61 @@ fn a_list_of_a_million_is_dropped_without_recursion() {
         small.spawn_scoped(scope, || drop(word.finish())).unwrap();
     });
     assert!(DISCARDED.load(Ordering::Relaxed) - before >= 1_000_000);
+}
+
+#[test]
+fn a_reference_that_comes_with_a_wake_is_lent_again() {
+    let word = idle();
+    assert!(!word.spares.lend());
+    for _ in 0..3 {
+        assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+        assert!(word.begin_turn().is_empty());
+        assert_eq!(word.spares.count(), 1);
+        assert!(word.spares.lend());
+        assert_eq!(word.end_turn(), Ended::Idle);
+    }
+    assert_eq!(word.spares.count(), 0);
+}
+
+#[test]
+fn one_reference_is_given_per_turn_and_collected_once() {
+    let word = idle();
+    assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+    assert_eq!(word.wake_giving(), Given::Refused(Woken::Nothing));
+    drop(word.begin_turn());
+    assert_eq!(word.spares.count(), 1);
+    assert_eq!(word.end_turn(), Ended::Idle);
+    // The same with a push between, and with one during the turn, in which GIVEN is stale.
+    assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+    assert_eq!(push(&word, 1), Pushed::Delivered);
+    assert_eq!(word.begin_turn().len(), 1);
+    assert_eq!(word.spares.count(), 2);
+    assert_eq!(word.end_turn(), Ended::Idle);
+    assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+    drop(word.begin_turn());
+    assert_eq!(push(&word, 2), Pushed::Delivered);
+    assert_eq!(word.wake_giving(), Given::Refused(Woken::Nothing));
+    assert_eq!(word.end_turn(), Ended::Again);
+    assert_eq!(word.begin_turn().len(), 1);
+    assert_eq!(word.spares.count(), 3);
+    assert_eq!(word.wake_giving(), Given::Accepted(Woken::Nothing));
+    assert_eq!(word.end_turn(), Ended::Again);
+    drop(word.begin_turn());
+    assert_eq!((word.spares.count(), word.end_turn()), (4, Ended::Idle));
+}
+
+#[test]
+fn what_there_is_no_room_for_is_surplus() {
+    let word = idle();
+    let surplus = (0..10).filter(|_| {
+        assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+        let begun = word.word.begin_turn(&word.spares);
+        assert_eq!(word.end_turn(), Ended::Idle);
+        begun.surplus
+    });
+    assert_eq!(surplus.count(), 2);
+    assert_eq!(word.spares.count(), 8);
+    assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
+    assert!(word.word.finish(&word.spares).surplus);
+    assert_eq!(word.wake_giving(), Given::Refused(Woken::Nothing));
 }

@@ -8,6 +8,18 @@ use super::{Header, TaskView};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
+/// A waker that takes over one count.
+///
+/// # Safety
+///
+/// The caller owns the count, and the cell lives.
+#[inline]
+pub(super) unsafe fn owning(header: NonNull<Header>) -> Waker {
+    let raw = RawWaker::new(header.as_ptr() as *const (), &VTABLE);
+    // SAFETY: as in `borrowed`; the count is the caller's by its promise.
+    unsafe { Waker::from_raw(raw) }
+}
+
 /// A waker that owns no count.
 ///
 /// # Safety
@@ -34,11 +46,8 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: the waker keeps the cell until `drop_waker` below.
-    unsafe {
-        wake_by_ref(data);
-        drop_waker(data);
-    }
+    // SAFETY: the waker owns one count and gives it up.
+    unsafe { Header::wake_giving(header(data)) };
 }
 
 unsafe fn wake_by_ref(data: *const ()) {

@@ -84,6 +84,7 @@ impl Clock {
     }
 
     /// The time at which somebody last asked, or a little before. Costs one load.
+    #[inline]
     pub(crate) fn coarse(&self) -> Time {
         Time::from_nanos(self.cell.load(Relaxed))
     }

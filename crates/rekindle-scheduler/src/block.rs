@@ -1,0 +1,329 @@
+//! Memory for cells and nodes, kept by the worker that frees it.
+//!
+//! A message lives for less than a microsecond, a short task for little more, and the allocator
+//! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
+//! and hands them out again; the next one is as a rule still in its cache. What is kept is bounded
+//! ([`KEPT`] blocks of a size), so a pair of workers of which one allocates and the other frees
+//! gains nothing, loses nothing, and hoards nothing. Threads that are no workers use the global
+//! allocator alone.
+//!
+//! Every block comes from the global allocator and may go back to it from any thread: which of the
+//! two happens to it is nobody's business but this file's.
+//!
+//! Invariants
+//! 1. A block of class `c` was allocated with `layout(c)`, and nothing else is in list `c`.
+//! 2. A block in a list belongs to the list: its first word is the link, the rest is not looked at.
+//! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use crate::context;
+
+/// Sizes are rounded up to this, as the common allocators do themselves, and so is alignment.
+const GRAIN: usize = 16;
+/// Larger blocks are the global allocator's alone.
+const LARGEST: usize = 1024;
+const CLASSES: usize = LARGEST / GRAIN;
+/// Blocks of one size that a worker keeps: more than a burst of a hundred.
+const KEPT: u32 = 128;
+
+/// The free blocks of one worker.
+pub(crate) struct BlockCache {
+    lists: [List; CLASSES],
+}
+
+/// Free blocks of one size.
+struct List {
+    first: Cell<*mut Link>,
+    len: Cell<u32>,
+}
+
+/// What a free block begins with.
+struct Link {
+    next: *mut Link,
+}
+
+impl BlockCache {
+    pub(crate) fn new() -> BlockCache {
+        BlockCache {
+            lists: std::array::from_fn(|_| List {
+                first: Cell::new(ptr::null_mut()),
+                len: Cell::new(0),
+            }),
+        }
+    }
+}
+
+impl List {
+    #[inline]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        let first = NonNull::new(self.first.get())?;
+        // SAFETY: by invariant 2 the block is ours and begins with a link.
+        self.first.set(unsafe { first.as_ref() }.next);
+        self.len.set(self.len.get() - 1);
+        Some(first.cast())
+    }
+
+    /// Keeps a block; `false` if there are enough.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this list's class.
+    #[inline]
+    unsafe fn push(&self, block: NonNull<u8>) -> bool {
+        let len = self.len.get();
+        if len == KEPT {
+            return false;
+        }
+        let next = self.first.get();
+        let link = block.cast::<Link>();
+        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
+        unsafe { link.write(Link { next }) };
+        self.first.set(link.as_ptr());
+        self.len.set(len + 1);
+        true
+    }
+}
+
+impl Drop for BlockCache {
+    fn drop(&mut self) {
+        for (class, list) in self.lists.iter().enumerate() {
+            while let Some(block) = list.pop() {
+                // SAFETY: by invariant 1.
+                unsafe { dealloc(block.as_ptr(), layout(class)) };
+            }
+        }
+    }
+}
+
+impl fmt::Debug for BlockCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept: u32 = self.lists.iter().map(|list| list.len.get()).sum();
+        f.debug_struct("BlockCache").field("kept", &kept).finish()
+    }
+}
+
+const fn layout(class: usize) -> Layout {
+    match Layout::from_size_align((class + 1) * GRAIN, GRAIN) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!(),
+    }
+}
+
+/// The class of a type's blocks; `None` for what is too large, has no size, or wants a larger
+/// alignment. Under loom and Miri everything is: they watch the global allocator.
+const fn class_of<T>() -> Option<usize> {
+    let (size, align) = (size_of::<T>(), align_of::<T>());
+    if size == 0 || size > LARGEST || align > GRAIN || cfg!(any(loom, miri)) {
+        return None;
+    }
+    Some((size - 1) / GRAIN)
+}
+
+/// Memory for a `T`.
+#[inline]
+#[must_use]
+pub fn allocate<T>() -> NonNull<MaybeUninit<T>> {
+    let Some(class) = (const { class_of::<T>() }) else {
+        return NonNull::from(Box::leak(Box::<T>::new_uninit()));
+    };
+    let kept = context::with_blocks(|cache| cache?.lists[class].pop());
+    match kept {
+        Some(block) => block.cast(),
+        None => fresh(class).cast(),
+    }
+}
+
+#[inline(never)]
+fn fresh(class: usize) -> NonNull<u8> {
+    let layout = layout(class);
+    // SAFETY: no class has size zero.
+    match NonNull::new(unsafe { alloc(layout) }) {
+        Some(block) => block,
+        None => handle_alloc_error(layout),
+    }
+}
+
+/// Gives the memory of a `T` back, without looking at what is in it.
+///
+/// # Safety
+///
+/// It came from [`allocate`] for the same type, and nobody uses it any more.
+#[inline]
+pub unsafe fn deallocate<T>(block: NonNull<T>) {
+    let Some(class) = (const { class_of::<T>() }) else {
+        // SAFETY: the caller's promise; such blocks are boxes.
+        return drop(unsafe { Box::from_raw(block.cast::<MaybeUninit<T>>().as_ptr()) });
+    };
+    let kept = context::with_blocks(|cache| match cache {
+        // SAFETY: by the caller's promise the block is ours, and it was allocated for this class.
+        Some(cache) => unsafe { cache.lists[class].push(block.cast()) },
+        None => false,
+    });
+    if !kept {
+        // SAFETY: invariant 1.
+        unsafe { release(class, block.cast()) };
+    }
+}
+
+/// # Safety
+///
+/// The block is of this class and the caller's.
+#[inline(never)]
+unsafe fn release(class: usize, block: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(block.as_ptr(), layout(class)) };
+}
+
+/// Moves a value into a block of its own.
+#[inline]
+#[must_use]
+pub fn put<T>(value: T) -> NonNull<T> {
+    let block = allocate::<T>().cast::<T>();
+    // SAFETY: the block is ours, and made for a `T`.
+    unsafe { block.write(value) };
+    block
+}
+
+/// Moves the value out again, and gives the block back.
+///
+/// # Safety
+///
+/// `block` came from [`put`] (or from [`allocate`], and was filled since), and nobody uses it any
+/// more.
+#[inline]
+pub unsafe fn take<T>(block: NonNull<T>) -> T {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let value = block.read();
+        deallocate(block);
+        value
+    }
+}
+
+/// Drops the value where it is, and gives the block back, even if the drop panics.
+///
+/// # Safety
+///
+/// As [`take`].
+pub unsafe fn drop_in_place<T>(block: NonNull<T>) {
+    struct Emptied<T>(NonNull<T>);
+    impl<T> Drop for Emptied<T> {
+        fn drop(&mut self) {
+            // SAFETY: the promise of the function below.
+            unsafe { deallocate(self.0) };
+        }
+    }
+    let emptied = Emptied(block);
+    // SAFETY: the caller's promise.
+    unsafe { ptr::drop_in_place(emptied.0.as_ptr()) };
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Builder;
+
+    #[repr(align(64))]
+    struct Aligned([u8; 64]);
+
+    fn in_a_worker<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+        let runtime = Builder::new().workers(1).start().expect("a runtime");
+        let task = runtime.handle().spawn(async move { f() });
+        runtime.block_on(task).expect("the test's body")
+    }
+
+    #[test]
+    fn a_worker_gets_back_what_it_freed_last() {
+        if cfg!(miri) {
+            return;
+        }
+        in_a_worker(|| {
+            let first = put([7_u64; 5]);
+            // SAFETY: it is not used any more.
+            assert_eq!(unsafe { take(first) }, [7; 5]);
+            let second = put([8_u64; 5]);
+            assert_eq!(first, second);
+            // Another type of the same class shares its blocks, one of another does not.
+            // SAFETY: as above.
+            unsafe { deallocate(second) };
+            let smaller = put([0_u64; 3]);
+            assert_ne!(smaller.addr(), second.addr());
+            let same = put([0_u32; 9]);
+            assert_eq!(same.addr(), second.addr());
+            // SAFETY: as above.
+            unsafe {
+                deallocate(smaller);
+                deallocate(same);
+            }
+        });
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_kept() {
+        if cfg!(miri) {
+            return;
+        }
+        in_a_worker(|| {
+            let blocks: Vec<_> = (0..3 * KEPT).map(|n| put([u64::from(n); 6])).collect();
+            for block in blocks {
+                // SAFETY: it is not used any more.
+                unsafe { deallocate(block) };
+            }
+            let class = class_of::<[u64; 6]>().expect("a small block");
+            let kept = context::with_blocks(|cache| cache.map(|c| c.lists[class].len.get()));
+            assert_eq!(kept, Some(KEPT));
+        });
+    }
+
+    #[test]
+    fn what_no_class_fits_goes_to_the_allocator() {
+        fn there_and_back() {
+            let aligned = put(Aligned([3; 64]));
+            assert!(aligned.addr().get().is_multiple_of(64));
+            let large = put([1_u8; LARGEST + 1]);
+            let nothing = put(());
+            // SAFETY: each is taken once.
+            unsafe {
+                assert_eq!(take(aligned).0, [3; 64]);
+                assert_eq!(take(large)[LARGEST], 1);
+                take(nothing);
+            }
+        }
+        there_and_back();
+        in_a_worker(there_and_back);
+    }
+
+    #[test]
+    fn a_block_may_be_freed_by_another_thread() {
+        let made = in_a_worker(|| {
+            put(String::from("made by a worker"))
+                .as_ptr()
+                .expose_provenance()
+        });
+        let block = ptr::with_exposed_provenance_mut::<String>(made);
+        // SAFETY: the address of the block above, used once.
+        assert_eq!(
+            unsafe { take(NonNull::new_unchecked(block)) },
+            "made by a worker"
+        );
+    }
+
+    #[test]
+    fn a_drop_that_panics_leaves_no_block_behind() {
+        struct Bad(#[allow(dead_code, reason = "it gives the block a size")] u64);
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("as told");
+            }
+        }
+        let block = put(Bad(1));
+        // SAFETY: it is not used any more.
+        let dropped = std::panic::catch_unwind(|| unsafe { drop_in_place(block) });
+        assert!(dropped.is_err());
+    }
+}
