@@ -306,11 +306,9 @@ mod tests {
                 .expose_provenance()
         });
         let block = ptr::with_exposed_provenance_mut::<String>(made);
-        // SAFETY: the address of the block above, used once.
-        assert_eq!(
-            unsafe { take(NonNull::new_unchecked(block)) },
-            "made by a worker"
-        );
+        let block = NonNull::new(block).expect("an address");
+        // SAFETY: the block above, used once.
+        assert_eq!(unsafe { take(block) }, "made by a worker");
     }
 
     #[test]
