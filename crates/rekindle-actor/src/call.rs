@@ -50,6 +50,17 @@ pub enum CallError {
     Full,
 }
 
+impl CallError {
+    #[cold]
+    fn from_loss(lost: Lost) -> CallError {
+        match lost {
+            Lost::Exited(reason) => CallError::Exited(reason),
+            Lost::Gone => CallError::NoProc,
+            Lost::NoReply => CallError::NoReply,
+        }
+    }
+}
+
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -205,17 +216,17 @@ impl<T: Send + 'static> Call<'_, T> {
                 return Poll::Ready(Err(error));
             }
         }
-        if let Poll::Ready(result) = self.awaiting.poll(cx) {
-            return Poll::Ready(result.map_err(|lost| match lost {
-                Lost::Exited(reason) => CallError::Exited(reason),
-                Lost::Gone => CallError::NoProc,
-                Lost::NoReply => CallError::NoReply,
-            }));
+        match self.awaiting.poll(cx) {
+            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+            Poll::Ready(Err(lost)) => return Poll::Ready(Err(CallError::from_loss(lost))),
+            Poll::Pending => {}
         }
-        let node = self.node();
-        if self.deadline.is_past_for(owner, cx, node) {
-            let limit = self.deadline.after.unwrap_or_default();
-            return Poll::Ready(Err(CallError::Timeout(limit)));
+        let is_late = match owner {
+            Some(owner) => self.deadline.is_past_for(Some(owner), cx, owner.process().node),
+            None => self.deadline.is_past_for(None, cx, self.node()),
+        };
+        if is_late {
+            return Poll::Ready(Err(CallError::Timeout(self.deadline.limit())));
         }
         Poll::Pending
     }

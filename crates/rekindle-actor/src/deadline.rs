@@ -11,21 +11,33 @@ use crate::process::{Owner, now_for};
 use crate::runtimes;
 
 /// When a wait ends without its result.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadline {
-    pub(crate) after: Option<Duration>,
+    /// Nanoseconds; `NEVER` for as long as it takes.
+    limit: u64,
+    /// The end, once the wait has begun.
     at: Option<Time>,
     /// A timer of its own, where the process's alarm does not serve.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
+const NEVER: u64 = u64::MAX;
+
 impl Deadline {
+    /// A limit that is longer than 584 years is none.
+    #[inline]
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        let nanos = timeout.map_or(u128::from(NEVER), |timeout| timeout.as_nanos());
         Deadline {
-            after: timeout,
+            limit: u64::try_from(nanos).unwrap_or(NEVER),
             at: None,
             sleep: None,
         }
+    }
+
+    /// How long the wait may last.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_nanos(self.limit)
     }
 
     /// Whether the time is up; if not, sees to it that the wait is polled when it is.
@@ -43,16 +55,16 @@ impl Deadline {
         cx: &mut Context<'_>,
         node: u32,
     ) -> bool {
-        let Some(timeout) = self.after else {
+        if self.limit == NEVER {
             return false;
-        };
+        }
         if self.sleep.is_none()
             && let Some(owner) = owner
-            && let Some(past) = self.by_alarm(owner, cx, timeout)
+            && let Some(past) = self.by_alarm(owner, cx)
         {
             return past;
         }
-        self.by_timer(cx, timeout, node)
+        self.by_timer(cx, node)
     }
 
     /// Inside a process, polled by its own waker: the alarm serves.
@@ -60,23 +72,23 @@ impl Deadline {
     fn by_alarm(
         &mut self,
         owner: Owner<'_>,
-        cx: &mut Context<'_>,
-        timeout: Duration,
+        cx: &Context<'_>,
     ) -> Option<bool> {
         if !owner.owns(cx.waker()) {
             return None;
         }
-        let now = now_for(timeout)?;
+        let now = now_for(self.limit)?;
         let at = match self.at {
             Some(at) if now >= at => return Some(true),
             Some(at) => at,
-            None => *self.at.insert(now.saturating_add(timeout)),
+            None => *self.at.insert(Time::from_nanos(now.as_nanos().saturating_add(self.limit))),
         };
         owner.alarm(at, now);
         Some(false)
     }
 
-    fn by_timer(&mut self, cx: &mut Context<'_>, timeout: Duration, node: u32) -> bool {
+    fn by_timer(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
+        let timeout = self.limit();
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(scheduler::sleep(timeout)));

@@ -21,7 +21,6 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::task::Waker;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
@@ -395,6 +394,17 @@ impl<'a> Owner<'a> {
         })
     }
 
+    /// The process whose turn this is, for its host.
+    #[inline]
+    pub(crate) fn hosted(process: &'a Process, view: TaskView<'a>) -> Owner<'a> {
+        debug_assert!(view.host::<Process>().is_some_and(|host| std::ptr::eq(host, process)));
+        Owner {
+            process,
+            view,
+            thread: PhantomData,
+        }
+    }
+
     #[inline]
     pub(crate) fn process(self) -> &'a Process {
         self.process
@@ -552,8 +562,8 @@ impl<'a> Owner<'a> {
 /// The time from which a deadline counts: as fresh as the runtime's last look at the clock, which
 /// is good enough for 100 ms and more, and makes them a few ms early at most; exact for less.
 #[inline]
-pub(crate) fn now_for(timeout: Duration) -> Option<Time> {
-    if timeout < Duration::from_millis(100) {
+pub(crate) fn now_for(nanos: u64) -> Option<Time> {
+    if nanos < 100_000_000 {
         scheduler::with_handle(|handle| Some(handle?.now()))
     } else {
         scheduler::coarse_now()

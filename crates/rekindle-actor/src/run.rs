@@ -67,7 +67,7 @@ impl Host for Process {
     where
         F: Future<Output = ExitReason>,
     {
-        let owner = Owner::of(turn.view()).expect("the task's host is this process");
+        let owner = Owner::hosted(self, turn.view());
         if !turn.inbox().is_empty() {
             if owner.private().exiting().is_some() {
                 return self.go_on_ending(owner, turn);
@@ -98,7 +98,7 @@ impl Host for Process {
     where
         F: Future<Output = ExitReason>,
     {
-        let owner = Owner::of(turn.view()).expect("the task's host is this process");
+        let owner = Owner::hosted(self, turn.view());
         if future.is_none() {
             while self.go_on_ending(owner, turn).is_pending() {}
             return;

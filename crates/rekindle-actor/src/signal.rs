@@ -86,8 +86,29 @@ enum Received {
 }
 
 /// Lets everything act that came in since the last turn, and queues the messages.
+#[inline]
 pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) {
+    let process = owner.process();
+    let mut private = owner.private();
     while let Some(node) = inbox.pop() {
+        if mailbox::class(node) == mailbox::Class::Signal {
+            drop(private);
+            return receive_rest(owner, node, inbox);
+        }
+        private.queue.push(node);
+    }
+    if process.bound.is_some() {
+        drop(private);
+        return discard_excess(owner);
+    }
+    process.end_receiving(private.queue.len());
+}
+
+/// From the first signal on.
+fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler::NodeList) {
+    let mut next = Some(first);
+    while let Some(node) = next {
+        next = inbox.pop();
         if mailbox::class(node) != mailbox::Class::Signal {
             owner.private().queue.push(node);
             continue;
@@ -101,12 +122,16 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
             }
         }
     }
+    discard_excess(owner);
+}
+
+/// Throws away what a bounded mailbox has no room for.
+fn discard_excess(owner: Owner<'_>) {
     for node in mailbox::trim(owner) {
         mailbox::discard(node);
     }
-    let process = owner.process();
     let len = owner.private().queue.len();
-    process.end_receiving(len);
+    owner.process().end_receiving(len);
 }
 
 /// The table of signals.

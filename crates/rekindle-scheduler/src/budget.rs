@@ -3,7 +3,7 @@
 //! A task that always finds its next message ready would never return to its worker. So each
 //! operation of the layers above that could go on without waiting asks [`consume`] first, and
 //! yields when the answer is no. A turn has 64 units, and on a real clock at most about 100 us,
-//! looked at every 16 units because a look at the clock costs as much as a message.
+//! looked at every 16 units of one turn because a look at the clock costs as much as a message.
 //!
 //! The budget belongs to the *thread's* turn, not to the task: what runs from the next-task slot
 //! inherits what its waker left, so two tasks that wake each other cannot keep a worker to
@@ -21,7 +21,9 @@ const SLICE: Duration = Duration::from_micros(100);
 
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(UNITS) };
-    /// When the first look at the clock was taken; `None` before it.
+    /// Units spent in the present turn.
+    static SPENT: Cell<u32> = const { Cell::new(0) };
+    /// When the clock was first looked at in the present turn.
     static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Whether time counts here at all; it does not under the simulator.
     static TIMED: Cell<bool> = const { Cell::new(false) };
@@ -31,8 +33,14 @@ thread_local! {
 #[inline]
 pub(crate) fn reset(timed: bool) {
     LEFT.set(UNITS);
-    SINCE.set(None);
+    SPENT.set(0);
     TIMED.set(timed);
+}
+
+/// A turn begins.
+#[inline]
+pub(crate) fn begin_turn() {
+    SPENT.set(0);
 }
 
 /// Spends one unit; `false` when the running task should yield now.
@@ -43,18 +51,26 @@ pub fn consume() -> bool {
         return false;
     }
     LEFT.set(left - 1);
-    if left.is_multiple_of(UNITS_PER_LOOK) && TIMED.get() {
-        look_at_clock();
+    let spent = SPENT.get() + 1;
+    SPENT.set(spent);
+    if spent.is_multiple_of(UNITS_PER_LOOK) {
+        look_at_clock(spent);
     }
     true
 }
 
 #[cold]
-fn look_at_clock() {
+fn look_at_clock(spent: u32) {
+    if !TIMED.get() {
+        return;
+    }
     match SINCE.get() {
-        None => SINCE.set(Some(Instant::now())),
-        Some(since) if since.elapsed() >= SLICE => LEFT.set(0),
-        Some(_) => {}
+        Some(since) if spent > UNITS_PER_LOOK => {
+            if since.elapsed() >= SLICE {
+                LEFT.set(0);
+            }
+        }
+        _ => SINCE.set(Some(Instant::now())),
     }
 }
 
@@ -65,6 +81,7 @@ mod tests {
     #[test]
     fn a_turn_has_sixty_four_units() {
         reset(false);
+        begin_turn();
         let spent = (0..1000).take_while(|_| consume()).count();
         assert_eq!(spent, UNITS as usize);
         reset(false);

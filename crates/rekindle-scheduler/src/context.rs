@@ -280,6 +280,32 @@ pub fn running<R>(f: impl FnOnce(Option<TaskView<'_>>) -> R) -> R {
     f(running.map(|header| unsafe { TaskView::from_raw(header) }))
 }
 
+/// The task that this thread is polling.
+#[inline]
+pub(crate) fn running_header() -> Option<NonNull<Header>> {
+    TLS.with(|tls| tls.running.get())
+}
+
+/// Calls `f` with the worker that this thread is, of whatever runtime; `false` elsewhere.
+#[inline]
+fn of_worker(f: impl FnOnce(&Worker) -> bool) -> bool {
+    let worker = TLS.with(|tls| tls.worker.get());
+    // SAFETY: as in `with_local`.
+    unsafe { worker.as_ref() }.is_some_and(f)
+}
+
+/// Whether the task that ends its turn here waits for the one that comes next.
+#[inline]
+pub(crate) fn holds(task: NonNull<Header>) -> bool {
+    of_worker(|worker| worker.holds(task.as_ptr()))
+}
+
+/// Wakes a task that is held here, if it is; the caller's counted reference is used up then.
+#[inline]
+pub(crate) fn wakes_held(task: NonNull<Header>) -> bool {
+    of_worker(|worker| worker.wakes_held(task.as_ptr()))
+}
+
 /// Whether this thread is polling that task.
 #[inline]
 pub(crate) fn is_running(task: TaskView<'_>) -> bool {

@@ -181,6 +181,16 @@ impl Core {
         }
     }
 
+    /// As [`schedule`](Self::schedule), for a task that got a request from the running one, which
+    /// awaits the answer.
+    #[inline]
+    pub(crate) fn schedule_callee(&self, runnable: Runnable) {
+        context::with_worker(self, |worker| match worker {
+            Some(worker) => worker.schedule_callee(runnable, context::running_header()),
+            None => self.schedule(runnable),
+        });
+    }
+
     /// Queues a new task. Unlike a woken one it does not go ahead of others.
     #[inline]
     pub(crate) fn schedule_spawned(&self, runnable: Runnable) {

@@ -222,6 +222,7 @@ impl<'a> Driver<'a> {
         budget::reset(false);
         match runnable.run() {
             Ran::Idle => {}
+            Ran::Holds(_) => unreachable!("there is no worker"),
             Ran::Again(runnable) => self.sim.push(runnable),
             Ran::Finished => self.core.note_finished(),
         }

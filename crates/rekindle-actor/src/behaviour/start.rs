@@ -377,7 +377,7 @@ impl<M: Send + 'static> Future for Starting<M> {
         }
         let result = match result {
             _ if this.timed_out => {
-                Err(StartError::Timeout(this.deadline.after.unwrap_or_default()))
+                Err(StartError::Timeout(this.deadline.limit()))
             }
             Ok(result) => result,
             Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),

@@ -141,7 +141,7 @@ impl<M: Send + 'static> Address<M> {
             bound.admit(task.view())?;
         }
         // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
-        match unsafe { task.view().push(awaiting.node()) } {
+        match unsafe { task.view().push_request(awaiting.node()) } {
             Ok(()) => {
                 awaiting.mark_sent();
                 Ok(())

@@ -572,7 +572,8 @@ impl Wait {
             if timeout.is_zero() {
                 return Poll::Ready(None);
             }
-            let now = now_for(timeout).unwrap_or(Time::MAX);
+            let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+            let now = now_for(nanos).unwrap_or(Time::MAX);
             let deadline = *self.deadline.get_or_insert(now.saturating_add(timeout));
             if now >= deadline {
                 owner.process().waiting.end();

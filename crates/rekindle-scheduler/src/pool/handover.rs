@@ -16,11 +16,12 @@
 //!
 //! Invariants
 //! 1. `turns` is odd inside a turn. Only the owner writes it, and it never goes back.
-//! 2. `slot` is written by the owner by plain stores, and, at most once for each time the owner
-//!    is armed, by the monitor's swap.
-//! 3. The swap happens only while the owner is inside the very turn that the monitor judged, or
-//!    will find out before it takes from the slot.
-//! 4. A pointer put into the slot comes out once: to the owner or to the monitor, never to both.
+//! 2. `slot` and `held` are written by the owner by plain stores, and, at most once for each time
+//!    the owner is armed, by the monitor's swaps.
+//! 3. The swaps happen only while the owner is inside the very turn that the monitor judged, or
+//!    will find out before it takes from either.
+//! 4. A pointer put into either comes out once: to the owner or to the monitor, never to both.
+//! 5. The owner writes `held` between turns only.
 
 use std::fmt;
 use std::ptr;
@@ -68,6 +69,8 @@ pub(crate) struct Handover<T> {
     turns: AtomicU64,
     alert: AtomicU32,
     slot: AtomicPtr<T>,
+    /// A task that waits for the one that is polled, and goes on right after it.
+    held: AtomicPtr<T>,
     verdict: Mutex<Verdict>,
 }
 
@@ -77,6 +80,7 @@ impl<T> Handover<T> {
             turns: AtomicU64::new(0),
             alert: AtomicU32::new(0),
             slot: AtomicPtr::new(ptr::null_mut()),
+            held: AtomicPtr::new(ptr::null_mut()),
             verdict: Mutex::new(Verdict::Kept),
         }
     }
@@ -165,6 +169,31 @@ impl<T> Handover<T> {
         taken
     }
 
+    /// Owner, between turns: keeps a pointer by over the next turn.
+    #[inline]
+    pub(crate) fn hold(&self, held: *mut T) {
+        // Release: what it points to is seen by the monitor's swap. The next `begin_turn` comes
+        // after this, and the monitor swaps inside a turn that it has seen.
+        self.held.store(held, Ordering::Release);
+    }
+
+    /// Owner, between turns and with its seat: takes back what was kept by.
+    #[inline]
+    pub(crate) fn take_held(&self) -> *mut T {
+        // By invariant 3 the monitor does not swap now.
+        let held = self.held.load(Ordering::Relaxed);
+        self.held.store(ptr::null_mut(), Ordering::Relaxed);
+        held
+    }
+
+    /// Owner: whether the monitor has taken the seat, or is deciding that; after a store that the
+    /// monitor must see otherwise.
+    #[inline]
+    pub(crate) fn may_be_lost(&self) -> bool {
+        light_barrier();
+        self.alert.load(Ordering::Relaxed) & RETIRED != 0
+    }
+
     /// Owner: whether the seat is still its own, after it has put something where the successor
     /// would look (its queue, its wheel).
     #[inline]
@@ -185,9 +214,9 @@ impl<T> Handover<T> {
         self.turns.load(Ordering::Acquire)
     }
 
-    /// Monitor: whether the slot holds something, at some moment near this call.
-    pub(crate) fn slot_is_occupied(&self) -> bool {
-        !self.slot.load(Ordering::Relaxed).is_null()
+    /// Monitor: whether slot or hand holds something, at some moment near this call.
+    pub(crate) fn is_occupied(&self) -> bool {
+        !self.slot.load(Ordering::Relaxed).is_null() || !self.held.load(Ordering::Relaxed).is_null()
     }
 
     /// Monitor: asks the owner to look at clock and queue at the end of this turn.
@@ -196,9 +225,9 @@ impl<T> Handover<T> {
     }
 
     /// Monitor: takes the seat away if the owner is still in turn number `stuck`. Returns what
-    /// was in the slot (or null), or `None` if the owner has moved on.
+    /// was in the slot and what was held (or null), or `None` if the owner has moved on.
     #[must_use]
-    pub(crate) fn retire(&self, stuck: u64) -> Option<*mut T> {
+    pub(crate) fn retire(&self, stuck: u64) -> Option<[*mut T; 2]> {
         let mut verdict = self.verdict.lock();
         if stuck.is_multiple_of(2) || matches!(*verdict, Verdict::Taken(_)) {
             return None;
@@ -211,8 +240,9 @@ impl<T> Handover<T> {
         }
         // Acquire: pairs with the Release in `put`.
         let taken = self.slot.swap(ptr::null_mut(), Ordering::AcqRel);
+        let held = self.held.swap(ptr::null_mut(), Ordering::AcqRel);
         *verdict = Verdict::Taken(taken.addr());
-        Some(taken)
+        Some([taken, held])
     }
 }
 
@@ -256,7 +286,7 @@ mod tests {
             }
         );
         let stuck = handover.turns();
-        assert_eq!(handover.retire(stuck), Some(pointer(1)));
+        assert_eq!(handover.retire(stuck), Some([pointer(1), ptr::null_mut()]));
         assert_eq!(handover.retire(stuck), None);
         assert!(!handover.still_kept());
         let lost = Put::Lost {
@@ -266,6 +296,24 @@ mod tests {
         assert_eq!(handover.end_turn(), Tenure::Lost);
         handover.rearm();
         assert!(handover.still_kept());
+    }
+
+    #[test]
+    fn what_is_held_goes_to_one_hand() {
+        let handover = Handover::new();
+        handover.hold(pointer(7));
+        assert!(handover.is_occupied());
+        handover.begin_turn();
+        assert!(!handover.may_be_lost());
+        assert_eq!(handover.end_turn(), Tenure::Kept);
+        assert_eq!(handover.take_held(), pointer(7));
+        assert!(!handover.is_occupied());
+        handover.hold(pointer(8));
+        handover.begin_turn();
+        let stuck = handover.turns();
+        assert_eq!(handover.retire(stuck), Some([ptr::null_mut(), pointer(8)]));
+        assert!(handover.may_be_lost());
+        assert_eq!(handover.end_turn(), Tenure::Lost);
     }
 
     #[test]
@@ -361,7 +409,7 @@ mod loom_tests {
             let owner = Arc::clone(&toy);
             let thread = loom::thread::spawn(move || owner.own());
             if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
-                toy.run(taken);
+                taken.into_iter().for_each(|entry| toy.run(entry));
             }
             thread.join().unwrap();
             toy.assert_each_ran_once();
@@ -378,7 +426,7 @@ mod loom_tests {
             let thread = loom::thread::spawn(move || owner.own());
             for _ in 0..2 {
                 if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
-                    toy.run(taken);
+                    taken.into_iter().for_each(|entry| toy.run(entry));
                     break;
                 }
             }
@@ -406,6 +454,36 @@ mod loom_tests {
             let drained = shared.1.swap(0, Ordering::Relaxed);
             let leftovers = thread.join().unwrap();
             assert_eq!(drained + leftovers, 1);
+        });
+    }
+
+    /// A worker that holds entry 1 over a turn in which entry 1 is answered: it must be run after
+    /// the answer, once, by one side or the other. `woken` counts the ordinary wake-ups that the
+    /// owner falls back to.
+    #[test]
+    fn loom_what_is_held_is_run_once_and_after_its_answer() {
+        loom::model(|| {
+            let toy = Toy::new();
+            let answer = Arc::new(AtomicUsize::new(0));
+            let (owner, theirs) = (Arc::clone(&toy), Arc::clone(&answer));
+            let thread = loom::thread::spawn(move || {
+                owner.handover.hold(ptr::without_provenance_mut(1));
+                owner.handover.begin_turn();
+                theirs.store(1, Ordering::Relaxed);
+                let woken = owner.handover.may_be_lost();
+                if owner.handover.end_turn() != Tenure::Lost {
+                    owner.run(owner.handover.take_held());
+                }
+                woken
+            });
+            let mut saw_answer = true;
+            if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
+                taken.into_iter().for_each(|entry| toy.run(entry));
+                saw_answer = answer.load(Ordering::Relaxed) == 1;
+            }
+            let woken = thread.join().unwrap();
+            assert_eq!(toy.runs[1].load(Ordering::Relaxed), 1);
+            assert!(saw_answer || woken, "the answer is not left unseen");
         });
     }
 }

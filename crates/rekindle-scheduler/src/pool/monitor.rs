@@ -203,7 +203,7 @@ impl Round<'_> {
     /// Whether anything can go on only when this worker does, or when another comes.
     fn something_waits(&self, context: &Context) -> bool {
         !context.stealer.is_empty()
-            || context.handover.slot_is_occupied()
+            || context.handover.is_occupied()
             || !self.pool.inject.is_empty()
             || self.core.timers.next(self.seat as u32) <= self.now
     }
@@ -242,12 +242,12 @@ impl Round<'_> {
         self.core.cancel_everything();
     }
 
-    /// Moves slot and queue to the common queue, if the worker is still in that turn.
+    /// Moves slot, hand and queue to the common queue, if the worker is still in that turn.
     fn take_everything(&self, context: &Context, turns: u64) -> bool {
         let Some(taken) = context.handover.retire(turns) else {
             return false;
         };
-        if let Some(header) = std::ptr::NonNull::new(taken) {
+        for header in taken.into_iter().filter_map(std::ptr::NonNull::new) {
             // SAFETY: by invariant 2 of `worker` and invariant 4 of `handover` this address is the
             // one `Runnable` that was put in, and we alone got it.
             self.pool.inject.push(unsafe { Runnable::from_raw(header) });

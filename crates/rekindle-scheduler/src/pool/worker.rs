@@ -9,6 +9,12 @@
 //! 4. The common queue.
 //! 5. Other workers' queues, if they are long or old, or behind one long turn.
 //!
+//! A task that calls another one, which was idle, is *held*: the one called has its turn at once,
+//! and if it answers the caller goes on right after it, as if the call had been a function's. The
+//! caller's word is not touched meanwhile, so this saves putting it to rest and waking it up. If
+//! there is no answer the caller is put to rest then. At most one task is held; the monitor takes
+//! it, like the slot, if the other one is stuck.
+//!
 //! What it does between turns costs one decrement. Every 16 turns (or every turn, if turns are
 //! long) it *looks*: reads the clock, fires its timers, offers old work to sleepers.
 //!
@@ -17,14 +23,14 @@
 //! Invariants
 //! 1. Only the thread whose worker it is touches a `Worker`; it is reached through the thread's
 //!    own context (`crate::context`).
-//! 2. A header's address goes into the slot by `Runnable::into_raw` and comes out once
+//! 2. A header's address goes into the slot, or is held, by `Runnable::into_raw` and comes out once
 //!    (invariant 4 of [`super::handover`]), so turning it back makes the one `Runnable`.
 //! 3. A worker that has lost its seat leaves nothing in its slot and queue.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hint;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -117,6 +123,12 @@ pub(crate) struct Worker {
     lost: Cell<bool>,
     /// Turns out of the slot since the last other one.
     slot_turns: Cell<u32>,
+    /// The running task, if it has just sent what lies in the slot a request.
+    caller: Cell<*const Header>,
+    /// The task that is held.
+    held: Cell<*const Header>,
+    /// Whether that was woken, by someone who left a counted reference on it with us.
+    answered: Cell<bool>,
     /// Turns until the next look, and how many there were between the last two.
     until_look: Cell<u32>,
     pace: Cell<u32>,
@@ -189,6 +201,9 @@ impl Worker {
             in_turn: Cell::new(false),
             lost: Cell::new(true),
             slot_turns: Cell::new(0),
+            caller: Cell::new(ptr::null()),
+            held: Cell::new(ptr::null()),
+            answered: Cell::new(false),
             until_look: Cell::new(0),
             pace: Cell::new(TURNS_PER_LOOK),
             looks: Cell::new(0),
@@ -273,15 +288,108 @@ impl Worker {
         }
     }
 
-    /// Gives one task one turn.
+    /// Gives one task a turn, and to those that it calls.
     #[inline]
     fn turn(&self, runnable: Runnable) {
+        let mut caller = self.turn_of_one(runnable);
+        while let Some(waits) = caller {
+            caller = self.turn_of_callee(waits);
+        }
+    }
+
+    /// The caller waits for the task in the slot: gives that a turn, and to the caller another one
+    /// if it has its answer then. Gives the caller back if that has called again.
+    #[inline]
+    fn turn_of_callee(&self, caller: Runnable) -> Option<Runnable> {
+        if self.lost.get() || self.until_look.get() == 0 || !self.may_go_on() {
+            return self.put_to_rest(caller);
+        }
+        let Some(callee) = NonNull::new(self.context.handover.take()) else {
+            return self.put_to_rest(caller);
+        };
+        let header = caller.into_raw();
+        self.context.handover.hold(header.as_ptr());
+        self.held.set(header.as_ptr());
+        // SAFETY: by invariant 2.
+        let deeper = self.turn_of_one(unsafe { Runnable::from_raw(callee) });
+        debug_assert!(deeper.is_none(), "nobody else is held meanwhile");
+        self.held.set(ptr::null());
+        let answered = self.answered.replace(false);
+        if self.lost.get() {
+            // The monitor has taken the caller: it is polled elsewhere by now, and sees the answer.
+            if answered {
+                // SAFETY: whoever woke it left us the reference.
+                unsafe { Header::release(header) };
+            }
+            return None;
+        }
+        let taken = self.context.handover.take_held();
+        debug_assert_eq!(taken, header.as_ptr());
+        // SAFETY: by invariant 2.
+        let caller = unsafe { Runnable::from_raw(header) };
+        if answered {
+            // SAFETY: as above.
+            unsafe { caller.keep_reference() };
+        } else if !caller.has_news() {
+            return self.put_to_rest(caller);
+        }
+        self.turn_of_one(caller)
+    }
+
+    /// Whether one more task may go ahead of those in the queue.
+    #[inline]
+    fn may_go_on(&self) -> bool {
+        if self.slot_turns.get() < SLOT_TURNS {
+            self.slot_turns.set(self.slot_turns.get() + 1);
+            return true;
+        }
+        if !self.deque.is_empty() {
+            return false;
+        }
+        // There is nobody who would have to wait for it.
+        self.slot_turns.set(0);
+        budget::reset(true);
+        true
+    }
+
+    fn put_to_rest(&self, caller: Runnable) -> Option<Runnable> {
+        if let Some(again) = caller.rest() {
+            self.queue(again);
+        }
+        None
+    }
+
+    /// Takes note that the held task has its answer, if it is the one that `task` is; the caller's
+    /// counted reference is then ours.
+    #[inline]
+    pub(crate) fn wakes_held(&self, task: *const Header) -> bool {
+        if self.held.get() != task || self.answered.replace(true) {
+            return false;
+        }
+        // Either we see that the monitor takes the task, or whoever polls it then sees the answer.
+        if self.context.handover.may_be_lost() {
+            self.answered.set(false);
+            return false;
+        }
+        true
+    }
+
+    /// Whether the task that ends its turn waits for the one in the slot.
+    #[inline]
+    pub(crate) fn holds(&self, task: *const Header) -> bool {
+        self.caller.get() == task
+    }
+
+    /// One turn of one task. Gives it back if it is to be held.
+    #[inline]
+    fn turn_of_one(&self, runnable: Runnable) -> Option<Runnable> {
         let id = runnable.id();
         let doing = u64::from(id.generation()) << 32 | u64::from(id.index());
         // Relaxed: `begin_turn` releases it.
         self.context.doing.store(doing, Ordering::Relaxed);
         self.context.handover.begin_turn();
         self.in_turn.set(true);
+        budget::begin_turn();
         let ran = runnable.run();
         self.in_turn.set(false);
         let tenure = self.context.handover.end_turn();
@@ -291,11 +399,14 @@ impl Worker {
             Tenure::Look => self.until_look.set(0),
             Tenure::Lost => self.lost.set(true),
         }
+        self.caller.set(ptr::null());
         match ran {
             Ran::Idle => {}
+            Ran::Holds(runnable) => return Some(runnable),
             Ran::Again(runnable) => self.queue(runnable),
             Ran::Finished => self.context.finished.add(1),
         }
+        None
     }
 
     /// The next task of this worker's own.
@@ -304,8 +415,7 @@ impl Worker {
         if let Some(header) = NonNull::new(self.context.handover.take()) {
             // SAFETY: by invariant 2 this address is the one `Runnable` that was put in.
             let runnable = unsafe { Runnable::from_raw(header) };
-            if self.slot_turns.get() < SLOT_TURNS {
-                self.slot_turns.set(self.slot_turns.get() + 1);
+            if self.may_go_on() {
                 return Some(runnable);
             }
             self.queue(runnable);
@@ -322,6 +432,7 @@ impl Worker {
             // Woken by a timer: there is no turn whose neighbour it could be.
             return self.queue(runnable);
         }
+        self.caller.set(ptr::null());
         match self.context.handover.put(runnable.into_raw().as_ptr()) {
             Put::There { displaced } => {
                 if let Some(header) = NonNull::new(displaced) {
@@ -336,6 +447,17 @@ impl Worker {
                 }
                 self.lose();
             }
+        }
+    }
+
+    /// Queues a task to which the running one has sent a request, of which it awaits the answer.
+    #[inline]
+    pub(crate) fn schedule_callee(&self, runnable: Runnable, caller: Option<NonNull<Header>>) {
+        self.schedule(runnable);
+        if let Some(caller) = caller
+            && self.held.get().is_null()
+        {
+            self.caller.set(caller.as_ptr());
         }
     }
 

@@ -60,6 +60,8 @@ pub(crate) enum Ran {
     Idle,
     /// The task wants another turn; the caller puts it at the back of its queue.
     Again(Runnable),
+    /// The task waits for the one in the slot of this worker, which decides what comes next.
+    Holds(Runnable),
     /// The task has finished; it must not be touched any more.
     Finished,
 }
@@ -108,6 +110,34 @@ impl Runnable {
     pub(crate) fn run(self) -> Ran {
         // SAFETY: the cell is alive (invariant 3) and we own SCHEDULED.
         unsafe { (self.0.as_ref().vtable.run)(self.0) }
+    }
+
+    /// Puts the task to rest after a turn; gives the right back if something came in meanwhile.
+    #[inline]
+    pub(crate) fn rest(self) -> Option<Runnable> {
+        // SAFETY: the cell is alive (invariant 3) and we own SCHEDULED.
+        let header = unsafe { self.0.as_ref() };
+        match header.word.end_turn(&header.spares) {
+            Ended::Again => Some(self),
+            Ended::Idle => None,
+        }
+    }
+
+    /// Whether something came in since the last turn began.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        let header = self.view().header();
+        header.word.has_news(&header.spares)
+    }
+
+    /// Takes over a counted reference.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns it.
+    #[inline]
+    pub(crate) unsafe fn keep_reference(&self) {
+        self.view().header().keep();
     }
 
     /// Ends the task instead.
@@ -241,10 +271,16 @@ where
                     // The id is gone, the end is near: only the host's own wish brings a turn.
                     debug_assert!(turn.again, "a host that gave its id up waits for nothing");
                 }
-                if turn.again || cell.header.word.end_turn(&cell.header.spares) == Ended::Again {
+                if turn.again {
                     return Ran::Again(Runnable(header));
                 }
-                Ran::Idle
+                if context::holds(header) {
+                    return Ran::Holds(Runnable(header));
+                }
+                match Runnable(header).rest() {
+                    Some(again) => Ran::Again(again),
+                    None => Ran::Idle,
+                }
             }
             Ok(Poll::Ready(())) => {
                 let vacated = turn.vacated;
@@ -406,6 +442,15 @@ impl Header {
         inbox
     }
 
+    /// Takes over a counted reference; the caller owns SCHEDULED.
+    #[inline]
+    fn keep(&self) {
+        if !self.spares.collect() {
+            // Not the last: the task's own is there.
+            self.count.fetch_sub(1, Ordering::Release);
+        }
+    }
+
     /// A reference for the task itself, in its own turn: one of those it has to spare, or one more.
     #[inline]
     pub(super) fn lend(&self) {
@@ -421,6 +466,9 @@ impl Header {
     /// The caller owns the reference and does not use the cell afterwards.
     #[inline]
     pub(super) unsafe fn wake_giving(this: NonNull<Header>) {
+        if context::wakes_held(this) {
+            return;
+        }
         // SAFETY: the caller's reference keeps the cell.
         let header = unsafe { this.as_ref() };
         match header.word.wake_giving() {
@@ -456,7 +504,7 @@ impl Header {
     ///
     /// The caller owns the reference and does not use the cell afterwards.
     #[inline]
-    pub(super) unsafe fn release(this: NonNull<Header>) {
+    pub(crate) unsafe fn release(this: NonNull<Header>) {
         // SAFETY: the caller's promise.
         unsafe { Header::release_some(this, 1) };
     }

@@ -300,6 +300,29 @@ impl<'a> TaskView<'a> {
         }
     }
 
+    /// As [`push`](Self::push), by a task that from now on waits for an answer: if the receiver was
+    /// idle it has its turn next, and the answer finds the sender without a detour.
+    ///
+    /// # Errors
+    ///
+    /// As `push`.
+    ///
+    /// # Safety
+    ///
+    /// As `push`.
+    #[inline]
+    pub unsafe fn push_request(self, node: NodePtr) -> Result<(), NodePtr> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.0.word().push(node) } {
+            Pushed::Delivered => Ok(()),
+            Pushed::Dead => Err(node),
+            Pushed::Schedule => {
+                self.0.core().schedule_callee(Runnable::of(self.0));
+                Ok(())
+            }
+        }
+    }
+
     /// Makes sure that the task has a turn after this call, unless it has finished.
     #[inline]
     pub fn wake(self) {

@@ -182,7 +182,7 @@ impl Spares {
 
     /// Keeps one more, if there is room.
     #[inline]
-    fn collect(&self) -> bool {
+    pub(crate) fn collect(&self) -> bool {
         let spares = self.0.load(Ordering::Relaxed);
         if spares & !STALE == MOST {
             return false;
@@ -358,6 +358,13 @@ impl Word {
         }
         spares.set_stale(stale);
         Ended::Again
+    }
+
+    /// Whether anything came in since the turn began. The caller owns SCHEDULED.
+    #[inline]
+    pub(crate) fn has_news(&self, spares: &Spares) -> bool {
+        let known = if spares.is_stale() { SCHEDULED | GIVEN } else { SCHEDULED };
+        self.0.load(Ordering::Relaxed).addr() != known
     }
 
     /// Finishes the task and takes what the inbox still holds; what GIVEN brought is surplus. The
