@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rekindle_scheduler::TaskRef;
+use rekindle_scheduler::{TaskRef, TaskView};
 
 use crate::deadline::Deadline;
 use crate::exit::ExitReason;
@@ -184,14 +184,18 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             Callee::Owned(task) => task,
             Callee::Nobody => return Err(CallError::NoProc),
         };
+        let view = task.view();
+        let callee: &Process = view.host().ok_or(CallError::NoProc)?;
         if let Some(owner) = owner {
-            self.edge = Edge::new(owner, task, self.called_at)?;
+            self.edge = Edge::new(owner, view, callee, self.called_at)?;
         }
         self.awaiting.register(cx.waker());
-        Address::<T>::post_request(task, &mut self.awaiting).map_err(|refusal| match refusal {
-            Refusal::Dead => CallError::NoProc,
-            Refusal::Full => CallError::Full,
-        })
+        Address::<T>::post_request(view, callee, &mut self.awaiting).map_err(
+            |refusal| match refusal {
+                Refusal::Dead => CallError::NoProc,
+                Refusal::Full => CallError::Full,
+            },
+        )
     }
 
     fn node(&self) -> u32 {
@@ -201,52 +205,68 @@ impl<'a, T: Send + 'static> Call<'a, T> {
 }
 
 impl<T: Send + 'static> Call<'_, T> {
+    /// What is done while there is no answer: sends the request, and looks at all that may end the
+    /// wait but the answer. `Ready(None)` if the answer has come meanwhile.
+    #[inline(never)]
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<CallError>> {
+        Owner::current(|owner| {
+            if !self.sent {
+                if owner.is_some_and(Owner::is_muted) {
+                    return Poll::Pending;
+                }
+                self.sent = true;
+                if let Err(error) = self.send(owner, cx) {
+                    return Poll::Ready(Some(error));
+                }
+            }
+            match self.awaiting.poll_loss(cx) {
+                Poll::Ready(lost) => return Poll::Ready(lost.map(CallError::from_loss)),
+                Poll::Pending => {}
+            }
+            let node = match owner {
+                Some(owner) => owner.process().node,
+                None => self.node(),
+            };
+            if self.deadline.is_past_for(owner, cx, node) {
+                return Poll::Ready(Some(CallError::Timeout(self.deadline.limit())));
+            }
+            Poll::Pending
+        })
+    }
+
+    /// The wait is over.
     #[inline]
-    fn poll_by(
-        &mut self,
-        owner: Option<Owner<'_>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T, CallError>> {
-        if !self.sent {
-            if owner.is_some_and(Owner::is_muted) {
-                return Poll::Pending;
-            }
-            self.sent = true;
-            if let Err(error) = self.send(owner, cx) {
-                return Poll::Ready(Err(error));
-            }
+    fn unmark(&mut self) {
+        if let Some(edge) = self.edge.take() {
+            Owner::current(|owner| edge.end(owner));
         }
-        match self.awaiting.poll(cx) {
-            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
-            Poll::Ready(Err(lost)) => return Poll::Ready(Err(CallError::from_loss(lost))),
-            Poll::Pending => {}
-        }
-        let is_late = match owner {
-            Some(owner) => self.deadline.is_past_for(Some(owner), cx, owner.process().node),
-            None => self.deadline.is_past_for(None, cx, self.node()),
-        };
-        if is_late {
-            return Poll::Ready(Err(CallError::Timeout(self.deadline.limit())));
-        }
-        Poll::Pending
     }
 }
 
 impl<T: Send + 'static> Future for Call<'_, T> {
     type Output = Result<T, CallError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        Owner::current(|owner| {
-            let polled = this.poll_by(owner, cx);
-            if polled.is_ready()
-                && let Some(edge) = this.edge.take()
+        loop {
+            // Here, and not in `advance`: what is inlined into the caller needs no memory of its
+            // own to hand the answer over.
+            if this.sent
+                && let Some(answer) = this.awaiting.answer()
             {
-                edge.end(owner);
+                this.unmark();
+                return Poll::Ready(Ok(answer));
             }
-            polled
-        })
+            match this.advance(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(error)) => {
+                    this.unmark();
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
     }
 }
 
@@ -275,22 +295,19 @@ impl Edge {
     #[inline]
     fn new(
         owner: Owner<'_>,
-        callee: &TaskRef,
+        callee: TaskView<'_>,
+        target: &Process,
         called_at: &'static Location<'static>,
     ) -> Result<Option<Edge>, CallError> {
         let process = owner.process();
         process.waiting.begin(WaitKind::Call, called_at);
-        let Some(target) = callee.view().host::<Process>() else {
-            return Ok(None);
-        };
         if target.node != process.node {
             // A ring through another runtime is not looked for.
             return Ok(None);
         }
-        let to = pack(callee.view().id());
+        let to = pack(callee.id());
         process.calling.swap(to, Ordering::SeqCst);
-        let may_close =
-            owner.view().is_same(callee.view()) || target.calling.load(Ordering::SeqCst) != 0;
+        let may_close = owner.view().is_same(callee) || target.calling.load(Ordering::SeqCst) != 0;
         if may_close && let Some(ring) = find_ring(owner.pid(), callee) {
             process.calling.store(0, Ordering::SeqCst);
             process.waiting.end();
@@ -344,9 +361,9 @@ impl Drop for Edge {
 }
 
 /// Follows the edges from `callee`; the ring, if they lead back to `own`.
-fn find_ring(own: Pid, callee: &TaskRef) -> Option<Vec<Pid>> {
+fn find_ring(own: Pid, callee: TaskView<'_>) -> Option<Vec<Pid>> {
     let mut ring = vec![own];
-    let mut at = pid_of(callee.view())?;
+    let mut at = pid_of(callee)?;
     while at != own {
         ring.push(at);
         if ring.len() > LONGEST_CYCLE {

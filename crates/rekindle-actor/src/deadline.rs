@@ -69,11 +69,7 @@ impl Deadline {
 
     /// Inside a process, polled by its own waker: the alarm serves.
     #[inline]
-    fn by_alarm(
-        &mut self,
-        owner: Owner<'_>,
-        cx: &Context<'_>,
-    ) -> Option<bool> {
+    fn by_alarm(&mut self, owner: Owner<'_>, cx: &Context<'_>) -> Option<bool> {
         if !owner.owns(cx.waker()) {
             return None;
         }
@@ -81,7 +77,9 @@ impl Deadline {
         let at = match self.at {
             Some(at) if now >= at => return Some(true),
             Some(at) => at,
-            None => *self.at.insert(Time::from_nanos(now.as_nanos().saturating_add(self.limit))),
+            None => *self
+                .at
+                .insert(Time::from_nanos(now.as_nanos().saturating_add(self.limit))),
         };
         owner.alarm(at, now);
         Some(false)

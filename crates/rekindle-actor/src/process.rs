@@ -397,7 +397,10 @@ impl<'a> Owner<'a> {
     /// The process whose turn this is, for its host.
     #[inline]
     pub(crate) fn hosted(process: &'a Process, view: TaskView<'a>) -> Owner<'a> {
-        debug_assert!(view.host::<Process>().is_some_and(|host| std::ptr::eq(host, process)));
+        debug_assert!(
+            view.host::<Process>()
+                .is_some_and(|host| std::ptr::eq(host, process))
+        );
         Owner {
             process,
             view,

@@ -68,13 +68,10 @@ impl Host for Process {
         F: Future<Output = ExitReason>,
     {
         let owner = Owner::hosted(self, turn.view());
-        if !turn.inbox().is_empty() {
-            if owner.private().exiting().is_some() {
-                return self.go_on_ending(owner, turn);
-            }
-            signal::receive_all(owner, turn.inbox());
-        } else {
+        if turn.inbox().is_empty() {
             self.receive_nothing();
+        } else if !signal::receive_all(owner, turn.inbox()) {
+            return self.go_on_ending(owner, turn);
         }
         if let Some(poll) = self.before_body(owner, &mut future, turn) {
             return poll;

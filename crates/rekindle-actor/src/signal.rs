@@ -85,23 +85,30 @@ enum Received {
     Doomed(ExitReason),
 }
 
-/// Lets everything act that came in since the last turn, and queues the messages.
+/// Lets everything act that came in since the last turn, and queues the messages; `false`, and
+/// nothing is done, if the process is at its end.
 #[inline]
-pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) {
+pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) -> bool {
     let process = owner.process();
     let mut private = owner.private();
+    if private.exiting().is_some() {
+        return false;
+    }
     while let Some(node) = inbox.pop() {
         if mailbox::class(node) == mailbox::Class::Signal {
             drop(private);
-            return receive_rest(owner, node, inbox);
+            receive_rest(owner, node, inbox);
+            return true;
         }
         private.queue.push(node);
     }
     if process.bound.is_some() {
         drop(private);
-        return discard_excess(owner);
+        discard_excess(owner);
+    } else {
+        process.end_receiving(private.queue.len());
     }
-    process.end_receiving(private.queue.len());
+    true
 }
 
 /// From the first signal on.

@@ -376,9 +376,7 @@ impl<M: Send + 'static> Future for Starting<M> {
             Owner::current(|owner| owner.map(|owner| owner.process().waiting.end()));
         }
         let result = match result {
-            _ if this.timed_out => {
-                Err(StartError::Timeout(this.deadline.limit()))
-            }
+            _ if this.timed_out => Err(StartError::Timeout(this.deadline.limit())),
             Ok(result) => result,
             Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),
             Err(Lost::Gone | Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),

@@ -133,15 +133,15 @@ impl<M: Send + 'static> Address<M> {
     /// Sends a request. On refusal it stays with its caller.
     #[inline]
     pub(crate) fn post_request<T>(
-        task: &TaskRef,
+        task: TaskView<'_>,
+        process: &Process,
         awaiting: &mut Awaiting<T>,
     ) -> Result<(), Refusal> {
-        let process: &Process = task.view().host().ok_or(Refusal::Dead)?;
         if let Some(bound) = &process.bound {
-            bound.admit(task.view())?;
+            bound.admit(task)?;
         }
         // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
-        match unsafe { task.view().push_request(awaiting.node()) } {
+        match unsafe { task.push_request(awaiting.node()) } {
             Ok(()) => {
                 awaiting.mark_sent();
                 Ok(())

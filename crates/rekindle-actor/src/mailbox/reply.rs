@@ -555,25 +555,52 @@ impl<T> Awaiting<T> {
         }
     }
 
+    /// The answer, if it is there.
+    #[inline]
+    pub(crate) fn answer(&mut self) -> Option<T> {
+        // SAFETY: we are CALLER.
+        let head = unsafe { self.head.as_ref() };
+        if head.state.load(Ordering::Acquire) & ANSWERED == 0 {
+            return None;
+        }
+        let offset = offset_of!(Request<(), T>, answer);
+        // SAFETY: by invariant 2 the answer is ours; the bit below says that it is gone.
+        let answer = unsafe { ptr::read(self.head.as_ptr().byte_add(offset).cast::<T>()) };
+        head.state.store_taken();
+        Some(answer)
+    }
+
+    /// Looks for anything but an answer; registers the waker if there is nothing. `Ready(None)` if
+    /// the answer is there.
+    #[inline]
+    pub(crate) fn poll_loss(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+        // SAFETY: we are CALLER.
+        let state = unsafe { &self.head.as_ref().state };
+        let mut seen = state.load(Ordering::Acquire);
+        if seen & RESOLVED == 0 {
+            if self.registered == Some(identity(cx.waker())) {
+                return Poll::Pending;
+            }
+            self.register(cx.waker());
+            // The answer may have come in between.
+            seen = state.load(Ordering::Acquire);
+        }
+        if seen & RESOLVED == 0 {
+            Poll::Pending
+        } else if seen & ANSWERED != 0 {
+            Poll::Ready(None)
+        } else {
+            Poll::Ready(Some(self.take_loss(seen)))
+        }
+    }
+
     /// Looks for the answer; registers the waker if there is none.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Lost>> {
-        // SAFETY: we are CALLER.
-        let state = unsafe { &self.head.as_ref().state };
-        let seen = state.load(Ordering::Acquire);
-        if seen & RESOLVED != 0 {
-            return Poll::Ready(self.take(seen));
-        }
-        if self.registered == Some(identity(cx.waker())) {
-            return Poll::Pending;
-        }
-        self.register(cx.waker());
-        // The answer may have come in between.
-        let seen = state.load(Ordering::Acquire);
-        if seen & RESOLVED != 0 {
-            Poll::Ready(self.take(seen))
-        } else {
-            Poll::Pending
+        match self.poll_loss(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(lost)) => Poll::Ready(Err(lost)),
+            Poll::Ready(None) => Poll::Ready(self.answer().ok_or(Lost::NoReply)),
         }
     }
 
@@ -599,23 +626,14 @@ impl<T> Awaiting<T> {
         }
     }
 
-    /// Fetches what a resolved state holds.
-    fn take(&mut self, state: u32) -> Result<T, Lost> {
-        // SAFETY: we are CALLER.
-        let head = unsafe { self.head.as_ref() };
-        if state & ANSWERED != 0 {
-            let offset = offset_of!(Request<(), T>, answer);
-            // SAFETY: by invariant 2 the answer is ours; the bit below says that it is gone.
-            let answer = unsafe { ptr::read(self.head.as_ptr().byte_add(offset).cast::<T>()) };
-            head.state.store_taken();
-            return Ok(answer);
+    /// What a state says that is resolved, but not answered.
+    fn take_loss(&mut self, state: u32) -> Lost {
+        if state & EXITED == 0 {
+            return Lost::NoReply;
         }
-        if state & EXITED != 0 {
-            // SAFETY: by invariant 3 the failure is ours.
-            let reason = unsafe { (*head.failure.get()).take() };
-            return Err(reason.map_or(Lost::Gone, Lost::Exited));
-        }
-        Err(Lost::NoReply)
+        // SAFETY: we are CALLER, and by invariant 3 the failure is ours.
+        let reason = unsafe { (*self.head.as_ref().failure.get()).take() };
+        reason.map_or(Lost::Gone, Lost::Exited)
     }
 }
 
@@ -675,7 +693,7 @@ impl<T> Drop for Awaiting<T> {
             }
         }
         if seen & ANSWERED != 0 {
-            unwind::discard(self.take(seen));
+            unwind::discard(self.answer());
         }
         // SAFETY: we are CALLER.
         unsafe { release(self.head, CALLER) };

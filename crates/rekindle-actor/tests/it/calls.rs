@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rekindle_actor::{
-    Addr, CallError, ExitReason, Info, Mailbox, Next, Pid, ReplyTo, Sender, Task, exit, info,
-    monitor, self_pid, sleep, spawn, spawn_link, yield_now,
+    Addr, CallError, ExitReason, Info, Mailbox, Next, Pid, ReplyTo, Sender, Task, WaitKind, exit,
+    info, monitor, self_pid, sleep, spawn, spawn_link, yield_now,
 };
 
 use crate::support::*;
@@ -533,6 +533,106 @@ fn calls_under_random_kills_end_with_their_own_answer_or_an_error() {
                     }
                 }
                 echo.exit(ExitReason::Kill);
+            }
+        })
+    });
+}
+
+/// A request whose handler keeps its thread until it is told to go on, and then answers.
+fn blocking(told: std::sync::mpsc::Receiver<()>) -> impl FnOnce(ReplyTo<()>) -> Ask {
+    move |from| {
+        Ask::Run(Box::new(move |_, _| {
+            told.recv().expect("the test goes on");
+            from.reply(());
+            Ok(Next::Wait)
+        }))
+    }
+}
+
+#[test]
+fn the_caller_of_a_server_that_blocks_its_thread_times_out() {
+    // The caller is held while the server has its turn. If it stayed so, this would hang: the
+    // server goes on only when the caller has given up.
+    on_pool(|| async {
+        let server = probe(&Log::new()).await;
+        let (go_on, told) = std::sync::mpsc::channel();
+        let call = server.call(blocking(told)).timeout(ms(20));
+        assert_eq!(call.await, Err(CallError::Timeout(ms(20))));
+        go_on.send(()).expect("the server waits for this");
+        assert_eq!(server.call(Ask::Get).await, Ok(0), "the server lives on");
+    });
+}
+
+#[test]
+fn the_caller_of_a_server_that_blocks_its_thread_can_be_killed() {
+    on_pool(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let server = probe(&Log::new()).await;
+            let (go_on, told) = std::sync::mpsc::channel();
+            let callee = server.clone();
+            let caller = spawn(async move {
+                let _ = callee.call(blocking(told)).no_timeout().await;
+            });
+            let watch = monitor(caller);
+            let is_calling = |caller| {
+                let wait = info(caller).and_then(|info| info.waits);
+                wait.is_some_and(|wait| wait.kind == WaitKind::Call)
+            };
+            while !is_calling(caller) {
+                yield_now().await;
+            }
+            exit(caller, ExitReason::Kill);
+            let Info::Down(down) = inbox.next().await else {
+                panic!("the caller is killed")
+            };
+            assert_eq!((down.reference, down.reason), (watch, ExitReason::Killed));
+            go_on.send(()).expect("the server waits for this");
+            assert_eq!(server.call(Ask::Get).await, Ok(0), "the server lives on");
+        })
+    });
+}
+
+#[test]
+fn callers_and_callees_in_a_chain_get_their_answers() {
+    // Each link calls the next; only one caller at a time can be held.
+    on_both(|| async {
+        let mut last: Option<Sender<ReplyTo<u32>>> = None;
+        for _ in 0..10 {
+            let next = last.take();
+            last = Some(spawn(move |mut inbox: Mailbox<ReplyTo<u32>>| async move {
+                loop {
+                    let from = inbox.recv().await;
+                    let below = match &next {
+                        Some(next) => next.call(|from| from).await.expect("an answer"),
+                        None => 0,
+                    };
+                    from.reply(below + 1);
+                }
+            }));
+        }
+        let first = last.expect("ten links");
+        for _ in 0..100 {
+            assert_eq!(first.call(|from| from).await, Ok(10));
+        }
+    });
+}
+
+#[test]
+fn a_held_caller_hears_of_messages_as_well_as_of_its_answer() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u32>| async move {
+            let me = inbox.recipient();
+            let echo = spawn(move |mut inbox: Mailbox<(u32, ReplyTo<u32>)>| async move {
+                loop {
+                    let (n, from) = inbox.recv().await;
+                    // The same process, while it is held: first a message, then the answer.
+                    me.send(n);
+                    from.reply(n);
+                }
+            });
+            for n in 0..200 {
+                assert_eq!(echo.call(|from| (n, from)).await, Ok(n));
+                assert_eq!(inbox.recv().await, n);
             }
         })
     });

@@ -191,18 +191,23 @@ where
     let id = taken.1;
     let (host, future) = make(id);
     std::mem::forget(taken);
-    let cell = block::put(Cell {
-        header: Header {
+    // Field by field, straight into the block: a cell is not small, and the stack is no way station.
+    let cell = block::allocate::<Cell<H, F>>().cast::<Cell<H, F>>();
+    let at = cell.as_ptr();
+    // SAFETY: the block is ours and has room for a cell; each field is written once, and nothing
+    // here can unwind.
+    unsafe {
+        (&raw mut (*at).host).write(host);
+        (&raw mut (*at).future).write(UnsafeCell::new(Some(future)));
+        (&raw mut (*at).header).write(Header {
             word: Word::scheduled(),
             vtable: const { &Cell::<H, F>::VTABLE },
             count: AtomicU32::new(1),
             spares: Spares::new(),
             core: ManuallyDrop::new(core.for_cell()),
             id,
-        },
-        host,
-        future: UnsafeCell::new(Some(future)),
-    });
+        });
+    }
     let header = cell.cast::<Header>();
     core.table.publish(id, header);
     let runnable = Runnable(header);

@@ -102,35 +102,35 @@ pub trait Host: Send + Sync + 'static {
 /// Which task: a slot of the runtime's table and how often the slot had been used before.
 ///
 /// An id never denotes another task in the life of its runtime.
+// The slot is in the upper half. One number, so that ids are compared at once; packed, so that it
+// can lie beside another u32.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId {
-    index: u32,
-    generation: u32,
-}
+#[repr(Rust, packed(4))]
+pub struct TaskId(u64);
 
 impl TaskId {
     /// Puts an id together again from its parts.
     #[must_use]
     pub const fn from_parts(index: u32, generation: u32) -> TaskId {
-        TaskId { index, generation }
+        TaskId((index as u64) << 32 | generation as u64)
     }
 
     /// The slot.
     #[must_use]
     pub const fn index(self) -> u32 {
-        self.index
+        (self.0 >> 32) as u32
     }
 
     /// How often the slot had been used before, plus one.
     #[must_use]
     pub const fn generation(self) -> u32 {
-        self.generation
+        self.0 as u32
     }
 }
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}.{}", self.index, self.generation)
+        write!(f, "#{}.{}", self.index(), self.generation())
     }
 }
 

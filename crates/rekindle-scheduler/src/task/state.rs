@@ -363,7 +363,11 @@ impl Word {
     /// Whether anything came in since the turn began. The caller owns SCHEDULED.
     #[inline]
     pub(crate) fn has_news(&self, spares: &Spares) -> bool {
-        let known = if spares.is_stale() { SCHEDULED | GIVEN } else { SCHEDULED };
+        let known = if spares.is_stale() {
+            SCHEDULED | GIVEN
+        } else {
+            SCHEDULED
+        };
         self.0.load(Ordering::Relaxed).addr() != known
     }
 
