@@ -5,6 +5,7 @@
 //! `support`. No test measures time: what must not happen is looked for in virtual time, or after
 //! a message that must have overtaken nothing.
 
+mod record;
 mod support;
 
 mod exit;

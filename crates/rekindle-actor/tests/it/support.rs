@@ -22,6 +22,8 @@ use rekindle_actor::{
     yield_now,
 };
 
+use crate::record::passed_on;
+
 /// Seeds of the simulator that every test runs with.
 pub(crate) const SEEDS: u64 = 8;
 
@@ -58,6 +60,7 @@ where
             body(),
         );
     }
+    passed_on("simulator");
 }
 
 /// Runs `body` on the pool only: for what needs real threads.
@@ -70,6 +73,7 @@ where
     for workers in [1, 2] {
         run(&format!("pool of {workers}"), move || pool(workers), body());
     }
+    passed_on("pool");
 }
 
 pub(crate) fn pool(workers: usize) -> Runtime {

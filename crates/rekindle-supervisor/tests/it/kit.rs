@@ -11,6 +11,8 @@ use rekindle_actor::{
 };
 use rekindle_supervisor::{ChildBuilder, ServerChild, SupervisorHandle};
 
+use crate::record::passed_on;
+
 /// The child of the tests.
 pub(crate) type Probed = ChildBuilder<Probe>;
 
@@ -34,6 +36,7 @@ where
         let _seed = Seed(seed);
         Runtime::simulated(seed).block_on(test(Kit::default()));
     }
+    passed_on("simulator");
 }
 
 /// Runs a test under the simulator, and on a pool of two workers.
@@ -47,6 +50,7 @@ where
         .start()
         .unwrap()
         .block_on(test(Kit::default()));
+    passed_on("pool");
 }
 
 /// What a test and its children share.

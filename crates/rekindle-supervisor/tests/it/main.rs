@@ -4,6 +4,8 @@
 //! that need time run under the simulator only, whose time is virtual.
 
 mod kit;
+#[path = "../../../rekindle-actor/tests/it/record.rs"]
+mod record;
 
 mod start;
 
