@@ -6,6 +6,7 @@ use rekindle_supervisor::{
 };
 
 use crate::kit::watch;
+use crate::record::passed_on;
 
 /// How many steps it takes to start and stop this many children.
 fn steps(children: usize, kill: bool) -> u64 {
@@ -36,6 +37,7 @@ fn sup_062_a_hundred_thousand_dynamic_children_start_and_stop_in_linear_time() {
             "{small} steps for 1,000, {large} for all"
         );
     }
+    passed_on("simulator");
 }
 
 #[test]
@@ -48,6 +50,7 @@ fn sup_062_a_hundred_thousand_tasks_end_by_themselves() {
         while tasks.count_children().await.unwrap().active > 0 {}
         assert_eq!(tasks.count_children().await.unwrap().specs, 0);
     });
+    passed_on("simulator");
 }
 
 #[test]
@@ -77,6 +80,7 @@ fn sup_062_ten_thousand_ordinary_children_start_restart_and_stop() {
         assert_eq!(after.len(), 10_000);
         supervisor.stop().await.unwrap();
     });
+    passed_on("simulator");
 }
 
 #[test]
@@ -98,4 +102,5 @@ fn sup_039_all_are_told_before_any_is_awaited() {
         supervisor.stop().await.unwrap();
         assert!(now().saturating_since(begun) <= limit);
     });
+    passed_on("simulator");
 }
