@@ -75,7 +75,7 @@ pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
 pub use inspect::{
     ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
 };
-pub use link::{link, unlink};
+pub use link::{link, unlink, unlink_flush};
 pub use mailbox::{
     Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
 };
@@ -94,7 +94,10 @@ pub use spawn::{
 };
 pub use sys::{Stop, StopError, Stopping, SysError};
 pub use system::{Builder, Runtime};
-pub use task::{Task, TaskBody, YieldFor};
+pub use task::{
+    AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Task,
+    TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
+};
 pub use time::{
     Interval, Sleep, TimerFired, TimerRef, TimerTag, ZeroPeriod, exit_after, kill_after, now,
     send_after, send_at, send_interval, sleep, start_timer,

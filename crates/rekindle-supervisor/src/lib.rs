@@ -2,13 +2,14 @@
 //! Supervisors: processes that start other processes, and start them again when they fail.
 //!
 //! A supervisor is an ordinary process; this crate uses nothing of `rekindle-actor` that is not
-//! public. There are three:
+//! public. There are four:
 //!
 //! | supervisor            | children                                   | found by  | stopped          |
 //! |-----------------------|--------------------------------------------|-----------|------------------|
 //! | [`Supervisor`]        | a list, in an order, under a strategy      | id        | in reverse order |
 //! | [`DynamicSupervisor`] | any number, started on demand              | pid       | side by side     |
 //! | [`TaskSupervisor`]    | pieces of work, which run once             | pid       | side by side     |
+//! | [`PartitionSupervisor`] | copies of one child                      | key       | in reverse order |
 //!
 //! Each is a value first: a builder, which can be started, or be the child of another supervisor.
 //! A child is a [`ChildSpec`]; `MyServer::child(args)` makes one of a generic server, by the trait
@@ -47,8 +48,8 @@
 //!
 //! `spec` (what a child is), `started`, `server_child`; then the parts that only decide:
 //! `children`, `intensity`, `restart`, `backoff`; then `inbox` and `shutdown`, and `server`, the
-//! process that carries it all out; last the three fronts: `supervisor`, `dynamic`,
-//! `task_supervisor`.
+//! process that carries it all out; last the four fronts: `supervisor`, `dynamic`,
+//! `task_supervisor`, `partition`.
 
 use std::time::Duration;
 
@@ -77,12 +78,17 @@ mod dynamic;
 
 mod task_supervisor;
 
+mod partition;
+
 pub use backoff::Backoff;
 pub use children::ChildCount;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef};
 pub use errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,
+};
+pub use partition::{
+    ByHash, PartitionKey, PartitionSupervisor, PartitionsHandle, ResizeError, RouteError,
 };
 pub use request::{ChildEntry, ChildState, StopSupervisor};
 pub use restart::Strategy;
