@@ -521,7 +521,7 @@ fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
             *last = Last::Down;
             Info::Down(down)
         }
-        Event::Timeout | Event::Message(_) => {
+        Event::Timeout | Event::Alarm(_) | Event::Message(_) => {
             *last = Last::Timeout;
             Info::Timeout
         }
