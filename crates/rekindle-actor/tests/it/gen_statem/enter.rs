@@ -146,7 +146,7 @@ fn fsm_013_enter_sets_timeouts_replies_and_changes_data() {
         let machine = plan.run().await;
         assert_eq!(machine.call(named("ask")).await, Ok(7));
         in_time(|| log.contains("B timeout name named")).await;
-        assert!(log.contains("B state timeout state"));
+        in_time(|| log.contains("B state timeout state")).await;
         assert_eq!(machine.call(Ask::Get).await, Ok(8));
     });
 }
