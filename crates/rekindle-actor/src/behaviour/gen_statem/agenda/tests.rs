@@ -333,3 +333,16 @@ fn moments_and_never() {
         ]
     );
 }
+
+/// The size of what a function gives.
+fn room_of<A, B, C, D, R>(_: fn(A, B, C, D) -> R) -> usize {
+    size_of::<R>()
+}
+
+#[test]
+fn a_machine_that_waits_takes_little_room() {
+    let room = room_of(crate::behaviour::gen_statem::run::run::<Paper>);
+    assert!(room <= 512, "{room}");
+    let event = size_of::<StatemEvent<Paper>>();
+    assert!(event <= 72, "{event}");
+}
