@@ -49,6 +49,12 @@ struct Timeout<M: GenStatem, A> {
     due: Due<A>,
 }
 
+/// A change to be made to a timeout.
+type ChangeTo<M> = (
+    TimeoutKind<<M as GenStatem>::Timer>,
+    Change<<M as GenStatem>::Content>,
+);
+
 enum Due<A> {
     /// When nothing is ready.
     Zero,
@@ -91,7 +97,7 @@ impl<M: GenStatem, A> Agenda<M, A> {
         }
         let book = self.0.get_or_insert_default();
         let mut inserted = Vec::new();
-        let mut changes: Vec<(TimeoutKind<M::Timer>, Change<M::Content>)> = Vec::new();
+        let mut changes: Vec<ChangeTo<M>> = Vec::new();
         for action in actions {
             match action {
                 Action::Postpone(event) => book.postponed.push(event),

@@ -20,11 +20,11 @@ pub enum StatemEvent<M: GenStatem> {
     Cast(M::Cast),
     /// A plain message.
     Info(M::Info),
-    /// A monitored process has ended.
-    Down(Down),
+    /// A monitored process has ended. (In a box, for a machine keeps room for its largest event.)
+    Down(Box<Down>),
     /// An exit signal, received while trapping exits. The parent's does not come here: it ends the
     /// machine.
-    Exit(Exit),
+    Exit(Box<Exit>),
     /// An event that the machine has given itself: see [`Transition::internal`](crate::Transition::internal).
     Internal(M::Internal),
     /// No event came in time.

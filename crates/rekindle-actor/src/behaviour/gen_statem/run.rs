@@ -15,7 +15,7 @@ use super::agenda::{Agenda, Clock};
 use super::context::StatemContext;
 use super::event::{Envelope, Kind, StatemEvent};
 use super::status::StatemStatus;
-use super::transition::{Begin, Enter, StatemInit, To, Transition};
+use super::transition::{Actions, Begin, Enter, StatemInit, To, Transition};
 use crate::behaviour::guarded::guard;
 use crate::behaviour::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use crate::behaviour::start::Ack;
@@ -104,8 +104,13 @@ pub(super) fn run<M: GenStatem>(
                     }
                 }
             }
-            let hibernates = actions.hibernate;
-            agenda.transition(changed, actions.rest, &inbox);
+            // Taken apart, so that no room is kept for it while the next event is handled.
+            let Actions {
+                rest,
+                hibernate: hibernates,
+                ..
+            } = actions;
+            agenda.transition(changed, rest, &inbox);
 
             let event = match agenda.next() {
                 Some(event) => {
@@ -145,9 +150,9 @@ pub(super) fn run<M: GenStatem>(
             };
             agenda.cancel_event_timeout();
             // Who waits for the answer is known of an event just received only.
-            let caller = if in_a_row == 0 { inbox.caller() } else { None };
+            let received = in_a_row == 0;
             let kind = event.kind();
-            let showed = show(&event, caller);
+            let showed = show(&event, if received { inbox.caller() } else { None });
             match guard!(held.1.handle_event(&held.0, event, &mut cx)) {
                 Ok(Ok(Transition {
                     to,
@@ -164,6 +169,7 @@ pub(super) fn run<M: GenStatem>(
                     }
                 }
                 Ok(Err(reason)) | Err(reason) => {
+                    let caller = if received { inbox.caller() } else { None };
                     remember(&held, &agenda, (!showed).then_some((kind, caller)));
                     break reason;
                 }
@@ -237,8 +243,8 @@ fn sort<M: GenStatem, A>(arrival: Arrival<Envelope<M>>, agenda: &mut Agenda<M, A
         Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
             Sorted::Stop(exit.reason)
         }
-        Event::Exit(exit) => Sorted::Event(StatemEvent::Exit(exit)),
-        Event::Down(down) => Sorted::Event(StatemEvent::Down(down)),
+        Event::Exit(exit) => Sorted::Event(StatemEvent::Exit(Box::new(exit))),
+        Event::Down(down) => Sorted::Event(StatemEvent::Down(Box::new(down))),
         Event::Timeout | Event::Message(_) => Sorted::Nothing,
     }
 }

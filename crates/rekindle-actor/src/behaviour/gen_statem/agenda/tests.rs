@@ -342,7 +342,7 @@ fn room_of<A, B, C, D, R>(_: fn(A, B, C, D) -> R) -> usize {
 #[test]
 fn a_machine_that_waits_takes_little_room() {
     let room = room_of(crate::behaviour::gen_statem::run::run::<Paper>);
-    assert!(room <= 512, "{room}");
+    assert!(room <= 320, "{room}");
     let event = size_of::<StatemEvent<Paper>>();
-    assert!(event <= 72, "{event}");
+    assert!(event <= 32, "{event}");
 }
