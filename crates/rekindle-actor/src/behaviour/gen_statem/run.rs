@@ -80,7 +80,7 @@ pub(super) fn run<M: GenStatem>(
         let reason = 'life: loop {
             actions.reply();
             while let Some(old) = entering.old(&held.0) {
-                in_a_row += 1;
+                in_a_row = u32::wrapping_add(in_a_row, 1);
                 if in_a_row % IN_A_ROW == 0 {
                     yield_now().await;
                 }
@@ -114,7 +114,7 @@ pub(super) fn run<M: GenStatem>(
 
             let event = match agenda.next() {
                 Some(event) => {
-                    in_a_row += 1;
+                    in_a_row = u32::wrapping_add(in_a_row, 1);
                     if in_a_row % IN_A_ROW == 0 {
                         yield_now().await;
                     }
