@@ -447,6 +447,101 @@ fn fsm_022_what_has_run_out_and_was_not_handled_can_still_be_cancelled() {
     });
 }
 
+/// Has the machine take these in before the time of the first begins.
+async fn at_once(machine: &StatemAddr<Fsm>, casts: &[&'static str]) {
+    sys::suspend(machine.pid()).await.unwrap();
+    for cast in casts {
+        machine.cast(cast);
+    }
+    sys::resume(machine.pid()).await.unwrap();
+}
+
+#[test]
+fn fsm_020_replaced_and_cancelled_timeouts_on_real_threads_too() {
+    on_both(|| async {
+        let log = Log::new();
+        let plan = fsm(&log)
+            .goes("cast 1", || {
+                Go::keep()
+                    .timeout_with("replaced", ms(1), "old")
+                    .timeout_with("cancelled", ms(1), "old")
+                    .state_timeout_with(ms(1), "old")
+            })
+            .goes("cast 2", || {
+                Go::keep()
+                    .timeout_with("replaced", ms(2), "new")
+                    .cancel_timeout("cancelled")
+                    .state_timeout_with(When::Never, "new")
+                    .timeout_with("after", ms(4), "new")
+            });
+        let machine = plan.run().await;
+        at_once(&machine, &["1", "2"]).await;
+        in_time(|| log.contains("A timeout replaced new")).await;
+        in_time(|| log.contains("A timeout after new")).await;
+        assert_eq!(events(&log).len(), 4, "{:?}", events(&log));
+    });
+}
+
+#[test]
+fn fsm_021_contents_and_absolute_times_on_real_threads_too() {
+    on_both(|| async {
+        let log = Log::new();
+        let moment = at(ms(3));
+        let plan = fsm(&log).goes("cast set", move || {
+            Go::keep()
+                .timeout_with("absolute", moment, "first")
+                .timeout_with("relative", ms(1), "second")
+                .state_timeout(ms(2))
+        });
+        let machine = plan.run().await;
+        let begin = now();
+        machine.cast("set");
+        for line in [
+            "A timeout absolute first",
+            "A timeout relative second",
+            "A state timeout ",
+        ] {
+            in_time(|| log.contains(line)).await;
+        }
+        // Not early; how late they may be is for the simulator to say.
+        assert!(now().saturating_since(begin) >= ms(2));
+        assert_eq!(events(&log).len(), 4);
+    });
+}
+
+#[test]
+fn fsm_022_what_has_run_out_stays_away_on_real_threads_too() {
+    on_both(|| async {
+        let log = Log::new();
+        let plan = fsm(&log)
+            .goes("cast set", || {
+                Go::keep()
+                    .state_timeout_with(ms(1), "old")
+                    .timeout_with("cancelled", ms(1), "old")
+                    .timeout_with("replaced", ms(1), "old")
+            })
+            .pause("cast busy", ms(5))
+            .goes("cast busy", || {
+                Go::next(St::B)
+                    .cancel_timeout("cancelled")
+                    .timeout_with("replaced", ms(1), "new")
+            });
+        let machine = plan.run().await;
+        at_once(&machine, &["set", "busy"]).await;
+        in_time(|| log.contains("B timeout replaced new")).await;
+        settled(&machine).await;
+        assert_eq!(
+            events(&log),
+            [
+                "A cast set",
+                "A cast busy",
+                "A -> B",
+                "B timeout replaced new",
+            ]
+        );
+    });
+}
+
 #[test]
 fn a_timeout_takes_its_turn_among_the_messages() {
     on_sim(|| async {
