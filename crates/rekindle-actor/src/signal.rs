@@ -41,6 +41,8 @@ pub(crate) enum Signal {
     Down(Down),
     /// Somebody looks in.
     System(SystemMessage),
+    /// A moment has come that the receiver itself has asked to be told of.
+    Alarm(u64),
 }
 
 impl Signal {
@@ -182,6 +184,7 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
             }
         }
         Signal::System(message) => Received::Queue(Signal::System(message)),
+        Signal::Alarm(tag) => Received::Queue(Signal::Alarm(tag)),
     }
 }
 

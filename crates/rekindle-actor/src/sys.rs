@@ -38,6 +38,9 @@ pub enum SysError {
     Timeout(Duration),
     /// Its state is not of the type that was asked for; here is what it is.
     WrongType(&'static str),
+    /// The function that was to change the state panicked. Nothing has changed, and the process
+    /// goes on.
+    Panicked(ExitReason),
     /// A process cannot look into itself, or stop itself, this way: it would wait for its own
     /// next receive.
     CallingSelf,
@@ -52,6 +55,7 @@ impl fmt::Display for SysError {
                 write!(f, "the process handled no system message within {limit:?}")
             }
             SysError::WrongType(found) => write!(f, "the state of the process is a `{found}`"),
+            SysError::Panicked(reason) => write!(f, "the function for the state failed: {reason}"),
             SysError::CallingSelf => f.write_str("a process cannot wait for itself"),
         }
     }
@@ -202,25 +206,27 @@ pub fn get_state<S: Clone + Send + 'static>(
     with_state(pid, |state: &mut S| state.clone())
 }
 
-/// Changes the state of a behaviour, and gives a copy of the new one (SYS-002).
-///
-/// If `f` panics, so does the process looked into.
+/// Changes the state of a behaviour, and gives a copy of the new one (SYS-002). `f` works on a
+/// copy: if it panics, nothing changes, and the process goes on (FSM-025).
 ///
 /// # Errors
 ///
-/// As [`get_state`].
+/// As [`get_state`]; `Panicked` if `f` does.
 #[track_caller]
 pub fn replace_state<S: Clone + Send + 'static>(
     pid: Pid,
     f: impl FnOnce(&mut S) + Send + 'static,
 ) -> impl Future<Output = Result<S, SysError>> + Send {
-    with_state(pid, |state: &mut S| {
-        f(state);
-        state.clone()
-    })
+    let asked = with_state(pid, |state: &mut S| {
+        let mut changed = state.clone();
+        crate::unwind::catch(|| f(&mut changed)).map_err(ExitReason::from_panic)?;
+        *state = changed.clone();
+        Ok(changed)
+    });
+    async move { asked.await?.map_err(SysError::Panicked) }
 }
 
-/// Runs `f` on the state of a behaviour, in its own process.
+/// Runs `f` on the state of a behaviour, in its own process: if it panics, so does that process.
 ///
 /// # Errors
 ///
@@ -445,7 +451,9 @@ impl Future for Stopping {
             Err(SysError::Exited(reason)) => Err(StopError::Exited(reason)),
             Err(SysError::CallingSelf) => Err(StopError::CallingSelf),
             Err(SysError::Timeout(_)) => Err(StopError::Timeout(this.ask.deadline.limit())),
-            Err(SysError::NoProc | SysError::WrongType(_)) => Err(StopError::NoProc),
+            Err(SysError::NoProc | SysError::WrongType(_) | SysError::Panicked(_)) => {
+                Err(StopError::NoProc)
+            }
         })
     }
 }

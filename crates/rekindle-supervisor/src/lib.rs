@@ -13,7 +13,7 @@
 //!
 //! Each is a value first: a builder, which can be started, or be the child of another supervisor.
 //! A child is a [`ChildSpec`]; `MyServer::child(args)` makes one of a generic server, by the trait
-//! [`ServerChild`].
+//! [`ServerChild`], or of a state machine, by [`StatemChild`].
 //!
 //! # Strategies
 //!
@@ -46,7 +46,7 @@
 //!
 //! # Reading order
 //!
-//! `spec` (what a child is), `started`, `server_child`; then the parts that only decide:
+//! `spec` (what a child is), `started`, `server_child`, `statem_child`; then the parts that only decide:
 //! `children`, `intensity`, `restart`, `backoff`; then `inbox` and `shutdown`, and `server`, the
 //! process that carries it all out; last the four fronts: `supervisor`, `dynamic`,
 //! `task_supervisor`, `partition`.
@@ -57,6 +57,7 @@ mod spec;
 mod started;
 
 mod server_child;
+mod statem_child;
 
 mod children;
 mod intensity;
@@ -98,6 +99,7 @@ pub use spec::{
     check_child_specs,
 };
 pub use started::{Child, ChildHandle, IntoStartError, IntoStarted};
+pub use statem_child::{StatemChild, StatemChildBuilder};
 pub use supervisor::{Supervisor, SupervisorHandle, SupervisorRef};
 pub use task_supervisor::{TaskSupervisor, TaskSupervisorHandle, TaskSupervisorRef};
 

@@ -18,6 +18,7 @@ mod process;
 mod timers;
 
 mod gen_server;
+mod gen_statem;
 mod start;
 mod sys;
 mod task;

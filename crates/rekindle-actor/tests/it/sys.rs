@@ -266,13 +266,30 @@ fn sys_012_a_busy_server_answers_afterwards() {
 }
 
 #[test]
-fn a_panic_in_replace_state_is_the_servers_end() {
+fn a_panic_in_replace_state_changes_nothing() {
+    on_both(|| async {
+        let counter = Counter::start(3).await.unwrap();
+        let outcome = sys::replace_state(counter.pid(), |counter: &mut Counter| {
+            counter.n = 7;
+            panic!("inside")
+        });
+        let outcome = outcome.await;
+        assert!(
+            matches!(&outcome, Err(SysError::Panicked(ExitReason::Panic(p))) if p.message == "inside"),
+            "{outcome:?}"
+        );
+        assert_eq!(counter.call(Count::Get).await, Ok(3));
+    });
+}
+
+#[test]
+fn a_panic_in_with_state_is_the_servers_end() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
             let counter = Counter::start(0).await.unwrap();
             monitor(counter.pid());
             let outcome =
-                sys::replace_state(counter.pid(), |_: &mut Counter| panic!("inside")).await;
+                sys::with_state(counter.pid(), |_: &mut Counter| -> () { panic!("inside") }).await;
             let reason = expect_down(&mut inbox).await.reason;
             assert!(matches!(&reason, ExitReason::Panic(p) if p.message == "inside"));
             assert_eq!(outcome, Err(SysError::Exited(reason)));
