@@ -22,6 +22,7 @@ mod gen_statem;
 mod start;
 mod sys;
 mod task;
+mod task_many;
 
 mod bounded;
 mod calls;

@@ -22,6 +22,7 @@ mod significant;
 
 mod dynamic;
 
+mod partition;
 mod task;
 
 mod backoff;
