@@ -367,3 +367,39 @@ fn a_ring_of_links_dies_once() {
         })
     });
 }
+
+#[test]
+fn all_who_are_linked_with_one_that_dies_hear_of_it_however_many_they_are() {
+    // More than fit into one turn of the end; and new processes take the dead one's slot meanwhile.
+    for n in [1_000, 1_200, 5_000] {
+        on_pool(move || async move {
+            let (begun, drops) = (Arc::new(AtomicUsize::new(0)), Drops::new());
+            let (counter, counted) = (begun.clone(), drops.clone());
+            let hub = spawn(async move {
+                for _ in 0..n {
+                    let (counter, held) = (counter.clone(), counted.counted());
+                    spawn_link(async move {
+                        let _held = held;
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        pending::<()>().await;
+                    });
+                }
+                pending::<()>().await;
+            });
+            until(|| begun.load(Ordering::SeqCst) == n).await;
+            exit(hub, ExitReason::Kill);
+            let mut others = Vec::new();
+            until(|| {
+                others.push(spawn(pending::<()>()));
+                drops.count() == n
+            })
+            .await;
+            until(|| !is_alive(hub)).await;
+            others.extend((0..100).map(|_| spawn(pending::<()>())));
+            assert!(
+                others.iter().all(|pid| is_alive(*pid)),
+                "a slot has one owner"
+            );
+        });
+    }
+}

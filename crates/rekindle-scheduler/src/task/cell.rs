@@ -15,7 +15,7 @@ use crate::block;
 use crate::context;
 use crate::core::{Core, CoreRef};
 use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicU32, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 /// The part of a cell that does not depend on what it holds.
 #[repr(C)]
@@ -28,6 +28,8 @@ pub(crate) struct Header {
     count: AtomicU32,
     /// References that the task lends out: counted, and the task's own.
     spares: Spares,
+    /// The id was given up, maybe many turns before the end. Written by the owner of SCHEDULED.
+    vacated: AtomicBool,
     /// The runtime; one counted reference, given back when the cell is freed.
     core: ManuallyDrop<CoreRef>,
     /// Where the table has this task.
@@ -204,6 +206,7 @@ where
             vtable: const { &Cell::<H, F>::VTABLE },
             count: AtomicU32::new(1),
             spares: Spares::new(),
+            vacated: AtomicBool::new(false),
             core: ManuallyDrop::new(core.for_cell()),
             id,
         });
@@ -259,7 +262,6 @@ where
             view,
             waker: &waker,
             again: false,
-            vacated: false,
         };
         let polled = catch_unwind(AssertUnwindSafe(|| {
             cell.future.with_mut(|future| {
@@ -272,10 +274,11 @@ where
         match polled {
             Ok(Poll::Pending) => {
                 cell.hand_back(&mut turn.inbox);
-                if turn.vacated {
-                    // The id is gone, the end is near: only the host's own wish brings a turn.
-                    debug_assert!(turn.again, "a host that gave its id up waits for nothing");
-                }
+                // With the id gone, only the host's own wish brings a turn.
+                debug_assert!(
+                    turn.again || !cell.header.vacated.load(Ordering::Relaxed),
+                    "a host that gave its id up waits for nothing"
+                );
                 if turn.again {
                     return Ran::Again(Runnable(header));
                 }
@@ -288,9 +291,8 @@ where
                 }
             }
             Ok(Poll::Ready(())) => {
-                let vacated = turn.vacated;
                 // SAFETY: we own SCHEDULED, and give it up for good.
-                unsafe { cell.finish(header, turn.inbox, vacated) };
+                unsafe { cell.finish(header, turn.inbox) };
                 Ran::Finished
             }
             Err(payload) => {
@@ -299,9 +301,8 @@ where
                     view.describe()
                 );
                 discard_payload(payload);
-                let vacated = turn.vacated;
                 // SAFETY: as above.
-                unsafe { cell.finish(header, turn.inbox, vacated) };
+                unsafe { cell.finish(header, turn.inbox) };
                 Ran::Finished
             }
         }
@@ -325,7 +326,6 @@ where
             view,
             waker: &waker,
             again: false,
-            vacated: false,
         };
         let cancelled = catch_unwind(AssertUnwindSafe(|| {
             cell.future.with_mut(|future| {
@@ -337,9 +337,8 @@ where
         if let Err(payload) = cancelled {
             discard_payload(payload);
         }
-        let vacated = turn.vacated;
         // SAFETY: we own SCHEDULED, and give it up for good.
-        unsafe { cell.finish(header, turn.inbox, vacated) };
+        unsafe { cell.finish(header, turn.inbox) };
     }
 
     /// Gives what a turn left in its inbox back to the host.
@@ -365,7 +364,7 @@ where
     /// # Safety
     ///
     /// The caller owns SCHEDULED and does not touch the task afterwards.
-    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList, vacated: bool) {
+    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList) {
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             self.future.with_mut(|future| {
                 // SAFETY: by invariant 2 we alone may reach the future.
@@ -375,9 +374,7 @@ where
         if let Err(payload) = dropped {
             discard_payload(payload);
         }
-        if !vacated {
-            self.header.vacate();
-        }
+        self.header.vacate();
         self.hand_back(&mut inbox);
         let mut last = self.header.word.finish(&self.header.spares);
         self.hand_back(&mut last.inbox);
@@ -432,7 +429,12 @@ impl Header {
         self.id
     }
 
+    /// Gives the id up, once: the slot may be another task's right after.
     pub(super) fn vacate(&self) {
+        if self.vacated.load(Ordering::Relaxed) {
+            return;
+        }
+        self.vacated.store(true, Ordering::Relaxed);
         context::with_slots(&self.core, |cache| self.core.table.vacate(self.id, cache));
     }
 

@@ -145,8 +145,6 @@ pub struct Turn<'a> {
     waker: &'a Waker,
     /// The host asked for another turn.
     again: bool,
-    /// The host gave the id up ahead of the end.
-    vacated: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -180,10 +178,7 @@ impl<'a> Turn<'a> {
     /// A finished task gives it up by itself. This is for a host that tells others of its end
     /// and wants them to find the id dead already.
     pub fn vacate(&mut self) {
-        if !self.vacated {
-            self.vacated = true;
-            self.view.header().vacate();
-        }
+        self.view.header().vacate();
     }
 }
 
