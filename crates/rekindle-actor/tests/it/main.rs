@@ -23,6 +23,10 @@ mod start;
 mod sys;
 mod task;
 
+mod agent;
+mod registry;
+mod registry_edges;
+
 mod bounded;
 mod calls;
 mod panics;
