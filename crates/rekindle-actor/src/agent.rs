@@ -180,7 +180,7 @@ impl<S: Send + 'static> Agent<S> {
     /// use rekindle_actor::{Agent, Registry};
     ///
     /// let counters = Registry::<String, ()>::unique().start_link().await.unwrap();
-    /// let visits = counters.via("visits");
+    /// let visits = counters.via("visits".to_owned());
     /// Agent::start_link(|| 0).via(&visits).await.unwrap();
     ///
     /// let visits = Agent::via(visits);

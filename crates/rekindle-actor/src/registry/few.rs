@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// An ordered map. With at most one entry, which is the rule here, it is not on the heap.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Few<K, V> {
+    #[default]
     None,
     One(K, V),
     #[allow(
@@ -13,12 +14,6 @@ pub(super) enum Few<K, V> {
         reason = "there are many, and most have one entry"
     )]
     Many(Box<BTreeMap<K, V>>),
-}
-
-impl<K, V> Default for Few<K, V> {
-    fn default() -> Self {
-        Few::None
-    }
 }
 
 impl<K: Ord + Copy, V> Few<K, V> {
@@ -134,7 +129,8 @@ mod tests {
     #[test]
     fn one_entry_is_found_by_its_key_only() {
         let mut few = Few::One(5, 'a');
-        assert_eq!((few.get(4), few.remove(4)), (None, None));
+        assert_eq!(few.get(4), None);
+        assert_eq!(few.remove(4), None);
         assert_eq!(few.after(Some(5)).count() + few.after(Some(6)).count(), 0);
         assert_eq!(few.after(Some(4)).count(), 1);
         *few.get_mut(5).unwrap() = 'b';

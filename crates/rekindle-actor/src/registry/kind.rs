@@ -8,6 +8,15 @@ use std::fmt::Debug;
 pub struct Unique;
 
 /// A registry in which a key has any number of entries: see [`Registry`](crate::Registry).
+///
+/// What makes sense for unique keys only does not exist here (REG-013):
+///
+/// ```compile_fail,E0599
+/// # use rekindle_actor::{Duplicate, GenServer, Registry};
+/// fn server_of<G: GenServer>(topics: Registry<String, u32, Duplicate>) {
+///     let _ = topics.via::<G>("news");
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Duplicate;

@@ -149,13 +149,19 @@ pub struct Registry<K: RegistryKey, V: RegistryValue, Kind: RegistryKind = Uniqu
     target: Target<K, V, Kind>,
 }
 
+/// One life of a registry.
+struct Life<K, V> {
+    pid: Pid,
+    table: Arc<Table<K, V>>,
+}
+
 /// What a handle is on.
 enum Target<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> {
-    Life(Pid, Arc<Table<K, V>>),
+    Life(Life<K, V>),
     Named {
         name: Name<Server<K, V, Kind>>,
         /// What the name meant at the last look.
-        last: Mutex<Option<(Pid, Arc<Table<K, V>>)>>,
+        last: Mutex<Option<Life<K, V>>>,
     },
 }
 
@@ -228,8 +234,8 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
     }
 
     /// A handle on whichever server holds a key, and the way to start one there: see [`Via`].
-    pub fn via<G: GenServer>(&self, key: impl Into<K>) -> Via<K, V, G> {
-        Via::new(self.clone(), Kept::new(key.into()))
+    pub fn via<G: GenServer>(&self, key: K) -> Via<K, V, G> {
+        Via::new(self.clone(), Kept::new(key))
     }
 
     /// Where a process that is no generic server is to be registered at its start: for
@@ -254,10 +260,10 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
     /// ```
     pub fn registration(
         &self,
-        key: impl Into<K>,
+        key: K,
         value: impl Fn(Pid) -> V + Send + Sync + 'static,
     ) -> Registration {
-        let (registry, key) = (self.clone(), Kept::new(key.into()));
+        let (registry, key) = (self.clone(), Kept::new(key));
         Registration::new(move || -> Result<(), StartError> {
             let value = value(crate::ambient::self_pid());
             let registered = registry.register_kept(key.clone(), value);
@@ -340,14 +346,14 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
 
     fn life(pid: Pid, table: Arc<Table<K, V>>) -> Self {
         Registry {
-            target: Target::Life(pid, table),
+            target: Target::Life(Life { pid, table }),
         }
     }
 
-    fn resolve(&self) -> Result<(Pid, Arc<Table<K, V>>), NoRegistry> {
+    fn resolve(&self) -> Result<Life<K, V>, NoRegistry> {
         let (name, last) = match &self.target {
-            Target::Life(_, table) if table.is_closed() => return Err(NoRegistry::Ended),
-            Target::Life(pid, table) => return Ok((*pid, table.clone())),
+            Target::Life(life) if life.table.is_closed() => return Err(NoRegistry::Ended),
+            Target::Life(life) => return Ok(life.clone()),
             Target::Named { name, last } => (name, last),
         };
         let Some(addr) = name.resolve() else {
@@ -361,14 +367,16 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
         };
         let known = last.lock().clone();
         let found = match known {
-            Some((pid, table)) if pid == addr.pid() => Some(table),
+            Some(life) if life.pid == addr.pid() => Some(life.table),
             _ => table_of(&addr),
         };
         match found {
             Some(table) if !table.is_closed() => {
-                let forgotten = last.lock().replace((addr.pid(), table.clone()));
+                let pid = addr.pid();
+                let life = Life { pid, table };
+                let forgotten = last.lock().replace(life.clone());
                 drop(forgotten);
-                Ok((addr.pid(), table))
+                Ok(life)
             }
             // It has its name, and is about to begin, or to end.
             _ => Err(NoRegistry::Unknown(name.as_str().into())),
@@ -376,7 +384,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     }
 
     fn table(&self) -> Result<Arc<Table<K, V>>, NoRegistry> {
-        self.resolve().map(|(_, table)| table)
+        self.resolve().map(|life| life.table)
     }
 
     /// The registry's process.
@@ -385,7 +393,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     ///
     /// If there is no such registry.
     pub fn pid(&self) -> Result<Pid, NoRegistry> {
-        self.resolve().map(|(pid, _)| pid)
+        self.resolve().map(|life| life.pid)
     }
 
     /// Stops the registry, and waits until it and its name are gone. Processes that hold keys get an
@@ -396,7 +404,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// As for any [`Stop`]; `NoProc` if there is no such registry.
     pub async fn stop(&self) -> Result<(), StopError> {
         let pid = match &self.target {
-            Target::Life(pid, _) => *pid,
+            Target::Life(life) => life.pid,
             Target::Named { .. } => self.pid().map_err(|_| StopError::NoProc)?,
         };
         Stop::new(pid).await
@@ -680,16 +688,16 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// use rekindle_actor::Registry;
     ///
     /// let rooms = Registry::<String, u32>::unique().start_link().await.unwrap();
-    /// let cleaned = rooms.lock("kitchen", || async { "cleaned" }).await;
+    /// let cleaned = rooms.lock("kitchen".to_owned(), || async { "cleaned" }).await;
     /// assert_eq!(cleaned, Ok("cleaned"));
     /// # });
     /// ```
-    pub async fn lock<F, Fut>(&self, key: impl Into<K>, work: F) -> Result<Fut::Output, LockError>
+    pub async fn lock<F, Fut>(&self, key: K, work: F) -> Result<Fut::Output, LockError>
     where
         F: FnOnce() -> Fut,
         Fut: Future,
     {
-        let place = Acquire::new(self.table()?, key.into()).await?;
+        let place = Acquire::new(self.table()?, key).await?;
         let output = work().await;
         drop(place);
         Ok(output)
@@ -701,10 +709,19 @@ fn refs<V>(held: &[Held<V>]) -> Vec<(Pid, &V)> {
     held.iter().map(|held| (held.pid, &*held.value)).collect()
 }
 
+impl<K, V> Clone for Life<K, V> {
+    fn clone(&self) -> Self {
+        Life {
+            pid: self.pid,
+            table: self.table.clone(),
+        }
+    }
+}
+
 impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Clone for Registry<K, V, Kind> {
     fn clone(&self) -> Self {
         match &self.target {
-            Target::Life(pid, table) => Registry::life(*pid, table.clone()),
+            Target::Life(life) => Registry::life(life.pid, life.table.clone()),
             Target::Named { name, .. } => Registry::named(name.as_str()),
         }
     }
@@ -713,7 +730,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Clone for Registry<K,
 impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> fmt::Debug for Registry<K, V, Kind> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.target {
-            Target::Life(pid, table) => match &table.name {
+            Target::Life(Life { pid, table }) => match &table.name {
                 Some(name) => write!(f, "Registry({name:?}, {pid})"),
                 None => write!(f, "Registry({pid})"),
             },
