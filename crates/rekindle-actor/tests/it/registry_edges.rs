@@ -339,7 +339,9 @@ fn a_process_that_ends_cannot_register() {
         }
         let ending = format!("{:?}", Err::<(), _>(RegistrationError::Ending));
         let ok = "Ok(())".to_owned();
-        assert_eq!(log.all(), [ending.clone(), ok.clone(), ending, ok]);
+        // What a body owns is dropped by the body, when it returns: it has not ended yet. What a
+        // killed one owns is dropped by its end. Neither leaves anything behind.
+        assert_eq!(log.all(), [ok.clone(), ok.clone(), ending, ok]);
     });
 }
 
