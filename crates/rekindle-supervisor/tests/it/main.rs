@@ -22,6 +22,7 @@ mod significant;
 
 mod dynamic;
 
+mod registry;
 mod task;
 
 mod backoff;
