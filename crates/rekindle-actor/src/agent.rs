@@ -49,12 +49,14 @@ use crate::sys::{Stop, StopError};
 /// use std::collections::BTreeMap;
 /// use rekindle_actor::{Agent, CallError, StartError};
 ///
+/// type State = BTreeMap<String, u32>;
+///
 /// #[derive(Clone)]
-/// struct Scores(Agent<BTreeMap<String, u32>>);
+/// struct Scores(Agent<State>);
 ///
 /// impl Scores {
 ///     async fn start_link() -> Result<Scores, StartError> {
-///         Agent::start_link(BTreeMap::new).name("scores").await?;
+///         Agent::start_link(State::new).name("scores").await?;
 ///         Ok(Scores(Agent::named("scores")))
 ///     }
 ///     async fn add(&self, player: &str, points: u32) -> Result<u32, CallError> {
