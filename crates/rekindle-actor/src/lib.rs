@@ -57,6 +57,10 @@ mod behaviour;
 
 mod task;
 
+mod registry;
+
+mod agent;
+
 pub mod sys;
 
 mod inspect;
@@ -64,6 +68,7 @@ mod report;
 
 mod system;
 
+pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
     Ack, Addr, Context, Enter, GenServer, GenStatem, Init, Name, Never, Next, Shown, Start,
@@ -85,6 +90,11 @@ pub use monitor::{Down, demonitor, demonitor_flush, monitor, monitor_name};
 pub use names::{NotRegistered, RegisterError, register, registered, unregister, whereis};
 pub use pid::{MonitorRef, Pid};
 pub use recipient::Recipient;
+pub use registry::{
+    DispatchError, Duplicate, LockError, MetaKey, NoRegistry, Registration, RegistrationError,
+    Registry, RegistryEvent, RegistryKey, RegistryKind, RegistryValue, StartRegistry,
+    StartingRegistry, Unique, UpdateError, Via, ViaValue,
+};
 pub use rekindle_scheduler::{
     Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
 };

@@ -12,7 +12,7 @@
 //! turn. So `private` is reached by one thread at a time; its `RefCell` keeps that thread from
 //! reaching it twice.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::RefMut;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,6 +121,8 @@ pub(crate) struct PrivateRare {
     pub(crate) given_up: Vec<GivenUp>,
     /// To be done when the process and its name are gone.
     pub(crate) at_exit: Vec<AtExit>,
+    /// What is kept of this process elsewhere, to be released with its name.
+    pub(crate) holdings: Vec<Arc<dyn Holding>>,
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
     pub(crate) wakers: Vec<Waker>,
     /// The end, if it takes more than one turn.
@@ -131,6 +133,17 @@ pub(crate) struct PrivateRare {
 }
 
 pub(crate) type AtExit = Box<dyn FnOnce(&ExitReason) + Send>;
+
+/// What somebody keeps of processes (a registry, say), and lets go of when one of them ends: before
+/// anyone hears of the end, as with names.
+pub(crate) trait Holding: Send + Sync + 'static {
+    /// Releases a part of what is kept of `holder`, so that one turn is not too long; `true` when
+    /// nothing is left. It runs in `holder`'s end, must hold no lock while foreign code runs, and
+    /// must not panic.
+    fn release(&self, holder: Pid) -> bool;
+    /// Whether there is nothing to release, nor ever will be.
+    fn is_over(&self) -> bool;
+}
 
 /// The message that was being handled when a process crashed.
 #[derive(Debug, Clone)]
@@ -151,6 +164,8 @@ pub(crate) struct Shared {
 pub(crate) struct SharedRare {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) label: Option<Arc<str>>,
+    /// What the process shows to whoever knows its type, without a message: see `published`.
+    pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
     /// Those this process watches, by serial.
     pub(crate) monitors: BTreeMap<u64, Watched>,
     /// Those who watch this process, with the name they used.
@@ -445,6 +460,40 @@ impl<'a> Owner<'a> {
         });
     }
 
+    /// Has `holding` release what it keeps of this process when the process ends.
+    pub(crate) fn hold(self, holding: Arc<dyn Holding>) {
+        let mut private = self.private();
+        let holdings = &mut private.rare().holdings;
+        // Sweep what is over, when the list would have to grow.
+        let mut over = Vec::new();
+        if holdings.len() == holdings.capacity() {
+            over.extend(holdings.extract_if(.., |known| known.is_over()));
+        }
+        holdings.push(holding);
+        drop(private);
+        drop(over);
+    }
+
+    /// The opposite of [`hold`](Owner::hold).
+    pub(crate) fn let_go(self, holding: &Arc<dyn Holding>) {
+        let mut private = self.private();
+        let Some(rare) = &mut private.rare else {
+            return;
+        };
+        let at = rare.holdings.iter().position(|h| Arc::ptr_eq(h, holding));
+        let known = at.map(|at| rare.holdings.swap_remove(at));
+        drop(private);
+        drop(known);
+    }
+
+    /// Shows `what` to whoever asks by [`published`], until it is `None` again.
+    pub(crate) fn publish(self, what: Option<Arc<dyn Any + Send + Sync>>) {
+        let mut shared = self.process.shared.lock();
+        let before = std::mem::replace(&mut shared.rare().published, what);
+        drop(shared);
+        drop(before);
+    }
+
     /// Takes a right to answer that was dropped in the running process.
     pub(crate) fn give_up(given_up: GivenUp) {
         Owner::current(|owner| {
@@ -560,6 +609,14 @@ impl<'a> Owner<'a> {
     pub(crate) fn is_muted(self) -> bool {
         self.process.muted.load(Ordering::Acquire) != 0
     }
+}
+
+/// What a process has published, if it is a `T`.
+pub(crate) fn published<T: Any + Send + Sync>(process: &Process) -> Option<Arc<T>> {
+    let shared = process.shared.lock();
+    let what = shared.rare.as_ref()?.published.clone();
+    drop(shared);
+    what?.downcast().ok()
 }
 
 /// The time from which a deadline counts: as fresh as the runtime's last look at the clock, which

@@ -5,8 +5,8 @@
 //! 1. The reason is fixed; from now on requests that are dropped fail with it.
 //! 2. The body is dropped, and the state with it. (A behaviour has run `terminate` before, unless
 //!    the process was killed.)
-//! 3. What lies unread is dropped; requests in it, and requests that are still owed an answer,
-//!    fail with the reason.
+//! 3. The keys it holds in registries are free. What lies unread is dropped; requests in it, and
+//!    requests that are still owed an answer, fail with the reason.
 //! 4. The names are free.
 //! 5. The pid is dead.
 //! 6. A start that was never acknowledged fails with the reason.
@@ -21,6 +21,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
@@ -31,7 +32,7 @@ use crate::mailbox::{self, GivenUp, MailboxOverflow, Queue, Served};
 use crate::monitor;
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AtExit, Owner, Process};
+use crate::process::{AtExit, Holding, Owner, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
 use crate::unwind::{self, Inside};
@@ -42,6 +43,7 @@ const STEPS_PER_TURN: usize = 1024;
 /// An end that is under way.
 pub(crate) struct Teardown {
     reason: ExitReason,
+    holdings: Vec<Arc<dyn Holding>>,
     queue: Queue,
     deferred: Vec<Served>,
     /// After `deferred`: who is owed an answer hears the reason, not that there is none.
@@ -294,6 +296,10 @@ impl Process {
         drop(shared);
         Teardown {
             reason,
+            holdings: rare
+                .as_mut()
+                .map(|r| std::mem::take(&mut r.holdings))
+                .unwrap_or_default(),
             queue,
             deferred: rare
                 .as_mut()
@@ -318,7 +324,13 @@ impl Process {
     fn steps(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) -> bool {
         let pid = owner.pid();
         for _ in 0..STEPS_PER_TURN {
-            if let Some(node) = teardown.queue.pop() {
+            if let Some(holding) = teardown.holdings.last() {
+                if holding.release(pid) {
+                    teardown.holdings.pop();
+                    // Whoever remembers that the process held a key looks again.
+                    self.name_epoch.fetch_add(1, Ordering::AcqRel);
+                }
+            } else if let Some(node) = teardown.queue.pop() {
                 signal::refuse(pid, node, &teardown.reason, false);
             } else if let Some(served) = teardown.deferred.pop() {
                 served.fail(&teardown.reason);

@@ -56,6 +56,8 @@ use std::time::Duration;
 mod spec;
 mod started;
 
+mod agent_child;
+mod registry_child;
 mod server_child;
 mod statem_child;
 
@@ -81,6 +83,7 @@ mod task_supervisor;
 
 mod partition;
 
+pub use agent_child::{AgentChild, AgentChildBuilder};
 pub use backoff::Backoff;
 pub use children::ChildCount;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef};

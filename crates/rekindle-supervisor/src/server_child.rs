@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rekindle_actor::{Addr, GenServer, MailboxPolicy};
+use rekindle_actor::{Addr, GenServer, MailboxPolicy, Registration};
 
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle};
@@ -65,6 +65,7 @@ pub trait ServerChild: GenServer {
         ChildBuilder {
             args: Arc::new(args),
             name: None,
+            via: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
             options: ChildOptions::default(),
@@ -79,6 +80,7 @@ impl<G: GenServer> ServerChild for G {}
 pub struct ChildBuilder<G: GenServer> {
     args: Arc<dyn Fn() -> G::Args + Send + Sync>,
     name: Option<Arc<str>>,
+    via: Option<Registration<G>>,
     mailbox: MailboxPolicy,
     hibernate_after: Option<Duration>,
     options: ChildOptions,
@@ -86,6 +88,13 @@ pub struct ChildBuilder<G: GenServer> {
 
 impl<G: GenServer> ChildBuilder<G> {
     child_options!("the name of its type", "within 5 s");
+
+    /// Registers the server under a key of a registry before its init runs: see
+    /// [`Registry::via`](rekindle_actor::Registry::via).
+    pub fn via(mut self, key: impl Into<Registration<G>>) -> Self {
+        self.via = Some(key.into());
+        self
+    }
 
     /// Bounds the mailbox.
     pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
@@ -105,6 +114,7 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
         let ChildBuilder {
             args,
             name,
+            via,
             mailbox,
             hibernate_after,
             options,
@@ -114,6 +124,9 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
             let mut start = G::start_link(args()).mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
+            }
+            if let Some(via) = &via {
+                start = start.via(via.clone());
             }
             if let Some(limit) = limit {
                 start = start.timeout(limit);
@@ -145,6 +158,7 @@ impl<G: GenServer> Clone for ChildBuilder<G> {
         ChildBuilder {
             args: self.args.clone(),
             name: self.name.clone(),
+            via: self.via.clone(),
             mailbox: self.mailbox,
             hibernate_after: self.hibernate_after,
             options: self.options.clone(),

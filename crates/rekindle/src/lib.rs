@@ -68,6 +68,8 @@
 //! | a process without a behaviour              | [`spawn`], [`Mailbox`]                                       |
 //! | a server                                   | [`GenServer`], [`Addr`], [`Name`], [`CallError`]             |
 //! | a state machine                            | [`GenStatem`], [`Transition`], [`StatemAddr`]                |
+//! | a state that several share                 | [`Agent`]                                                    |
+//! | processes found by keys; publish, subscribe | [`Registry`], [`Via`]                                       |
 //! | a piece of work with a result              | [`Task`], [`TaskSupervisor`]                                 |
 //! | a fixed set of children                    | [`Supervisor`]                                               |
 //! | children started on demand                 | [`DynamicSupervisor`]                                        |

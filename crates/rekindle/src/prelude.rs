@@ -6,14 +6,14 @@
 pub use std::time::Duration;
 
 pub use crate::{
-    Addr, Builder, CallError, Context, Down, Enter, Exit, ExitReason, GenServer, GenStatem, Handle,
-    Info, Init, Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow, Pid, Recipient,
-    ReplyTo, Runtime, Sender, StartError, StatemAddr, StatemContext, StatemEvent, StatemInit,
-    StatemName, StatemStep, Step, Task, Transition, blocking, demonitor, exit, info, is_alive,
-    link, monitor, register, self_pid, send_after, send_interval, sleep, spawn, spawn_link,
-    spawn_monitor, trap_exit, unlink, whereis,
+    Addr, Agent, Builder, CallError, Context, Down, Duplicate, Enter, Exit, ExitReason, GenServer,
+    GenStatem, Handle, Info, Init, Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow,
+    Pid, Recipient, Registry, ReplyTo, Runtime, Sender, StartError, StatemAddr, StatemContext,
+    StatemEvent, StatemInit, StatemName, StatemStep, Step, Task, Transition, blocking, demonitor,
+    exit, info, is_alive, link, monitor, register, self_pid, send_after, send_interval, sleep,
+    spawn, spawn_link, spawn_monitor, trap_exit, unlink, whereis,
 };
 pub use crate::{
-    Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, StatemChild, Supervisor,
-    TaskSupervisor,
+    AgentChild, Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, StatemChild,
+    Supervisor, TaskSupervisor,
 };

@@ -13,6 +13,7 @@ use super::handle::Addr;
 use super::start::{StartError, Starter, Starting};
 use crate::mailbox::MailboxPolicy;
 use crate::pid::MonitorRef;
+use crate::registry::Registration;
 
 /// The start of a server: await it, or say more first.
 ///
@@ -40,6 +41,14 @@ impl<G: GenServer> Start<G> {
     /// Registers the server under this name before its init runs.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.starter = self.starter.name(name);
+        self
+    }
+
+    /// Registers the server under a key of a registry before its init runs: see
+    /// [`Registry::via`](crate::Registry::via). If the key is held, the start fails with
+    /// [`StartError::AlreadyStarted`] (REG-012).
+    pub fn via(mut self, key: impl Into<Registration<G>>) -> Self {
+        self.starter = self.starter.via(key);
         self
     }
 
@@ -117,6 +126,11 @@ impl<G: GenServer> StartMonitor<G> {
     /// As [`Start::name`].
     pub fn name(self, name: impl Into<Arc<str>>) -> Self {
         StartMonitor(self.0.name(name))
+    }
+
+    /// As [`Start::via`].
+    pub fn via(self, key: impl Into<Registration<G>>) -> Self {
+        StartMonitor(self.0.via(key))
     }
 
     /// As [`Start::timeout`].

@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::exit::ExitReason;
 use crate::mailbox::{Address, ReplyTo};
 use crate::pid::Pid;
+use crate::process::Process;
 use crate::recipient::{Recipient, Via};
 use crate::sender::{SendError, Sender};
 use crate::signal::exit_signal;
@@ -28,6 +29,20 @@ pub struct Addr<G: GenServer>(Address<Envelope<G>>);
 impl<G: GenServer> Addr<G> {
     pub(crate) fn new(address: Address<Envelope<G>>) -> Self {
         Addr(address)
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        self.0.process()
+    }
+
+    /// A call to a server that was looked for, and perhaps found.
+    pub(crate) fn call_resolved<T: Send + 'static>(
+        found: Option<Addr<G>>,
+        make: impl FnOnce(ReplyTo<T>) -> G::Call,
+        called_at: &'static Location<'static>,
+    ) -> Call<'static, T> {
+        let address = found.map(|addr| addr.0);
+        Call::to_resolved(address, |from| Envelope::<G>::Call(make(from)), called_at)
     }
 
     /// The handle on a process, if it lives and is such a server.

@@ -18,6 +18,7 @@ use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy, Repl
 use crate::names::{self, RegisterError};
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, Process};
+use crate::registry::Registration;
 use crate::sender::Sender;
 use crate::signal::exit_signal;
 use crate::spawn::{Order, Tie, kind_of};
@@ -147,6 +148,7 @@ impl Drop for Ack {
 #[must_use = "nothing is started until `start`"]
 pub struct Starter {
     name: Option<Arc<str>>,
+    via: Option<Registration>,
     timeout: Option<Duration>,
     tie: Tie,
     mailbox: MailboxPolicy,
@@ -161,6 +163,7 @@ impl Starter {
         let label = label.into();
         Starter {
             name: None,
+            via: None,
             timeout: None,
             tie: Tie::None,
             mailbox: MailboxPolicy::unbounded(),
@@ -181,6 +184,14 @@ impl Starter {
     /// Registers the process under this name before its init runs.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Starter {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Registers the process in a registry before its init runs: see
+    /// [`Registry::registration`](crate::Registry::registration). A key that is held makes the
+    /// start fail with [`StartError::AlreadyStarted`].
+    pub fn via<G>(mut self, registration: impl Into<Registration<G>>) -> Starter {
+        self.via = Some(registration.into().of_any());
         self
     }
 
@@ -265,7 +276,7 @@ impl Starter {
             policy: self.mailbox,
             at,
         };
-        let (name, label) = (self.name, self.label);
+        let label = self.label;
         let make_sender = |view: TaskView<'_>, _: Pid| {
             if let (Some(label), Some(process)) = (label, view.host::<Process>()) {
                 process.shared.lock().rare().label = Some(label);
@@ -274,9 +285,12 @@ impl Starter {
         };
         // A body of ours is called here, to save the room of a wrapper; a user's is called in its
         // own process, for what it drops at once (its `Ack`, say) must be dropped there.
-        let (sender, monitor) = match name {
-            None if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
-            name => order.spawn(|inbox| inside(name, inbox, ack, body), make_sender),
+        let (sender, monitor) = match (self.name, self.via) {
+            (None, None) if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
+            (name, None) => order.spawn(|inbox| inside(name, inbox, ack, body), make_sender),
+            (name, Some(via)) => {
+                order.spawn(|inbox| registered(via, name, inbox, ack, body), make_sender)
+            }
         };
         Starting {
             sender: Some(sender),
@@ -302,6 +316,24 @@ where
         Ok(()) => body(inbox, ack).await,
         Err(RegisterError::Taken(pid)) => ack.refuse(StartError::AlreadyStarted(pid)),
         Err(error) => ack.refuse(StartError::BadName(error)),
+    }
+}
+
+/// Registers the process under a key of a registry, and then does as [`inside`].
+async fn registered<M, B, F>(
+    via: Registration,
+    name: Option<Arc<str>>,
+    inbox: Mailbox<M>,
+    ack: Ack,
+    body: B,
+) -> ExitReason
+where
+    B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
+    F: Future<Output = ExitReason> + Send + 'static,
+{
+    match via.register() {
+        Ok(()) => inside(name, inbox, ack, body).await,
+        Err(error) => ack.refuse(error),
     }
 }
 

@@ -24,6 +24,10 @@ mod sys;
 mod task;
 mod task_many;
 
+mod agent;
+mod registry;
+mod registry_edges;
+
 mod bounded;
 mod calls;
 mod panics;

@@ -23,6 +23,7 @@ mod significant;
 mod dynamic;
 
 mod partition;
+mod registry;
 mod task;
 
 mod backoff;

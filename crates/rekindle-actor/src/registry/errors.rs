@@ -1,0 +1,186 @@
+//! Why an operation on a registry failed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+
+/// There is no such registry: what was asked has not been done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoRegistry {
+    /// The registry that this handle is on has ended. A handle by name would follow a restart:
+    /// see [`Registry::named`](crate::Registry::named).
+    Ended,
+    /// Nobody holds the name in the running runtime: the registry has not been started there, or
+    /// is just being restarted.
+    Unknown(Arc<str>),
+    /// Somebody holds the name, but it is no registry with these types of keys and values, and of
+    /// this kind.
+    OtherType(Arc<str>, Pid),
+}
+
+impl fmt::Display for NoRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoRegistry::Ended => f.write_str("the registry has ended"),
+            NoRegistry::Unknown(name) => {
+                write!(
+                    f,
+                    "no registry named {name:?} is running; has it been started?"
+                )
+            }
+            NoRegistry::OtherType(name, pid) => write!(
+                f,
+                "{pid}, named {name:?}, is not a registry of the kind, keys and values asked for"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NoRegistry {}
+
+/// Why a process was not registered. Nothing is left of the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// The key is unique, and this process holds it: perhaps the running one itself (REG-001).
+    AlreadyRegistered(Pid),
+    /// There is no such registry.
+    NoRegistry(NoRegistry),
+    /// The process is ending: its code is the drop of its state, which must not register anew.
+    Ending,
+}
+
+impl RegistrationError {
+    pub(super) fn ended() -> Self {
+        RegistrationError::NoRegistry(NoRegistry::Ended)
+    }
+}
+
+impl fmt::Display for RegistrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegistrationError::AlreadyRegistered(pid) => write!(f, "the key is held by {pid}"),
+            RegistrationError::NoRegistry(error) => error.fmt(f),
+            RegistrationError::Ending => f.write_str("a process that ends cannot register"),
+        }
+    }
+}
+
+impl std::error::Error for RegistrationError {}
+
+impl From<NoRegistry> for RegistrationError {
+    fn from(error: NoRegistry) -> Self {
+        RegistrationError::NoRegistry(error)
+    }
+}
+
+/// Why a value was not updated. The function was not run, or has itself unregistered the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The running process does not hold the key; here is who does.
+    NotRegistered(Option<Pid>),
+    /// There is no such registry.
+    NoRegistry(NoRegistry),
+}
+
+/// The running process does not hold a key.
+pub(super) enum NotHeld {
+    Nobody,
+    By(Pid),
+}
+
+impl From<NotHeld> for UpdateError {
+    fn from(error: NotHeld) -> Self {
+        UpdateError::NotRegistered(match error {
+            NotHeld::Nobody => None,
+            NotHeld::By(pid) => Some(pid),
+        })
+    }
+}
+
+impl fmt::Display for UpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpdateError::NotRegistered(None) => f.write_str("nobody holds the key"),
+            UpdateError::NotRegistered(Some(pid)) => {
+                write!(
+                    f,
+                    "the key is held by {pid}, and not by the running process"
+                )
+            }
+            UpdateError::NoRegistry(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for UpdateError {}
+
+impl From<NoRegistry> for UpdateError {
+    fn from(error: NoRegistry) -> Self {
+        UpdateError::NoRegistry(error)
+    }
+}
+
+/// Why a lock was not got. The work was not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The running process holds the lock already: it would wait for itself.
+    HeldBySelf,
+    /// There is no such registry, or it has ended during the wait.
+    NoRegistry(NoRegistry),
+}
+
+impl LockError {
+    pub(super) fn ended() -> Self {
+        LockError::NoRegistry(NoRegistry::Ended)
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::HeldBySelf => f.write_str("the running process holds this lock already"),
+            LockError::NoRegistry(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LockError {}
+
+impl From<NoRegistry> for LockError {
+    fn from(error: NoRegistry) -> Self {
+        LockError::NoRegistry(error)
+    }
+}
+
+/// Why a parallel dispatch failed.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum DispatchError {
+    /// There is no such registry. The function was not run.
+    NoRegistry(NoRegistry),
+    /// The function failed for some partition, with this reason; it was run for the others.
+    Failed(ExitReason),
+}
+
+impl fmt::Display for DispatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DispatchError::NoRegistry(error) => error.fmt(f),
+            DispatchError::Failed(reason) => write!(f, "a part of the dispatch failed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for DispatchError {}
+
+impl From<NoRegistry> for DispatchError {
+    fn from(error: NoRegistry) -> Self {
+        DispatchError::NoRegistry(error)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a key may have: one holder, or many.
+
+use std::fmt::Debug;
+
+/// A registry in which a key has at most one entry: see [`Registry`](crate::Registry).
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Unique;
+
+/// A registry in which a key has any number of entries: see [`Registry`](crate::Registry).
+///
+/// What makes sense for unique keys only does not exist here (REG-013):
+///
+/// ```compile_fail,E0599
+/// # use rekindle_actor::{Duplicate, GenServer, Registry};
+/// fn server_of<G: GenServer>(topics: Registry<String, u32, Duplicate>) {
+///     let _ = topics.via::<G>("news");
+/// }
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Duplicate;
+
+/// The kinds of registries: [`Unique`] and [`Duplicate`].
+pub trait RegistryKind: sealed::Sealed + Debug + Send + Sync + 'static {
+    #[doc(hidden)]
+    const UNIQUE: bool;
+}
+
+impl RegistryKind for Unique {
+    const UNIQUE: bool = true;
+}
+
+impl RegistryKind for Duplicate {
+    const UNIQUE: bool = false;
+}
+
+mod sealed {
+    #[allow(
+        unnameable_types,
+        reason = "that nobody can name it is what seals the other trait"
+    )]
+    pub trait Sealed {}
+    impl Sealed for super::Unique {}
+    impl Sealed for super::Duplicate {}
+}

@@ -1,0 +1,358 @@
+//! Servers that are known by a key of a registry.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::kept::Kept;
+use super::table::Table;
+use super::{RegistrationError, Registry, RegistryKey, RegistryValue};
+use crate::ambient::self_pid;
+use crate::behaviour::{Addr, GenServer, StartError};
+use crate::call::Call;
+use crate::exit::ExitReason;
+use crate::mailbox::ReplyTo;
+use crate::pid::Pid;
+use crate::recipient::{self, Recipient};
+use crate::sender::SendError;
+
+/// A handle on whichever server holds a key of a registry, and the way to start one there.
+///
+/// Made by [`Registry::via`]. It is to a key what a [`Name`](crate::Name) is to a name: it
+/// resolves at each use, keeps the last target, and survives restarts of the server, and of the
+/// registry if it was made from a handle by name. If nobody holds the key, or the holder is
+/// another kind of server, casts vanish, calls say `NoProc`, and `try_send` fails (REG-014).
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # struct Cart(u32);
+/// # enum Request { Total(ReplyTo<u32>) }
+/// # impl GenServer for Cart {
+/// #     type Args = (); type Call = Request; type Cast = u32; type Info = Never; type Continue = Never;
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Cart(0))) }
+/// #     async fn handle_call(&mut self, r: Request, _: &mut Context<Self>) -> Step<Self> {
+/// #         let Request::Total(from) = r; from.reply(self.0); Ok(Next::Wait)
+/// #     }
+/// #     async fn handle_cast(&mut self, k: u32, _: &mut Context<Self>) -> Step<Self> { self.0 += k; Ok(Next::Wait) }
+/// # }
+/// use rekindle_actor::{Addr, Registry, StartError};
+///
+/// let carts = Registry::<u64, Addr<Cart>>::unique().start_link().await.unwrap();
+/// let seventh = carts.via::<Cart>(7);
+///
+/// let started = Cart::start_link(()).via(&seventh).await.unwrap();
+/// seventh.cast(3);
+/// assert_eq!(seventh.call(Request::Total).await, Ok(3));
+/// assert_eq!(carts.get(&7), Ok(Some(started.clone())));
+///
+/// let again = Cart::start_link(()).via(&seventh).await;
+/// assert_eq!(again.unwrap_err(), StartError::AlreadyStarted(started.pid()));
+/// # });
+/// ```
+pub struct Via<K: RegistryKey, V: RegistryValue, G: GenServer> {
+    registry: Registry<K, V>,
+    key: Kept<K>,
+    last: Mutex<Option<Known<K, V, G>>>,
+}
+
+/// Who held the key at the last look.
+struct Known<K, V, G: GenServer> {
+    addr: Addr<G>,
+    /// The process's `name_epoch` at that time: it changes when the process loses a key.
+    epoch: u32,
+    /// The life of the registry.
+    table: Arc<Table<K, V>>,
+}
+
+impl<K: RegistryKey, V: RegistryValue, G: GenServer> Via<K, V, G> {
+    pub(super) fn new(registry: Registry<K, V>, key: Kept<K>) -> Self {
+        Via {
+            registry,
+            key,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry<K, V> {
+        &self.registry
+    }
+
+    /// Who holds the key now. Nobody, if there is no such registry.
+    #[must_use]
+    pub fn resolve(&self) -> Option<Addr<G>> {
+        let table = self.registry.table().ok()?;
+        let known = self.last.lock().clone();
+        if let Some(known) = &known
+            && Arc::ptr_eq(&known.table, &table)
+            && known.addr.process().name_epoch.load(Ordering::Acquire) == known.epoch
+            && known.addr.is_alive()
+        {
+            return Some(known.addr.clone());
+        }
+        loop {
+            let Some(addr) = table
+                .first(&*self.key)
+                .and_then(|held| Addr::<G>::from_pid(held.pid))
+            else {
+                let forgotten = self.last.lock().take();
+                drop((known, forgotten));
+                return None;
+            };
+            // The key may have changed hands before the epoch was read. If it has not by the second
+            // look, the holder's epoch changes when it does.
+            let epoch = addr.process().name_epoch.load(Ordering::Acquire);
+            if table.first(&*self.key).map(|held| held.pid) == Some(addr.pid()) {
+                let known = Known {
+                    addr: addr.clone(),
+                    epoch,
+                    table,
+                };
+                let forgotten = self.last.lock().replace(known);
+                drop(forgotten);
+                return Some(addr);
+            }
+        }
+    }
+
+    /// The holder's pid, whatever kind of process it is.
+    #[must_use]
+    pub fn whereis(&self) -> Option<Pid> {
+        self.registry.whereis(&*self.key).ok().flatten()
+    }
+
+    /// The holder's pid, if it is such a server.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.resolve().map(|addr| addr.pid())
+    }
+
+    /// As [`Addr::call`].
+    #[track_caller]
+    pub fn call<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(ReplyTo<T>) -> G::Call,
+    ) -> Call<'static, T> {
+        Addr::call_resolved(self.resolve(), make, Location::caller())
+    }
+
+    /// As [`Addr::cast`].
+    pub fn cast(&self, message: G::Cast) {
+        if let Some(addr) = self.resolve() {
+            addr.cast(message);
+        }
+    }
+
+    /// As [`Addr::try_cast`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Addr::try_cast`]; `NoProc` as well if nobody holds the key.
+    pub fn try_cast(&self, message: G::Cast) -> Result<(), SendError<G::Cast>> {
+        match self.resolve() {
+            Some(addr) => addr.try_cast(message),
+            None => Err(SendError::NoProc(message)),
+        }
+    }
+
+    /// As [`Addr::send`].
+    pub fn send(&self, message: impl Into<G::Info>) {
+        if let Some(addr) = self.resolve() {
+            addr.send(message);
+        }
+    }
+
+    /// As [`Addr::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Addr::try_send`]; `NoProc` as well if nobody holds the key (REG-014).
+    pub fn try_send(&self, message: impl Into<G::Info>) -> Result<(), SendError<G::Info>> {
+        match self.resolve() {
+            Some(addr) => addr.try_send(message),
+            None => Err(SendError::NoProc(message.into())),
+        }
+    }
+
+    /// A handle for one kind of plain message that the holder takes, whoever holds the key when a
+    /// message is sent.
+    #[must_use]
+    pub fn recipient<M>(&self) -> Recipient<M>
+    where
+        M: Send + 'static,
+        G::Info: From<M>,
+    {
+        Recipient::new(recipient::Via {
+            target: self.clone(),
+            send: |via, message: M| via.try_send(message).map_err(|error| error.map(drop)),
+            pid: |via| via.pid(),
+        })
+    }
+
+    /// To start a server under the key with this value, instead of one that the registry makes of
+    /// the server: `Cart::start_link(()).via(carts.via(7).with_value("vip"))`.
+    pub fn with_value(&self, value: V) -> Registration<G>
+    where
+        V: Clone,
+    {
+        self.with(move |_| value.clone())
+    }
+
+    /// To start a server under the key with a value that is made of the server's handle, in its
+    /// own process.
+    pub fn with(&self, value: impl Fn(Addr<G>) -> V + Send + Sync + 'static) -> Registration<G> {
+        let (registry, key) = (self.registry.clone(), self.key.clone());
+        Registration::new(move || {
+            let own = self_pid();
+            let Some(addr) = Addr::<G>::from_pid(own) else {
+                // The type of `Start::via` keeps this from being.
+                return Err(StartError::Failed(ExitReason::NoProc));
+            };
+            let registered = registry.register_kept(key.clone(), value(addr));
+            registered.map_err(into_start_error)
+        })
+    }
+}
+
+/// A start fails because of a registration.
+pub(super) fn into_start_error(error: RegistrationError) -> StartError {
+    match error {
+        RegistrationError::AlreadyRegistered(pid) => StartError::AlreadyStarted(pid),
+        other => StartError::Failed(other.into()),
+    }
+}
+
+impl<K: RegistryKey, V: RegistryValue, G: GenServer> Clone for Via<K, V, G> {
+    fn clone(&self) -> Self {
+        Via::new(self.registry.clone(), self.key.clone())
+    }
+}
+
+impl<K, V, G: GenServer> Clone for Known<K, V, G> {
+    fn clone(&self) -> Self {
+        Known {
+            addr: self.addr.clone(),
+            epoch: self.epoch,
+            table: self.table.clone(),
+        }
+    }
+}
+
+impl<K: RegistryKey + fmt::Debug, V: RegistryValue, G: GenServer> fmt::Debug for Via<K, V, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Via")
+            .field("registry", &self.registry)
+            .field("key", &*self.key)
+            .finish()
+    }
+}
+
+/// A value that a registry can make of a server which starts under one of its keys: nothing, the
+/// pid, the [`Addr`], or a [`Recipient`] of plain messages. For any other, see
+/// [`Via::with_value`] and [`Via::with`]; or implement it.
+#[diagnostic::on_unimplemented(
+    message = "a registry cannot make the value `{Self}` of a server `{G}`",
+    note = "give the value: `.via(registry.via(key).with_value(value))`"
+)]
+pub trait ViaValue<G: GenServer>: RegistryValue {
+    /// The value for the server.
+    fn of_server(server: Addr<G>) -> Self;
+}
+
+impl<G: GenServer> ViaValue<G> for () {
+    fn of_server(_: Addr<G>) {}
+}
+
+impl<G: GenServer> ViaValue<G> for Pid {
+    fn of_server(server: Addr<G>) -> Pid {
+        server.pid()
+    }
+}
+
+impl<G: GenServer> ViaValue<G> for Addr<G> {
+    fn of_server(server: Addr<G>) -> Addr<G> {
+        server
+    }
+}
+
+impl<G: GenServer, M: Send + 'static> ViaValue<G> for Recipient<M>
+where
+    G::Info: From<M>,
+{
+    fn of_server(server: Addr<G>) -> Recipient<M> {
+        server.recipient()
+    }
+}
+
+/// Where a process is to be registered at its start, before its init runs: for
+/// [`Start::via`](crate::Start::via), [`Starter::via`](crate::Starter::via) and children.
+///
+/// Made of a [`Via`], or by [`Registry::registration`] for processes that are no generic servers.
+/// It can be used again, at each restart. `G` is the server, or `()` for any process.
+pub struct Registration<G = ()> {
+    register: Arc<dyn Fn() -> Result<(), StartError> + Send + Sync>,
+    server: std::marker::PhantomData<fn(G)>,
+}
+
+impl<G> Registration<G> {
+    pub(super) fn new(
+        register: impl Fn() -> Result<(), StartError> + Send + Sync + 'static,
+    ) -> Registration<G> {
+        Registration {
+            register: Arc::new(register),
+            server: std::marker::PhantomData,
+        }
+    }
+
+    /// Registers the running process.
+    pub(crate) fn register(&self) -> Result<(), StartError> {
+        (self.register)()
+    }
+
+    /// The same for a start that does not know the kind of server any more.
+    pub(crate) fn of_any(self) -> Registration {
+        Registration {
+            register: self.register,
+            server: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<G> Clone for Registration<G> {
+    fn clone(&self) -> Self {
+        Registration {
+            register: self.register.clone(),
+            server: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<G> fmt::Debug for Registration<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").finish_non_exhaustive()
+    }
+}
+
+impl<K: RegistryKey, V: ViaValue<G>, G: GenServer> From<&Via<K, V, G>> for Registration<G> {
+    fn from(via: &Via<K, V, G>) -> Self {
+        via.with(V::of_server)
+    }
+}
+
+impl<K: RegistryKey, V: ViaValue<G>, G: GenServer> From<Via<K, V, G>> for Registration<G> {
+    fn from(via: Via<K, V, G>) -> Self {
+        Registration::from(&via)
+    }
+}

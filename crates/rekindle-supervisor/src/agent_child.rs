@@ -1,0 +1,147 @@
+//! Agents as children.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rekindle_actor::{Agent, AgentServer, MailboxPolicy, Registration};
+
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::started::{Child, ChildHandle, IntoStarted};
+
+/// Makes an agent a child.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::Agent;
+/// use rekindle_supervisor::{AgentChild, Supervisor};
+///
+/// let supervisor = Supervisor::one_for_one()
+///     .child(Agent::child(|| 0).name("visits"))
+///     .start_link()
+///     .await
+///     .unwrap();
+/// let visits = Agent::named("visits");
+/// visits.update(|n| *n += 1).await.unwrap();
+/// assert_eq!(visits.get(|n: &i32| *n).await, Ok(1));
+///
+/// let other: Agent<String> = supervisor.start_child(Agent::child(String::new)).await.unwrap();
+/// assert_eq!(other.get(|text| text.len()).await, Ok(0));
+/// # });
+/// ```
+pub trait AgentChild {
+    /// What the agent keeps.
+    type State: Send + 'static;
+
+    /// A child whose state is what `init` gives at each start. Permanent (AGENT-008), stopped within
+    /// 5 s, called `Agent`.
+    fn child(
+        init: impl Fn() -> Self::State + Send + Sync + 'static,
+    ) -> AgentChildBuilder<Self::State>;
+}
+
+impl<S: Send + 'static> AgentChild for Agent<S> {
+    type State = S;
+
+    fn child(init: impl Fn() -> S + Send + Sync + 'static) -> AgentChildBuilder<S> {
+        AgentChildBuilder {
+            init: Arc::new(init),
+            name: None,
+            via: None,
+            mailbox: MailboxPolicy::unbounded(),
+            options: ChildOptions::default(),
+        }
+    }
+}
+
+/// An agent as a child: see [`AgentChild`].
+#[must_use = "a child is nothing without a supervisor"]
+pub struct AgentChildBuilder<S> {
+    init: Arc<dyn Fn() -> S + Send + Sync>,
+    name: Option<Arc<str>>,
+    via: Option<Registration<AgentServer<S>>>,
+    mailbox: MailboxPolicy,
+    options: ChildOptions,
+}
+
+impl<S: Send + 'static> AgentChildBuilder<S> {
+    child_options!("`Agent`", "within 5 s");
+
+    /// Registers the agent under a key of a registry before its function runs: see
+    /// [`Registry::via`](rekindle_actor::Registry::via).
+    pub fn via(mut self, key: impl Into<Registration<AgentServer<S>>>) -> Self {
+        self.via = Some(key.into());
+        self
+    }
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.mailbox = policy;
+        self
+    }
+}
+
+impl<S: Send + 'static> From<AgentChildBuilder<S>> for ChildSpec {
+    fn from(builder: AgentChildBuilder<S>) -> ChildSpec {
+        let AgentChildBuilder {
+            init,
+            name,
+            via,
+            mailbox,
+            options,
+        } = builder;
+        let (own_name, limit) = (name.clone(), options.start_timeout);
+        let start = start_fn(move || {
+            let init = init.clone();
+            let mut start = Agent::start_link(move || init()).mailbox(mailbox);
+            if let Some(name) = &own_name {
+                start = start.name(name.clone());
+            }
+            if let Some(via) = &via {
+                start = start.via(via.clone());
+            }
+            if let Some(limit) = limit {
+                start = start.timeout(limit);
+            }
+            start.into_future()
+        });
+        options.into_spec(ChildKind::Worker, name, "Agent", start)
+    }
+}
+
+impl<S: Send + 'static> Child for AgentChildBuilder<S> {
+    type Handle = Agent<S>;
+
+    fn handle(started: ChildHandle) -> Option<Agent<S>> {
+        started.info().cloned()
+    }
+}
+
+impl<S: Send + 'static> IntoStarted for Agent<S> {
+    fn into_started(self) -> Result<ChildHandle, rekindle_actor::StartError> {
+        use rekindle_actor::{ExitReason, StartError};
+        let gone = StartError::Failed(ExitReason::NoProc);
+        Ok(ChildHandle::with_info(self.pid().ok_or(gone)?, self))
+    }
+}
+
+impl<S> Clone for AgentChildBuilder<S> {
+    fn clone(&self) -> Self {
+        AgentChildBuilder {
+            init: self.init.clone(),
+            name: self.name.clone(),
+            via: self.via.clone(),
+            mailbox: self.mailbox,
+            options: self.options.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for AgentChildBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentChildBuilder")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
