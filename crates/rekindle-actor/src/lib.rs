@@ -72,6 +72,13 @@ pub use behaviour::{
     StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep, Step, Transition, When,
     begin_ending, give_back_memory, guarded, note_last_message, note_state,
 };
+pub use behaviour::{
+    AddHandler, AddHandlerError, CallHandlerError, DeleteHandler, DeleteHandlerError, EventHandler,
+    EventManager, EventManagerName, GenEvent, HandlerCall, HandlerContext, HandlerEntry,
+    HandlerExit, HandlerRef, HandlerStateError, HandlerStep, HandlerSwap, Handlers, Handover,
+    HandoverError, ManagerByName, ManagerLife, ManagerTarget, Reaction, Removal, StartEvents,
+    StartEventsFuture, StartEventsMonitor, StartEventsMonitorFuture, SwapHandler, SwapHandlerError,
+};
 pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
 pub use inspect::{

@@ -17,6 +17,7 @@ mod names;
 mod process;
 mod timers;
 
+mod gen_event;
 mod gen_server;
 mod gen_statem;
 mod start;
