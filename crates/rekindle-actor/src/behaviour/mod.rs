@@ -3,7 +3,7 @@
 mod builder;
 mod context;
 mod gen_event;
-mod gen_server;
+pub(crate) mod gen_server;
 mod gen_statem;
 mod guarded;
 mod handle;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rekindle_actor::{
     AddHandlerError, CallError, CallHandlerError, DeleteHandlerError, EventHandler, EventManager,
     EventManagerName, ExitReason, GenEvent, HandlerContext, HandlerExit, HandlerRef,
-    HandlerStateError, HandlerStep, HandlerSwap, Handlers, HandoverError, Info, Mailbox,
+    HandlerStateError, HandlerStep, HandlerSwap, Handlers, Handover, HandoverError, Info, Mailbox,
     MailboxPolicy, Never, Overflow, Reaction, Removal, ReplyTo, SendError, StartError, StopError,
     SwapHandlerError, SysError, exit, is_alive, link, monitor, recent_crashes, self_pid,
     send_after, sleep, spawn, sys, trap_exit, whereis,
@@ -483,8 +483,14 @@ fn evt_006_call_is_answered_by_that_handler_only() {
         let sum = manager.add_handler::<Sum>(3).await.unwrap();
         assert_eq!(manager.call(&a, Ask::Get).await, Ok(1));
         assert_eq!(manager.call(&b, Ask::Get).await, Ok(2));
-        assert_eq!(manager.call(&HandlerRef::by_id("b"), Ask::Get).await, Ok(2));
-        assert_eq!(manager.call(&HandlerRef::of_type(), Ask::Get).await, Ok(1));
+        assert_eq!(
+            manager.call(&HandlerRef::<Tap>::by_id("b"), Ask::Get).await,
+            Ok(2)
+        );
+        assert_eq!(
+            manager.call(&HandlerRef::<Tap>::of_type(), Ask::Get).await,
+            Ok(1)
+        );
         assert_eq!(
             manager.call(&sum, |from| from).await.as_deref(),
             Ok("sum 3")
@@ -746,9 +752,10 @@ fn evt_011_a_handler_swaps_itself_in_its_place() {
     on_both(|| async {
         let (log, manager) = (Log::new(), manager().await);
         let becomes = |_: &mut Tap, _: &mut HandlerContext<Tap>| -> HandlerStep<Tap> {
-            Ok(Reaction::Swap(HandlerSwap::to::<Sum>("swap", |handed| {
-                handed.map_or(0, |text| text.len() as i64)
-            })))
+            Ok(Reaction::Swap(HandlerSwap::to::<Sum>(
+                "swap",
+                |handed: Handover<Tap>| handed.map_or(0, |text| text.len() as i64),
+            )))
         };
         add(&manager, tap(&log, "below")).await;
         add(&manager, tap(&log, "event")).await;
@@ -1027,6 +1034,7 @@ fn evt_013_plain_messages_go_to_every_handlers_info() {
         manager.send("hello");
         manager.recipient::<&'static str>().send("again");
         send_after(ms(1), &manager.recipient(), "later");
+        sleep(ms(5)).await;
         until(|| log.contains("a info later")).await;
         let expected = [
             "b info hello",
@@ -1052,7 +1060,7 @@ fn evt_013_downs_and_exits_are_infos() {
         let (log, manager) = (Log::new(), manager().await);
         let a = add(&manager, tap(&log, "a")).await;
         let mortal = mortal();
-        let (watched, linked) = (mortal.pid(), Puppet::new());
+        let (watched, linked, stranger) = (mortal.pid(), Puppet::new(), Puppet::new());
         let watch = scripted(move |_, _| {
             monitor(watched);
             Ok(Reaction::Keep)
@@ -1066,7 +1074,8 @@ fn evt_013_downs_and_exits_are_infos() {
         linked.is_linked_with(pid).await;
         linked.die(oops("linked"));
         until(|| log.contains("a exit linked")).await;
-        exit(pid, ExitReason::Shutdown);
+        // We are its parent; this one is not.
+        stranger.tell(move || exit(pid, ExitReason::Shutdown));
         until(|| log.contains("a exit shutdown")).await;
         assert!(manager.is_alive(), "only the parent's exit stops it");
     });
@@ -1339,6 +1348,7 @@ fn a_handler_sends_requests_to_itself() {
             cx.recipient().send(Ask::Add(1));
             Ok(Reaction::Keep)
         }));
+        sleep(ms(5)).await;
         until_equal(&manager, &a, 6).await;
         assert_eq!(
             manager.call(&b, Ask::Get).await,

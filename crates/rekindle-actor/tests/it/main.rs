@@ -20,6 +20,7 @@ mod timers;
 mod gen_event;
 mod gen_server;
 mod gen_statem;
+mod groups;
 mod start;
 mod sys;
 mod task;
