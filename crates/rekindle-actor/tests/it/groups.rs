@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rekindle_actor::{
-    CallError, ExitReason, GroupChange, GroupEvent, Groups, JoinError, LeaveError, Mailbox,
-    Overflow, Pid, Recipient, Sender, StartError, exit, info, is_alive, monitor_name, self_pid,
-    sleep, spawn, spawn_with, sys, whereis, yield_now,
+    CallError, ExitReason, GenServer as _, GroupChange, GroupEvent, Groups, JoinError, LeaveError,
+    Mailbox, Overflow, Pid, Recipient, Sender, StartError, exit, info, is_alive, monitor_name,
+    self_pid, sleep, spawn, spawn_with, sys, whereis, yield_now,
 };
 
 use crate::support::*;
