@@ -69,6 +69,8 @@
 //! | a server                                   | [`GenServer`], [`Addr`], [`Name`], [`CallError`]             |
 //! | a state machine                            | [`GenStatem`], [`Transition`], [`StatemAddr`]                |
 //! | a piece of work with a result              | [`Task`], [`TaskSupervisor`]                                 |
+//! | events with many handlers                 | [`GenEvent`], [`EventHandler`]                               |
+//! | many processes under one key               | [`Groups`]                                                   |
 //! | a fixed set of children                    | [`Supervisor`]                                               |
 //! | children started on demand                 | [`DynamicSupervisor`]                                        |
 //! | to be told of a death                      | [`monitor`](fn@monitor), [`link`], [`trap_exit`]             |

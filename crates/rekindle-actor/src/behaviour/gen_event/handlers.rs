@@ -4,6 +4,7 @@ use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
+use super::errors::AddHandlerError;
 use super::handler::EventHandler;
 use super::id::{HandlerEntry, HandlerRef, Kind};
 use super::slot::{Installed, Newcomer, Outcome, Retirement, Slot, Supervision, Typed};
@@ -37,7 +38,7 @@ pub struct Handlers<E> {
 /// What was being handled, for the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Doing {
-    Init,
+    Succession,
     Event,
     Info,
     Call,
@@ -48,7 +49,7 @@ pub(super) enum Doing {
 impl Doing {
     fn text(self) -> &'static str {
         match self {
-            Doing::Init => "in its init",
+            Doing::Succession => "to be succeeded",
             Doing::Event => "over an event",
             Doing::Info => "over a plain message",
             Doing::Call => "over a call",
@@ -167,32 +168,53 @@ impl<E: 'static> Handlers<E> {
 
     /// Runs the init of a newcomer and puts it into the list: at the end, as the newest, or `at`
     /// the place of the one it succeeds. Gives its entry, and whether it asks for hibernation.
+    /// A supervision of its predecessor passes to it; if it finds no place, the adder is told.
     pub(super) async fn install(
         &mut self,
         newcomer: Box<dyn Newcomer<E>>,
         supervision: Option<Supervision>,
         at: Option<usize>,
     ) -> Result<(HandlerEntry, bool), Turned> {
+        let installed = self.init(newcomer, supervision.as_ref()).await;
+        let (handler, entry, hibernate) = match installed {
+            Ok(born) => born,
+            Err(turned) => {
+                if let Some(supervision) = supervision {
+                    supervision.end(turned.reason());
+                }
+                return Err(turned);
+            }
+        };
+        let slot = Slot {
+            handler,
+            entry: entry.clone(),
+            supervision: supervision.map(|supervision| supervision.pass_to(entry.clone())),
+        };
+        let at = at.unwrap_or(self.slots.len());
+        self.slots.insert(at, slot);
+        Ok((entry, hibernate))
+    }
+
+    async fn init(
+        &mut self,
+        newcomer: Box<dyn Newcomer<E>>,
+        supervision: Option<&Supervision>,
+    ) -> Result<(Box<dyn Installed<E>>, HandlerEntry, bool), Turned> {
         if let Some(rival) = self.rival(newcomer.kind(), newcomer.id(), None) {
-            return Err(Turned::AlreadyAdded(rival.clone()));
+            let rival = rival.clone();
+            unwind::discard(newcomer);
+            return Err(Turned::AlreadyAdded(rival));
         }
         self.last_serial += 1;
         let entry = HandlerEntry {
             kind: newcomer.kind(),
             id: newcomer.id().cloned(),
             serial: self.last_serial,
-            adder: supervision.as_ref().map(|supervision| supervision.adder),
+            adder: supervision.map(|supervision| supervision.adder),
         };
-        let (handler, hibernate) = newcomer.init(entry.serial).await.map_err(Turned::Failed)?;
-        let supervision = supervision.map(|supervision| supervision.of(entry.clone()));
-        let slot = Slot {
-            handler,
-            entry: entry.clone(),
-            supervision,
-        };
-        let at = at.unwrap_or(self.slots.len());
-        self.slots.insert(at, slot);
-        Ok((entry, hibernate))
+        let born = newcomer.init(entry.serial).await;
+        let (handler, hibernate) = born.map_err(Turned::Failed)?;
+        Ok((handler, entry, hibernate))
     }
 
     /// Shows an event to every handler, newest first. Whether one asks for hibernation.
@@ -264,25 +286,15 @@ impl<E: 'static> Handlers<E> {
         let Slot {
             handler,
             entry,
-            mut supervision,
+            supervision,
         } = self.slots.remove(at);
         let Some(newcomer) = handler.swap_out().await else {
             return false;
         };
-        let heir = supervision.as_ref().map(Supervision::again);
-        match self.install(newcomer, heir, Some(at)).await {
-            Ok((successor, hibernate)) => {
-                if let Some(supervision) = &mut supervision {
-                    supervision.succeeded_by(successor);
-                }
-                hibernate
-            }
+        match self.install(newcomer, supervision, Some(at)).await {
+            Ok((_, hibernate)) => hibernate,
             Err(turned) => {
-                let reason = turned.into_reason();
-                log_failure(&entry, Doing::Init, &reason, None);
-                if let Some(supervision) = supervision {
-                    supervision.end(reason);
-                }
+                log_failure(&entry, Doing::Succession, &turned.reason(), None);
                 false
             }
         }
@@ -327,11 +339,11 @@ impl<E: 'static> Handlers<E> {
 
 impl Turned {
     /// As the reason of a failure that nobody waits for.
-    pub(super) fn into_reason(self) -> ExitReason {
+    pub(super) fn reason(&self) -> ExitReason {
         match self {
-            Turned::Failed(reason) => reason,
+            Turned::Failed(reason) => reason.clone(),
             Turned::AlreadyAdded(rival) => {
-                ExitReason::error(super::errors::AddHandlerError::AlreadyAdded(rival))
+                ExitReason::error(AddHandlerError::AlreadyAdded(rival.clone()))
             }
         }
     }

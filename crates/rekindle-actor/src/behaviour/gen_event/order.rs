@@ -136,9 +136,12 @@ where
 {
     // Looked for before the old one goes: nothing is done about an id that is taken.
     if let Some(rival) = handlers.rival(Kind::of::<New>(), id.as_ref(), handlers.find(old)) {
-        return (Err(SwapHandlerError::AlreadyAdded(rival.clone())), false);
+        let rival = rival.clone();
+        unwind::discard(args);
+        unwind::discard(make);
+        return (Err(SwapHandlerError::AlreadyAdded(rival)), false);
     }
-    let (handover, mut previous) = match handlers.take(old) {
+    let (handover, previous) = match handlers.take(old) {
         None => {
             unwind::discard(args);
             (Err(HandoverError::NotFound), None)
@@ -152,7 +155,10 @@ where
         }
     };
     // Unless somebody supervises the new one, whoever supervised the old one does (OTP's rule).
-    let supervision = begin(adder).or_else(|| previous.as_ref().map(Supervision::again));
+    let (supervision, previous) = match begin(adder) {
+        None => (previous, None),
+        own => (own, previous),
+    };
     let candidate = Candidate::<New>::later(id, move || make(handover));
     match handlers
         .install(Box::new(candidate), supervision, None)
@@ -160,20 +166,18 @@ where
     {
         Ok((successor, hibernate)) => {
             let handler = HandlerRef::exact(successor.serial);
-            if let Some(previous) = &mut previous {
-                previous.succeeded_by(successor);
+            if let Some(previous) = previous {
+                previous.end_by(successor);
             }
             (Ok(handler), hibernate)
         }
         Err(turned) => {
+            if let Some(previous) = previous {
+                previous.end(turned.reason());
+            }
             let error = match turned {
                 Turned::AlreadyAdded(rival) => SwapHandlerError::AlreadyAdded(rival),
-                Turned::Failed(reason) => {
-                    if let Some(previous) = previous {
-                        previous.end(reason.clone());
-                    }
-                    SwapHandlerError::Failed(reason)
-                }
+                Turned::Failed(reason) => SwapHandlerError::Failed(reason),
             };
             (Err(error), false)
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rekindle_scheduler::Time;
 
-use super::handlers::{Handlers, Turned};
+use super::handlers::Handlers;
 use super::id::HandlerEntry;
 use super::order::Order;
 use super::slot::Newcomer;
@@ -48,7 +48,7 @@ pub(super) async fn serve<E: Send + Sync + 'static>(
         match handlers.install(newcomer, None, None).await {
             Ok((_, asked)) => hibernate |= asked,
             Err(turned) => {
-                let reason = Turned::into_reason(turned);
+                let reason = turned.reason();
                 handlers.retire_all(&reason).await;
                 return reason;
             }

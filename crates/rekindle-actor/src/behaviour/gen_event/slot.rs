@@ -250,7 +250,7 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    /// Begins to watch the adder. The handler is named by [`of`](Self::of).
+    /// Begins to watch the adder of a handler that is not there yet.
     pub(super) fn begin(adder: Pid, tell: Recipient<HandlerExit>) -> Supervision {
         Supervision {
             adder,
@@ -260,17 +260,14 @@ impl Supervision {
         }
     }
 
-    /// The same adder's supervision of another handler.
-    pub(super) fn again(&self) -> Supervision {
-        Supervision::begin(self.adder, self.tell.clone())
-    }
-
-    pub(super) fn of(mut self, handler: HandlerEntry) -> Supervision {
+    /// From now on of this handler; if it was of another, this one has taken its place.
+    pub(super) fn pass_to(mut self, handler: HandlerEntry) -> Supervision {
+        self.report(ExitReason::Normal, Some(handler.clone()));
         self.handler = Some(handler);
         self
     }
 
-    /// The handler is gone.
+    /// The handler is gone; if there was none yet, there is nothing to tell.
     pub(super) fn end(mut self, reason: ExitReason) {
         self.report(reason, None);
     }
@@ -280,8 +277,8 @@ impl Supervision {
         self.handler = None;
     }
 
-    /// Another handler has taken the place, for whoever supervises it.
-    pub(super) fn succeeded_by(&mut self, successor: HandlerEntry) {
+    /// Another handler has taken the place, and another process supervises that.
+    pub(super) fn end_by(mut self, successor: HandlerEntry) {
         self.report(ExitReason::Normal, Some(successor));
     }
 
