@@ -1604,3 +1604,121 @@ fn many_senders_many_handlers_nothing_lost() {
         }
     });
 }
+
+/// Everything it is given panics when it is dropped.
+struct Loaded;
+
+impl EventHandler for Loaded {
+    type Event = Event;
+    type Args = Bomb;
+    type Call = Bomb;
+    type DeleteArgs = Bomb;
+    type Output = Bomb;
+
+    async fn init(bomb: Bomb, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+        std::mem::forget(bomb);
+        Ok(Loaded)
+    }
+
+    async fn handle_event(&mut self, _: &Event, _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+        Ok(Reaction::Keep)
+    }
+
+    async fn terminate(self, why: Removal<Self>, _: &mut HandlerContext<Self>) -> Bomb {
+        std::mem::forget(why);
+        Bomb("output")
+    }
+}
+
+#[test]
+fn what_is_thrown_away_may_panic_and_harms_nobody() {
+    on_both(|| async {
+        let manager = manager().await;
+        let bomb = || Bomb("boom");
+        let a = manager.add_handler::<Loaded>(bomb()).id("a").await.unwrap();
+        let b = manager.add_handler::<Loaded>(bomb()).id("b").await.unwrap();
+        let unknown = HandlerRef::<Loaded>::by_id("unknown");
+
+        let taken = manager.add_handler::<Loaded>(bomb()).id("a").await;
+        assert!(matches!(taken, Err(AddHandlerError::AlreadyAdded(_))));
+        let kept = bomb();
+        let taken = manager
+            .swap_handler::<Loaded, Loaded>(&a, bomb(), move |_| kept)
+            .id("b");
+        assert!(matches!(
+            taken.await,
+            Err(SwapHandlerError::AlreadyAdded(_))
+        ));
+        let missing = manager.delete_handler(&unknown, bomb()).await;
+        assert!(matches!(missing, Err(DeleteHandlerError::NotFound)));
+        manager.handler_recipient(&unknown).send(bomb());
+        // No `handle_call`: the handler fails, and its output is thrown away.
+        manager.handler_recipient(&b).send(bomb());
+        manager.sync_notify("e".into()).await.unwrap();
+        assert_eq!(names(&manager).await, ["Loaded \"a\""]);
+        let output = manager.delete_handler(&a, bomb()).await.ok().unwrap();
+        std::mem::forget(output);
+        manager.add_handler::<Loaded>(bomb()).await.unwrap();
+        manager.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn an_adder_that_dies_during_a_swap_is_named_with_its_true_reason() {
+    on_both(|| async {
+        let (log, manager) = (Log::new(), manager().await);
+        let (theirs, args) = (manager.clone(), tap(&log, "old"));
+        let adder = spawn(move |mut inbox: Mailbox<Mortal>| async move {
+            theirs
+                .add_sup_handler::<Tap>(args, &to(&inbox))
+                .id("x")
+                .await
+                .unwrap();
+            loop {
+                match inbox.recv().await {
+                    Mortal::Die(reason) => return reason,
+                    Mortal::Heard(_) => {}
+                }
+            }
+        });
+        let old = HandlerRef::<Tap>::by_id("x");
+        while manager.call(&old, Ask::Get).await.is_err() {
+            rekindle_actor::yield_now().await;
+        }
+        let mut args = tap(&log, "new");
+        args.delay = ms(10);
+        let dies = adder.clone();
+        let noted = log.clone();
+        spawn(async move {
+            until(|| noted.contains("new init")).await;
+            dies.send(Mortal::Die(oops("in the middle")));
+        });
+        let swapped = manager
+            .swap_handler::<Tap, Tap>(&old, "swap", move |_| args)
+            .await;
+        assert!(swapped.is_ok());
+        until(|| log.contains("new terminate adder in the middle")).await;
+        assert!(names(&manager).await.is_empty());
+    });
+}
+
+#[test]
+fn a_manager_that_overflows_is_heard_of() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<HandlerExit>| async move {
+            let log = Log::new();
+            let policy = MailboxPolicy::bounded(1).when_full(Overflow::Stop);
+            let manager = GenEvent::start().mailbox(policy).await.unwrap();
+            let adding = manager.add_sup_handler::<Tap>(tap(&log, "a"), &inbox.recipient());
+            adding.await.unwrap();
+            sys::suspend(manager.pid()).await.unwrap();
+            manager.notify("1".into());
+            manager.notify("2".into());
+            let heard = inbox.recv().await;
+            let overflow = heard
+                .reason
+                .downcast_ref::<rekindle_actor::MailboxOverflow>();
+            assert_eq!(overflow.map(|overflow| overflow.limit), Some(1));
+        })
+    });
+}
