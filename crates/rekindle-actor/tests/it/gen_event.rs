@@ -79,15 +79,14 @@ fn tap(log: &Log, name: &'static str) -> TapArgs {
     }
 }
 
+type Once = Box<dyn FnOnce(&mut Tap, &mut HandlerContext<Tap>) -> HandlerStep<Tap> + Send>;
+
 enum Ask {
     Get(ReplyTo<i64>),
     Add(i64),
     Defer(ReplyTo<i64>),
     Slow(Duration, ReplyTo<i64>),
-    Run(
-        Box<dyn FnOnce(&mut Tap, &mut HandlerContext<Tap>) -> HandlerStep<Tap> + Send>,
-        ReplyTo<i64>,
-    ),
+    Run(Once, ReplyTo<i64>),
 }
 
 fn scripted(
