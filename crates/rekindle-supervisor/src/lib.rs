@@ -90,10 +90,10 @@ pub use errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,
 };
+pub use events_child::{EventManagerChild, EventManagerChildBuilder, GroupsChild};
 pub use partition::{
     ByHash, PartitionKey, PartitionSupervisor, PartitionsHandle, ResizeError, RouteError,
 };
-pub use events_child::{EventManagerChild, EventManagerChildBuilder, GroupsChild};
 pub use request::{ChildEntry, ChildState, StopSupervisor};
 pub use restart::Strategy;
 pub use server_child::{ChildBuilder, ServerChild};

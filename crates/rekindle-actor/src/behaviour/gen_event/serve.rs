@@ -139,7 +139,8 @@ async fn wait<E: Send + Sync + 'static>(
                 SystemVerdict::Continue => {}
                 SystemVerdict::Stop(reason) => return Woken::Stop(reason),
             },
-            Event::Timeout => {}
+            // No alarm is ever asked for here.
+            Event::Timeout | Event::Alarm(_) => {}
             Event::Message(message) => return Woken::Message(message),
             Event::Down(down) => return Woken::Down(down),
             Event::Exit(exit) if Some(exit.from) == parent() => return Woken::Stop(exit.reason),
