@@ -2,9 +2,10 @@
 //!
 //! A *process* is cheap, private and mortal. It has a [`Pid`], a mailbox, and links and monitors
 //! to others; when it dies, those who depend on it are told. This crate has the processes and
-//! what can be built of them without supervision: [`GenServer`], [`GenStatem`], [`Task`], names, timers, `sys`
-//! messages, crash reports, and the parts to build a behaviour of one's own ([`Starter`],
-//! [`Mailbox::next_event`], [`sys::SystemMessage`]). Supervisors are in `rekindle-supervisor`,
+//! what can be built of them without supervision: [`GenServer`], [`GenStatem`], [`GenEvent`],
+//! [`Task`], names, process groups ([`Groups`]), timers, `sys` messages, crash reports, and the
+//! parts to build a behaviour of one's own ([`Starter`], [`Mailbox::next_event`], [`sys::SystemMessage`]).
+//! Supervisors are in `rekindle-supervisor`,
 //! and the front door is the crate `rekindle`.
 //!
 //! The life of a process, and where to read it:
@@ -17,7 +18,7 @@
 //! 6. Teardown in a fixed order: state, names, pid, then links and watchers (`run`).
 //!
 //! Modules in reading order: `pid`, `exit`, `mailbox`, `process`, `signal`, `link`, `monitor`,
-//! `run`, `spawn`, `names`, `call`, `time`, `behaviour`, `task`, `sys`, `inspect`, `report`,
+//! `run`, `spawn`, `names`, `call`, `time`, `behaviour`, `task`, `groups`, `sys`, `inspect`, `report`,
 //! `system`.
 
 mod pid;
@@ -61,6 +62,8 @@ mod registry;
 
 mod agent;
 
+mod groups;
+
 pub mod sys;
 
 mod inspect;
@@ -77,8 +80,19 @@ pub use behaviour::{
     StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep, Step, Transition, When,
     begin_ending, give_back_memory, guarded, note_last_message, note_state,
 };
+pub use behaviour::{
+    AddHandler, AddHandlerError, CallHandlerError, DeleteHandler, DeleteHandlerError, EventHandler,
+    EventManager, EventManagerName, GenEvent, HandlerCall, HandlerContext, HandlerEntry,
+    HandlerExit, HandlerRef, HandlerStateError, HandlerStep, HandlerSwap, Handlers, Handover,
+    HandoverError, ManagerByName, ManagerLife, ManagerTarget, Reaction, Removal, StartEvents,
+    StartEventsFuture, StartEventsMonitor, StartEventsMonitorFuture, SwapHandler, SwapHandlerError,
+};
 pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
+pub use groups::{
+    GroupChange, GroupEvent, GroupMonitor, Groups, JoinError, LeaveError, Member, StartGroups,
+    StartGroupsFuture,
+};
 pub use inspect::{
     ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rekindle_scheduler::{self as scheduler, Handle, Simulation};
 
 use crate::exit::ExitReason;
+use crate::groups::Tables;
 use crate::names::Names;
 use crate::report::Reports;
 use crate::runtimes::Known;
@@ -20,6 +21,7 @@ use crate::unwind;
 pub(crate) struct System {
     pub(crate) names: Names,
     pub(crate) reports: Reports,
+    pub(crate) tables: Tables,
 }
 
 impl System {

@@ -46,7 +46,8 @@
 //!
 //! # Reading order
 //!
-//! `spec` (what a child is), `started`, `server_child`, `statem_child`; then the parts that only decide:
+//! `spec` (what a child is), `started`, `server_child`, `statem_child`, `events_child`; then the
+//! parts that only decide:
 //! `children`, `intensity`, `restart`, `backoff`; then `inbox` and `shutdown`, and `server`, the
 //! process that carries it all out; last the four fronts: `supervisor`, `dynamic`,
 //! `task_supervisor`, `partition`.
@@ -57,6 +58,7 @@ mod spec;
 mod started;
 
 mod agent_child;
+mod events_child;
 mod registry_child;
 mod server_child;
 mod statem_child;
@@ -91,6 +93,7 @@ pub use errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,
 };
+pub use events_child::{EventManagerChild, EventManagerChildBuilder, GroupsChild};
 pub use partition::{
     ByHash, PartitionKey, PartitionSupervisor, PartitionsHandle, ResizeError, RouteError,
 };

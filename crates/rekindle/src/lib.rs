@@ -71,6 +71,8 @@
 //! | a state that several share                 | [`Agent`]                                                    |
 //! | processes found by keys; publish, subscribe | [`Registry`], [`Via`]                                       |
 //! | a piece of work with a result              | [`Task`], [`TaskSupervisor`]                                 |
+//! | events with many handlers                 | [`GenEvent`], [`EventHandler`]                               |
+//! | many processes under one key               | [`Groups`]                                                   |
 //! | a fixed set of children                    | [`Supervisor`]                                               |
 //! | children started on demand                 | [`DynamicSupervisor`]                                        |
 //! | to be told of a death                      | [`monitor`](fn@monitor), [`link`], [`trap_exit`]             |

@@ -6,14 +6,15 @@
 pub use std::time::Duration;
 
 pub use crate::{
-    Addr, Agent, Builder, CallError, Context, Down, Duplicate, Enter, Exit, ExitReason, GenServer,
-    GenStatem, Handle, Info, Init, Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow,
-    Pid, Recipient, Registry, ReplyTo, Runtime, Sender, StartError, StatemAddr, StatemContext,
+    Addr, Agent, Builder, CallError, Context, Down, Duplicate, Enter, EventHandler, EventManager,
+    Exit, ExitReason, GenEvent, GenServer, GenStatem, Groups, Handle, HandlerContext, HandlerStep,
+    Info, Init, Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow, Pid, Reaction,
+    Recipient, Registry, Removal, ReplyTo, Runtime, Sender, StartError, StatemAddr, StatemContext,
     StatemEvent, StatemInit, StatemName, StatemStep, Step, Task, Transition, blocking, demonitor,
     exit, info, is_alive, link, monitor, register, self_pid, send_after, send_interval, sleep,
     spawn, spawn_link, spawn_monitor, trap_exit, unlink, whereis,
 };
 pub use crate::{
-    AgentChild, Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, StatemChild,
-    Supervisor, TaskSupervisor,
+    AgentChild, Backoff, ChildSpec, DynamicSupervisor, EventManagerChild, GroupsChild, Restart,
+    ServerChild, Shutdown, StatemChild, Supervisor, TaskSupervisor,
 };

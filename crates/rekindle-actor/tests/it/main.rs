@@ -17,8 +17,10 @@ mod names;
 mod process;
 mod timers;
 
+mod gen_event;
 mod gen_server;
 mod gen_statem;
+mod groups;
 mod start;
 mod sys;
 mod task;

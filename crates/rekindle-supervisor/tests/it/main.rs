@@ -21,6 +21,7 @@ mod admin;
 mod significant;
 
 mod dynamic;
+mod events;
 
 mod partition;
 mod registry;

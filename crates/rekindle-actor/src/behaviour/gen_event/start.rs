@@ -1,0 +1,250 @@
+//! Starting a manager.
+
+use std::any::type_name;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::handler::EventHandler;
+use super::manager::EventManager;
+use super::serve::{Message, serve};
+use super::slot::{Candidate, Newcomer};
+use crate::behaviour::{StartError, Starter, Starting};
+use crate::mailbox::MailboxPolicy;
+use crate::pid::MonitorRef;
+use crate::report::short_type_name;
+
+#[doc = include_str!("page.md")]
+pub struct GenEvent<E>(Infallible, PhantomData<fn(E)>);
+
+impl<E: Send + Sync + 'static> GenEvent<E> {
+    /// Starts a manager without a link (EVT-001). Await it, or say more first: see
+    /// [`StartEvents`].
+    #[track_caller]
+    pub fn start() -> StartEvents<E> {
+        StartEvents::new(false)
+    }
+
+    /// Starts a manager, linked with the running process.
+    #[track_caller]
+    pub fn start_link() -> StartEvents<E> {
+        StartEvents::new(true)
+    }
+
+    /// Starts a manager, monitored by the running process.
+    #[track_caller]
+    pub fn start_monitor() -> StartEventsMonitor<E> {
+        StartEventsMonitor(StartEvents::new(false))
+    }
+}
+
+impl<E> fmt::Debug for GenEvent<E> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+/// The start of an event manager: await it, or say more first.
+///
+/// Nothing happens before it is awaited. Defaults: no name, no handlers, no time limit, an
+/// unbounded mailbox.
+#[must_use = "nothing is started until this is awaited"]
+pub struct StartEvents<E> {
+    starter: Starter,
+    first: Vec<Box<dyn Newcomer<E>>>,
+    hibernate_after: Option<Duration>,
+    at: &'static Location<'static>,
+}
+
+impl<E: Send + Sync + 'static> StartEvents<E> {
+    #[track_caller]
+    fn new(link: bool) -> Self {
+        let starter = Starter::new("");
+        StartEvents {
+            starter: if link { starter.link() } else { starter },
+            first: Vec::new(),
+            hibernate_after: None,
+            at: Location::caller(),
+        }
+    }
+
+    /// Registers the manager under this name before it starts.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.starter = self.starter.name(name);
+        self
+    }
+
+    /// Starts it with this handler: one that is there from the first event on, and comes back
+    /// when a supervisor restarts the manager. If its init fails, so does the start. The first
+    /// that is given is the oldest.
+    pub fn handler<H: EventHandler<Event = E>>(mut self, args: H::Args) -> Self {
+        self.first.push(Box::new(Candidate::<H>::new(None, args)));
+        self
+    }
+
+    /// As [`handler`](Self::handler), under an id.
+    pub fn handler_with_id<H: EventHandler<Event = E>>(
+        mut self,
+        id: impl Into<Arc<str>>,
+        args: H::Args,
+    ) -> Self {
+        let candidate = Candidate::<H>::new(Some(id.into()), args);
+        self.first.push(Box::new(candidate));
+        self
+    }
+
+    /// Kills the manager if its first handlers are not there in this time, and fails with
+    /// [`StartError::Timeout`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.starter = self.starter.timeout(limit);
+        self
+    }
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.starter = self.starter.mailbox(policy);
+        self
+    }
+
+    /// Runs [`EventHandler::hibernate`] on all handlers after this much time without a message,
+    /// once per wait (EVT-015).
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+
+    fn begin(self, monitored: bool) -> Starting<Message<E>> {
+        let StartEvents {
+            starter,
+            first,
+            hibernate_after,
+            at,
+        } = self;
+        let starter = if monitored {
+            starter.monitor()
+        } else {
+            starter
+        };
+        starter.start_as::<GenEvent<E>, _, _, _>(
+            move |inbox, ack| serve(first, inbox, ack, hibernate_after),
+            true,
+            at,
+        )
+    }
+}
+
+impl<E: Send + Sync + 'static> IntoFuture for StartEvents<E> {
+    type Output = Result<EventManager<E>, StartError>;
+    type IntoFuture = StartEventsFuture<E>;
+
+    fn into_future(self) -> StartEventsFuture<E> {
+        StartEventsFuture(self.begin(false))
+    }
+}
+
+/// The wait for a [`StartEvents`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StartEventsFuture<E>(Starting<Message<E>>);
+
+impl<E: Send + Sync + 'static> Future for StartEventsFuture<E> {
+    type Output = Result<EventManager<E>, StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|sender| EventManager::over(sender.address().clone())))
+    }
+}
+
+/// As [`StartEvents`], with a monitor: it gives the handle and the monitor's reference.
+#[must_use = "nothing is started until this is awaited"]
+pub struct StartEventsMonitor<E>(StartEvents<E>);
+
+impl<E: Send + Sync + 'static> StartEventsMonitor<E> {
+    /// As [`StartEvents::name`].
+    pub fn name(self, name: impl Into<Arc<str>>) -> Self {
+        StartEventsMonitor(self.0.name(name))
+    }
+
+    /// As [`StartEvents::handler`].
+    pub fn handler<H: EventHandler<Event = E>>(self, args: H::Args) -> Self {
+        StartEventsMonitor(self.0.handler::<H>(args))
+    }
+
+    /// As [`StartEvents::timeout`].
+    pub fn timeout(self, limit: Duration) -> Self {
+        StartEventsMonitor(self.0.timeout(limit))
+    }
+
+    /// As [`StartEvents::mailbox`].
+    pub fn mailbox(self, policy: MailboxPolicy) -> Self {
+        StartEventsMonitor(self.0.mailbox(policy))
+    }
+}
+
+impl<E: Send + Sync + 'static> IntoFuture for StartEventsMonitor<E> {
+    type Output = Result<(EventManager<E>, MonitorRef), StartError>;
+    type IntoFuture = StartEventsMonitorFuture<E>;
+
+    /// # Panics
+    ///
+    /// Outside of a process: there would be nobody to tell.
+    fn into_future(self) -> StartEventsMonitorFuture<E> {
+        let starting = self.0.begin(true);
+        let reference = starting
+            .monitor()
+            .expect("`start_monitor` is for processes: there would be nobody to tell");
+        StartEventsMonitorFuture(StartEventsFuture(starting), reference)
+    }
+}
+
+/// The wait for a [`StartEventsMonitor`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StartEventsMonitorFuture<E>(StartEventsFuture<E>, MonitorRef);
+
+impl<E: Send + Sync + 'static> Future for StartEventsMonitorFuture<E> {
+    type Output = Result<(EventManager<E>, MonitorRef), StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reference = self.1;
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|manager| (manager, reference)))
+    }
+}
+
+fn describe<E>(f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
+    write!(f, "{what}<{}>", short_type_name(type_name::<E>()))
+}
+
+impl<E> fmt::Debug for StartEvents<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartEvents")
+            .field("starter", &self.starter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E> fmt::Debug for StartEventsMonitor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartEventsMonitor").field(&self.0).finish()
+    }
+}
+
+impl<E> fmt::Debug for StartEventsFuture<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe::<E>(f, "StartEventsFuture")
+    }
+}
+
+impl<E> fmt::Debug for StartEventsMonitorFuture<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe::<E>(f, "StartEventsMonitorFuture")
+    }
+}
