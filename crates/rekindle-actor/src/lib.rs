@@ -49,6 +49,8 @@ mod sender;
 
 mod call;
 
+mod alias;
+
 mod time;
 
 mod ambient;
@@ -64,6 +66,7 @@ mod report;
 
 mod system;
 
+pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
     Ack, Addr, Context, GenServer, Init, Name, Never, Next, Shown, Start, StartError, StartFuture,
@@ -79,7 +82,7 @@ pub use link::{link, unlink};
 pub use mailbox::{
     Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
 };
-pub use monitor::{Down, demonitor, demonitor_flush, monitor, monitor_name};
+pub use monitor::{Down, Monitoring, Tag, demonitor, demonitor_flush, monitor, monitor_name};
 pub use names::{NotRegistered, RegisterError, register, registered, unregister, whereis};
 pub use pid::{MonitorRef, Pid};
 pub use recipient::Recipient;

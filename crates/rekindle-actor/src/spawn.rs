@@ -318,7 +318,7 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
             None
         }
         Tie::Monitor => Owner::current(|owner| {
-            let reference = monitor::expect_down(owner?, Some(pid));
+            let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));
             let process: &Process = child.host()?;
             process
                 .shared

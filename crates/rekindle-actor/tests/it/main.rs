@@ -20,6 +20,7 @@ mod timers;
 mod gen_server;
 mod start;
 mod sys;
+mod sys_watch;
 mod task;
 
 mod bounded;
