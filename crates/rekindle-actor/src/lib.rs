@@ -99,7 +99,8 @@ pub use sys::{Stop, StopError, Stopping, SysError};
 pub use system::{Builder, Runtime};
 pub use task::{Task, TaskBody, YieldFor};
 pub use time::{
-    Interval, Sleep, TimerFired, TimerRef, TimerTag, ZeroPeriod, exit_after, kill_after, now,
-    send_after, send_at, send_interval, sleep, start_timer,
+    Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,
+    apply_interval, apply_repeatedly, exit_after, kill_after, now, send_after, send_at,
+    send_interval, sleep, start_timer,
 };
 pub use wait::{Wait, WaitKind};

@@ -208,6 +208,11 @@ pub fn spawn_with<K, B: Body<K>>(options: SpawnOptions, body: B) -> B::Handle {
     spawn_tied(body, tie, Some(options.mailbox), Location::caller()).0
 }
 
+/// As [`spawn`], for a spawn that was asked for elsewhere.
+pub(crate) fn spawn_at<K, B: Body<K>>(body: B, at: &'static Location<'static>) -> B::Handle {
+    spawn_tied(body, Tie::None, None, at).0
+}
+
 fn spawn_tied<K, B: Body<K>>(
     body: B,
     tie: Tie,

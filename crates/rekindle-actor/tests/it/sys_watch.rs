@@ -390,8 +390,10 @@ fn watching_sees_downs_exits_and_timeouts() {
             .unwrap();
         target.send(oops("gone"));
         until(|| log.contains("down gone")).await;
-        let me = self_pid();
-        exit(server.pid(), oops("signal"));
+        // Not its parent, whose exit would end it.
+        let stranger = Puppet::new();
+        let (me, pid) = (stranger.pid(), server.pid());
+        stranger.tell(move || exit(pid, oops("signal")));
         until(|| log.contains("exit signal")).await;
         server.cast(tell(|_, _| Ok(Next::Timeout(ms(1)))));
         patiently(|| log.contains("timeout")).await;
