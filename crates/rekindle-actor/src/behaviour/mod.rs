@@ -10,6 +10,7 @@ mod start;
 
 pub use builder::{Start, StartFuture, StartMonitor, StartMonitorFuture};
 pub use context::Context;
+pub(crate) use gen_server::Envelope;
 pub use gen_server::{GenServer, Init, Never, Next, Shown, Step};
 pub use guarded::guarded;
 pub use handle::{Addr, Name};

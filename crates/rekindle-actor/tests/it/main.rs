@@ -13,6 +13,7 @@ mod link;
 mod monitor;
 mod trap;
 
+mod alias;
 mod names;
 mod process;
 mod timers;
@@ -26,6 +27,7 @@ mod task;
 mod bounded;
 mod calls;
 mod panics;
+mod requests;
 mod wrong_use;
 
 mod simulator;
