@@ -26,6 +26,7 @@ mod task;
 
 mod bounded;
 mod calls;
+mod edges;
 mod panics;
 mod requests;
 mod wrong_use;

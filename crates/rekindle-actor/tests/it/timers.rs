@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use rekindle_actor::{
     ExitReason, GenServer as _, Mailbox, Name, TimerFired, TimerLeft, ZeroPeriod, apply_after,
-    apply_interval, apply_repeatedly, exit_after, kill_after,
-    monitor, now, self_pid, send_after, send_at, send_interval, sleep, spawn, start_timer,
-    trap_exit,
+    apply_interval, apply_repeatedly, exit_after, kill_after, monitor, now, self_pid, send_after,
+    send_at, send_interval, sleep, spawn, start_timer, trap_exit,
 };
 
 use crate::support::*;
@@ -419,8 +418,14 @@ fn apply_after_runs_once_unless_it_is_cancelled() {
     on_both(|| async {
         let log = Log::new();
         let (one, two) = (log.clone(), log.clone());
-        let never = apply_after(Duration::from_secs(60), move || async move { one.add("one") });
-        apply_after(ms(1), move || async move { two.add(format!("{}", self_pid())) });
+        let never = apply_after(
+            Duration::from_secs(60),
+            move || async move { one.add("one") },
+        );
+        apply_after(
+            ms(1),
+            move || async move { two.add(format!("{}", self_pid())) },
+        );
         assert!(never.cancel().is_some());
         until_slowly(|| log.len() == 1).await;
         sleep(ms(5)).await;
