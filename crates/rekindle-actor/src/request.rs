@@ -100,7 +100,9 @@ impl<T: Send + 'static> Request<T> {
         let caller = Owner::current(|owner| owner.map(|o| (o.pid(), o.view().waker())));
         let mut awaiting = request(caller, make);
         let sent = match address {
-            Some(address) => Address::<T>::post_request(address.task(), &mut awaiting),
+            Some(address) => {
+                Address::<T>::post_request(address.task().view(), address.process(), &mut awaiting)
+            }
             None => Err(Refusal::Dead),
         };
         Request {

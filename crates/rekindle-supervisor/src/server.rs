@@ -287,7 +287,9 @@ impl<K: Kind> Server<K> {
                     system.message_in("request", caller, || message.0.name().to_owned());
                 }
                 Event::Exit(exit) => {
-                    system.message_in("exit", None, || format!("of {}: {}", exit.from, exit.reason));
+                    system.message_in("exit", None, || {
+                        format!("of {}: {}", exit.from, exit.reason)
+                    });
                 }
                 _ => {}
             }

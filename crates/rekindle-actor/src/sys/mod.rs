@@ -952,9 +952,7 @@ impl Future for Stopping {
             Err(SysError::Exited(reason)) if reason == this.asked => Ok(()),
             Err(SysError::Exited(reason)) => Err(StopError::Exited(reason)),
             Err(SysError::CallingSelf) => Err(StopError::CallingSelf),
-            Err(SysError::Timeout(_)) => Err(StopError::Timeout(
-                this.ask.deadline.limit(),
-            )),
+            Err(SysError::Timeout(_)) => Err(StopError::Timeout(this.ask.deadline.limit())),
             Err(SysError::NoProc | SysError::WrongType(_) | SysError::Failed(_)) => {
                 Err(StopError::NoProc)
             }
