@@ -191,7 +191,7 @@ enum Request {
 /// [`message_in`](Self::message_in) when it has received something, by
 /// [`handled`](Self::handled) when it is done with that. The two, and [`note`](Self::note), cost a
 /// look at one pointer while nobody watches. Replies are told of by the
-/// [`ReplyTo`](crate::ReplyTo) itself.
+/// [`ReplyTo`] itself.
 ///
 /// ```
 /// use rekindle_actor::sys::{self, SystemState, SystemVerdict};

@@ -373,7 +373,7 @@ fn a_request_may_be_waited_for_in_another_process() {
     on_both(|| async {
         let server = numbered(3).await;
         let request = slow(&server, ms(3));
-        let other = Task::spawn(async move { request.await });
+        let other = Task::spawn(request);
         assert_eq!(other.await, Ok(Ok(3)));
         // A collection as well, with requests that were waited for before.
         let mut first = slow(&server, ms(3));

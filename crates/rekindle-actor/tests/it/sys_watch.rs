@@ -90,7 +90,9 @@ fn sys_006_a_late_reply_counts_when_it_is_given() {
         let held = sys::get_statistics(&server).await.unwrap().unwrap();
         assert_eq!(held.messages_out, 0);
         server.cast(tell(|probe, _| {
-            probe.deferred.pop().map(|from| from.reply(5));
+            if let Some(from) = probe.deferred.pop() {
+                from.reply(5);
+            }
             Ok(Next::Wait)
         }));
         assert_eq!(waiting.await, Ok(Ok(5)));
