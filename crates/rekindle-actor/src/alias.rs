@@ -58,6 +58,7 @@ pub enum MonitorAlias {
 /// ```
 /// # let runtime = rekindle_actor::Runtime::new()?;
 /// # runtime.block_on(async {
+/// use std::time::Duration;
 /// use rekindle_actor::{AliasMode, Mailbox, Starter};
 /// # let done = Starter::new("example").start(|mut inbox: Mailbox<u32>, ack: rekindle_actor::Ack| async move {
 ///
@@ -68,8 +69,8 @@ pub enum MonitorAlias {
 /// assert!(!alias.unalias(), "it was dead already");
 ///
 /// // What was in the mailbox stays there; what came later does not.
-/// assert_eq!(inbox.try_recv(), Some(1));
-/// assert_eq!(inbox.try_recv(), None);
+/// assert_eq!(inbox.recv().await, 1);
+/// assert_eq!(inbox.recv_timeout(Duration::ZERO).await, None);
 /// # ack.ready();
 /// # rekindle_actor::ExitReason::Normal
 /// # });

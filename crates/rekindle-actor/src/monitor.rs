@@ -132,7 +132,7 @@ impl Watched {
 /// use rekindle_actor::{ExitReason, Info, Mailbox, Monitoring, Starter, exit, spawn};
 /// # let done = Starter::new("example").start(|mut inbox: Mailbox<()>, ack: rekindle_actor::Ack| async move {
 ///
-/// let database = spawn(std::future::pending());
+/// let database = spawn(std::future::pending::<()>());
 /// Monitoring::of(database).tag("database").start();
 ///
 /// exit(database, ExitReason::Kill);
