@@ -2,7 +2,7 @@
 //!
 //! A *process* is cheap, private and mortal. It has a [`Pid`], a mailbox, and links and monitors
 //! to others; when it dies, those who depend on it are told. This crate has the processes and
-//! what can be built of them without supervision: [`GenServer`], [`Task`], names, timers, `sys`
+//! what can be built of them without supervision: [`GenServer`], [`GenStatem`], [`Task`], names, timers, `sys`
 //! messages, crash reports, and the parts to build a behaviour of one's own ([`Starter`],
 //! [`Mailbox::next_event`], [`sys::SystemMessage`]). Supervisors are in `rekindle-supervisor`,
 //! and the front door is the crate `rekindle`.
@@ -70,16 +70,18 @@ mod system;
 pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
-    Ack, Addr, Context, GenServer, Init, Name, Never, Next, Shown, Start, StartError, StartFuture,
-    StartMonitor, StartMonitorFuture, Starter, Starting, Step, begin_ending, give_back_memory,
-    guarded, note_last_message, note_state,
+    Ack, Addr, Context, Enter, GenServer, GenStatem, Init, Name, Never, Next, Shown, Start,
+    StartError, StartFuture, StartMonitor, StartMonitorFuture, Starter, Starting, StatemAddr,
+    StatemContext, StatemEvent, StatemInit, StatemName, StatemStart, StatemStartFuture,
+    StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep, Step, Transition, When,
+    begin_ending, give_back_memory, guarded, note_last_message, note_state,
 };
 pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
 pub use inspect::{
     ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
 };
-pub use link::{link, unlink};
+pub use link::{link, unlink, unlink_flush};
 pub use mailbox::{
     Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
 };
@@ -99,9 +101,12 @@ pub use spawn::{
 };
 pub use sys::{Stop, StopError, Stopping, SysError};
 pub use system::{Builder, Runtime};
-pub use task::{Task, TaskBody, YieldFor};
+pub use task::{
+    AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Task,
+    TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
+};
 pub use time::{
-    Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,
+    Alarm, Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,
     apply_interval, apply_repeatedly, exit_after, kill_after, now, send_after, send_at,
     send_interval, sleep, start_timer,
 };

@@ -21,6 +21,7 @@
 use std::collections::BTreeMap;
 
 use crate::exit::ExitReason;
+use crate::mailbox;
 use crate::pid::Pid;
 use crate::process::Owner;
 use crate::signal::{self, Signal};
@@ -233,6 +234,20 @@ pub fn unlink(other: Pid) {
                 ids: ids.flipped(),
             },
         );
+    });
+}
+
+/// As [`unlink`], and takes an [`Exit`](crate::Exit) of that process out of the mailbox that came
+/// before: the `unlink` and flush of OTP's manual, for a process that traps exits.
+///
+/// # Panics
+///
+/// Outside of a process.
+pub fn unlink_flush(other: Pid) {
+    unlink(other);
+    within("unlink_flush", |owner| {
+        let found = mailbox::take_exit(owner, other);
+        found.into_iter().for_each(mailbox::discard);
     });
 }
 

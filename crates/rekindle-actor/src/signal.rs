@@ -41,6 +41,8 @@ pub(crate) enum Signal {
     Down(Down),
     /// Somebody looks in.
     System(SystemMessage),
+    /// A moment has come that the receiver itself has asked to be told of.
+    Alarm(u64),
 }
 
 impl Signal {
@@ -180,6 +182,7 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
             None => Received::Done,
         },
         Signal::System(message) => Received::Queue(Signal::System(message)),
+        Signal::Alarm(tag) => Received::Queue(Signal::Alarm(tag)),
     }
 }
 

@@ -1,5 +1,8 @@
 //! A piece of work in a process of its own, whose result is awaited.
 
+mod many;
+mod stream;
+
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -16,6 +19,9 @@ use crate::process::Owner;
 use crate::signal::exit_signal;
 use crate::spawn::{Order, Tie, kind_of};
 use crate::wait::WaitKind;
+
+pub use many::{AwaitMany, AwaitManyError, OnTimeout, YieldMany};
+pub use stream::{ItemError, ItemFailure, ItemWork, Launching, TaskStream, ZeroConcurrency};
 
 /// A piece of work that runs in a process of its own.
 ///

@@ -2,17 +2,18 @@
 //! Supervisors: processes that start other processes, and start them again when they fail.
 //!
 //! A supervisor is an ordinary process; this crate uses nothing of `rekindle-actor` that is not
-//! public. There are three:
+//! public. There are four:
 //!
 //! | supervisor            | children                                   | found by  | stopped          |
 //! |-----------------------|--------------------------------------------|-----------|------------------|
 //! | [`Supervisor`]        | a list, in an order, under a strategy      | id        | in reverse order |
 //! | [`DynamicSupervisor`] | any number, started on demand              | pid       | side by side     |
 //! | [`TaskSupervisor`]    | pieces of work, which run once             | pid       | side by side     |
+//! | [`PartitionSupervisor`] | copies of one child                      | key       | in reverse order |
 //!
 //! Each is a value first: a builder, which can be started, or be the child of another supervisor.
 //! A child is a [`ChildSpec`]; `MyServer::child(args)` makes one of a generic server, by the trait
-//! [`ServerChild`].
+//! [`ServerChild`], or of a state machine, by [`StatemChild`].
 //!
 //! # Strategies
 //!
@@ -45,10 +46,10 @@
 //!
 //! # Reading order
 //!
-//! `spec` (what a child is), `started`, `server_child`; then the parts that only decide:
+//! `spec` (what a child is), `started`, `server_child`, `statem_child`; then the parts that only decide:
 //! `children`, `intensity`, `restart`, `backoff`; then `inbox` and `shutdown`, and `server`, the
-//! process that carries it all out; last the three fronts: `supervisor`, `dynamic`,
-//! `task_supervisor`.
+//! process that carries it all out; last the four fronts: `supervisor`, `dynamic`,
+//! `task_supervisor`, `partition`.
 
 use std::time::Duration;
 
@@ -56,6 +57,7 @@ mod spec;
 mod started;
 
 mod server_child;
+mod statem_child;
 
 mod children;
 mod intensity;
@@ -77,12 +79,17 @@ mod dynamic;
 
 mod task_supervisor;
 
+mod partition;
+
 pub use backoff::Backoff;
 pub use children::ChildCount;
 pub use dynamic::{DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef};
 pub use errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,
+};
+pub use partition::{
+    ByHash, PartitionKey, PartitionSupervisor, PartitionsHandle, ResizeError, RouteError,
 };
 pub use request::{ChildEntry, ChildState, StopSupervisor};
 pub use restart::Strategy;
@@ -92,6 +99,7 @@ pub use spec::{
     check_child_specs,
 };
 pub use started::{Child, ChildHandle, IntoStartError, IntoStarted};
+pub use statem_child::{StatemChild, StatemChildBuilder};
 pub use supervisor::{Supervisor, SupervisorHandle, SupervisorRef};
 pub use task_supervisor::{TaskSupervisor, TaskSupervisorHandle, TaskSupervisorRef};
 

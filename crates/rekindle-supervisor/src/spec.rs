@@ -259,6 +259,8 @@ pub enum SpecError {
     SignificantPermanent(Arc<str>),
     /// `intensity`: a period of zero.
     ZeroPeriod,
+    /// `partitions`: none at all.
+    ZeroPartitions,
 }
 
 impl fmt::Display for SpecError {
@@ -280,6 +282,7 @@ impl fmt::Display for SpecError {
                 )
             }
             SpecError::ZeroPeriod => f.write_str("`intensity`: the period must not be zero"),
+            SpecError::ZeroPartitions => f.write_str("`partitions`: there must be one at least"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use rekindle_actor::{Addr, ExitReason, GenServer, Pid, Sender, StartError};
+use rekindle_actor::{Addr, ExitReason, GenServer, GenStatem, Pid, Sender, StartError, StatemAddr};
 
 use crate::spec::ChildSpec;
 
@@ -88,7 +88,7 @@ impl fmt::Debug for ChildHandle {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a child's start function cannot give `{Self}`",
-    note = "give a `Pid`, an `Addr<G>`, a `Sender<M>`, or a `Result` of one"
+    note = "give a `Pid`, an `Addr<G>`, a `StatemAddr<M>`, a `Sender<M>`, or a `Result` of one"
 )]
 pub trait IntoStarted {
     /// The child, or why there is none.
@@ -118,6 +118,12 @@ impl<M: Send + 'static> IntoStarted for Sender<M> {
 }
 
 impl<G: GenServer> IntoStarted for Addr<G> {
+    fn into_started(self) -> Result<ChildHandle, StartError> {
+        Ok(ChildHandle::with_info(self.pid(), self))
+    }
+}
+
+impl<M: GenStatem> IntoStarted for StatemAddr<M> {
     fn into_started(self) -> Result<ChildHandle, StartError> {
         Ok(ChildHandle::with_info(self.pid(), self))
     }

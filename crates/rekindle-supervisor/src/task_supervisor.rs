@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_actor::{CallError, IntoExitReason, Pid, Sender, StartError, Task, TaskBody};
+use rekindle_actor::{
+    CallError, IntoExitReason, Pid, Sender, StartError, Task, TaskBody, TaskStream,
+};
 
 use crate::children::ChildCount;
 use crate::errors::{StartChildError, SupervisorError, TerminateChildError};
@@ -210,6 +212,51 @@ impl TaskSupervisorRef {
     ) -> Result<Task<T>, StartChildError> {
         let (body, task) = Task::prepare(work);
         Ok(task(self.run(body, shutdown).await?))
+    }
+
+    /// A task per item, as a child of the supervisor and linked with the process that consumes the
+    /// stream: see [`TaskStream`].
+    pub fn async_stream<I, T, F, Fut>(&self, items: I, work: F) -> TaskStream<I::IntoIter, T>
+    where
+        I: IntoIterator,
+        T: Send + 'static,
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let tasks = self.clone();
+        TaskStream::launched_by(items, work, move |work| {
+            let tasks = tasks.clone();
+            Box::pin(async move { Ok(tasks.async_(work).await?) })
+        })
+    }
+
+    /// As [`async_stream`](Self::async_stream), without links: a task that fails is its item's
+    /// error, and nothing else (TASK-029).
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_supervisor::TaskSupervisor;
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let results = tasks.async_stream_nolink(["1", "two", "3"], |text| async move {
+    ///     text.parse::<u32>().expect("a number")
+    /// });
+    /// let results = results.collect().await;
+    /// assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
+    /// # });
+    /// ```
+    pub fn async_stream_nolink<I, T, F, Fut>(&self, items: I, work: F) -> TaskStream<I::IntoIter, T>
+    where
+        I: IntoIterator,
+        T: Send + 'static,
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let tasks = self.clone();
+        TaskStream::launched_by(items, work, move |work| {
+            let tasks = tasks.clone();
+            Box::pin(async move { Ok(tasks.async_nolink(work).await?) })
+        })
     }
 
     /// Starts work that nobody awaits (TASK-022). It runs once.

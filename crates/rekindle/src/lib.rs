@@ -67,6 +67,7 @@
 //! |--------------------------------------------|-------------------------------------------------------------|
 //! | a process without a behaviour              | [`spawn`], [`Mailbox`]                                       |
 //! | a server                                   | [`GenServer`], [`Addr`], [`Name`], [`CallError`]             |
+//! | a state machine                            | [`GenStatem`], [`Transition`], [`StatemAddr`]                |
 //! | a piece of work with a result              | [`Task`], [`TaskSupervisor`]                                 |
 //! | a fixed set of children                    | [`Supervisor`]                                               |
 //! | children started on demand                 | [`DynamicSupervisor`]                                        |

@@ -6,13 +6,14 @@
 pub use std::time::Duration;
 
 pub use crate::{
-    Addr, Builder, CallError, Context, Down, Exit, ExitReason, GenServer, Handle, Info, Init,
-    Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow, Pid, Recipient, ReplyTo,
-    Runtime, Sender, StartError, Step, Task, blocking, demonitor, exit, info, is_alive, link,
-    monitor, register, self_pid, send_after, send_interval, sleep, spawn, spawn_link,
+    Addr, Builder, CallError, Context, Down, Enter, Exit, ExitReason, GenServer, GenStatem, Handle,
+    Info, Init, Mailbox, MailboxPolicy, MonitorRef, Name, Never, Next, Overflow, Pid, Recipient,
+    ReplyTo, Runtime, Sender, StartError, StatemAddr, StatemContext, StatemEvent, StatemInit,
+    StatemName, StatemStep, Step, Task, Transition, blocking, demonitor, exit, info, is_alive,
+    link, monitor, register, self_pid, send_after, send_interval, sleep, spawn, spawn_link,
     spawn_monitor, trap_exit, unlink, whereis,
 };
 pub use crate::{
-    Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, Supervisor,
+    Backoff, ChildSpec, DynamicSupervisor, Restart, ServerChild, Shutdown, StatemChild, Supervisor,
     TaskSupervisor,
 };

@@ -11,6 +11,7 @@ use rekindle_scheduler::Time;
 
 use super::builder::{Start, StartMonitor};
 use super::context::Context;
+use super::guarded::guard;
 use super::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use super::start::Ack;
 use crate::exit::ExitReason;
@@ -278,18 +279,6 @@ fn unhandled<G>(what: &str) -> ExitReason {
     ))
 }
 
-/// Awaits a callback in its place, so that its future is stored once; a panic becomes a reason.
-macro_rules! guarded {
-    ($callback:expr) => {{
-        let mut callback = pin!($callback);
-        poll_fn(|cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
-        })
-        .await
-    }};
-}
-
 /// What kind of message was handled last.
 #[derive(Clone, Copy)]
 enum Last {
@@ -328,7 +317,7 @@ pub(super) fn serve<G: GenServer>(
 ) -> impl Future<Output = ExitReason> + Send {
     let mut cx = Context::<G>::new(hibernate_after);
     async move {
-        let (mut state, mut next) = match guarded!(G::init(args, &mut cx)) {
+        let (mut state, mut next) = match guard!(G::init(args, &mut cx)) {
             Ok(Ok(Init::Ready(state))) => (state, Next::Wait),
             Ok(Ok(Init::Continue(state, work))) => (state, Next::Continue(work)),
             Ok(Ok(Init::Timeout(state, after))) => (state, Next::Timeout(after)),
@@ -353,7 +342,7 @@ pub(super) fn serve<G: GenServer>(
                         tell_handled(&mut system, &state);
                         system.note(|| SystemEvent::Inner(last.describe::<G>()));
                     }
-                    guarded!(state.handle_continue(work, &mut cx))
+                    guard!(state.handle_continue(work, &mut cx))
                 }
                 Next::Wait | Next::Timeout(_) | Next::Hibernate => {
                     let plain = matches!(next, Next::Wait)
@@ -370,22 +359,22 @@ pub(super) fn serve<G: GenServer>(
                         Arrival::Message(Envelope::Call(request)) => {
                             last = Last::Call;
                             show(Shown::<G>::Call(&request), &mut showed, &inbox);
-                            guarded!(state.handle_call(request, &mut cx))
+                            guard!(state.handle_call(request, &mut cx))
                         }
                         Arrival::Message(Envelope::Cast(message)) => {
                             last = Last::Cast;
                             show(Shown::<G>::Cast(&message), &mut showed, &inbox);
-                            guarded!(state.handle_cast(message, &mut cx))
+                            guard!(state.handle_cast(message, &mut cx))
                         }
                         Arrival::Message(Envelope::Info(message)) => {
                             last = Last::Info;
                             show(Shown::<G>::Info(&message), &mut showed, &inbox);
-                            guarded!(state.handle_info(Info::Message(message), &mut cx))
+                            guard!(state.handle_info(Info::Message(message), &mut cx))
                         }
                         Arrival::Other(event) => match inner::<G>(*event, &mut last) {
                             Inner::Info(info) => {
                                 showed = false;
-                                guarded!(state.handle_info(*info, &mut cx))
+                                guard!(state.handle_info(*info, &mut cx))
                             }
                             Inner::System(message) => {
                                 match handle_system(*message, &mut system, &mut state) {
@@ -411,7 +400,7 @@ pub(super) fn serve<G: GenServer>(
             tell_handled(&mut system, &state);
             system.note(|| SystemEvent::Ending(reason.clone()));
         }
-        let reason = match guarded!(state.terminate(&reason, &mut cx)) {
+        let reason = match guard!(state.terminate(&reason, &mut cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason.
             Err(panic) => panic,
@@ -498,7 +487,7 @@ fn tell_arrival<G: GenServer>(
                 format!("of {}: {}", exit.from, exit.reason)
             }),
             Event::Timeout => system.note(|| SystemEvent::Inner("timeout".to_owned())),
-            Event::System(_) | Event::Message(_) => {}
+            Event::System(_) | Event::Message(_) | Event::Alarm(_) => {}
         },
     }
 }
@@ -584,7 +573,7 @@ fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
             *last = Last::Down;
             Info::Down(down)
         }
-        Event::Timeout | Event::Message(_) => {
+        Event::Timeout | Event::Alarm(_) | Event::Message(_) => {
             *last = Last::Timeout;
             Info::Timeout
         }

@@ -33,3 +33,18 @@ pub async fn guarded<F: Future>(future: F) -> Result<F::Output, ExitReason> {
     })
     .await
 }
+
+/// As [`guarded`](fn@guarded), but awaits a callback in its place, so that its future is stored
+/// once.
+macro_rules! guard {
+    ($callback:expr) => {{
+        let mut callback = pin!($callback);
+        poll_fn(|cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
+        })
+        .await
+    }};
+}
+
+pub(super) use guard;

@@ -185,51 +185,69 @@ impl<G: GenServer> fmt::Debug for Addr<G> {
 /// It resolves at each use, in the running runtime, and keeps the last target, so that a send
 /// costs a look at two words. If nobody holds the name, or the holder is another kind of server,
 /// casts vanish and calls say `NoProc`.
-pub struct Name<G: GenServer> {
+pub struct Name<G: GenServer>(Named<Envelope<G>>);
+
+/// A name, and who among the processes with the messages `E` held it at the last look.
+pub(super) struct Named<E> {
     name: Arc<str>,
-    target: Mutex<Option<Target<G>>>,
+    target: Mutex<Option<Target<E>>>,
 }
 
 /// Who held the name at the last look.
-struct Target<G: GenServer> {
-    addr: Addr<G>,
+struct Target<E> {
+    address: Address<E>,
     /// The process's `name_epoch` at that time: it changes when the process loses the name.
     epoch: u32,
+}
+
+impl<E: Send + 'static> Named<E> {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Named {
+            name,
+            target: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Who holds the name now.
+    pub(super) fn resolve(&self) -> Option<Address<E>> {
+        let mut target = self.target.lock();
+        if let Some(known) = &*target {
+            let process = known.address.process();
+            let stands = process.name_epoch.load(Ordering::Acquire) == known.epoch;
+            if stands && inspect::is_alive(known.address.pid()) {
+                return Some(known.address.clone());
+            }
+        }
+        let holder = Sender::<E>::whereis(&self.name).map(|sender| sender.address().clone());
+        *target = holder.clone().map(|address| {
+            let epoch = address.process().name_epoch.load(Ordering::Acquire);
+            Target { address, epoch }
+        });
+        holder
+    }
 }
 
 impl<G: GenServer> Name<G> {
     /// The handle on a name. Nobody needs to hold it yet.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Name<G> {
-        Name {
-            name: name.into(),
-            target: Mutex::new(None),
-        }
+        Name(Named::new(name.into()))
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 
     /// Who holds the name now.
     #[must_use]
     pub fn resolve(&self) -> Option<Addr<G>> {
-        let mut target = self.target.lock();
-        if let Some(known) = &*target {
-            let process = known.addr.0.process();
-            let stands = process.name_epoch.load(Ordering::Acquire) == known.epoch;
-            if stands && known.addr.is_alive() {
-                return Some(known.addr.clone());
-            }
-        }
-        let addr = Addr::<G>::whereis(&self.name);
-        *target = addr.clone().map(|addr| {
-            let epoch = addr.0.process().name_epoch.load(Ordering::Acquire);
-            Target { addr, epoch }
-        });
-        addr
+        self.0.resolve().map(Addr)
     }
 
     /// The holder's pid.
@@ -244,9 +262,8 @@ impl<G: GenServer> Name<G> {
         &self,
         make: impl FnOnce(ReplyTo<T>) -> G::Call,
     ) -> Call<'static, T> {
-        let address = self.resolve().map(|addr| addr.0);
         Call::to_resolved(
-            address,
+            self.0.resolve(),
             |from| Envelope::<G>::Call(make(from)),
             Location::caller(),
         )
@@ -313,7 +330,7 @@ impl<G: GenServer> Name<G> {
 
 impl<G: GenServer> Clone for Name<G> {
     fn clone(&self) -> Self {
-        Name::new(self.name.clone())
+        Name::new(self.0.name().clone())
     }
 }
 
@@ -325,6 +342,6 @@ impl<G: GenServer> From<&str> for Name<G> {
 
 impl<G: GenServer> fmt::Debug for Name<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Name").field(&self.name).finish()
+        f.debug_tuple("Name").field(self.0.name()).finish()
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod context;
 mod gen_server;
+mod gen_statem;
 mod guarded;
 mod handle;
 mod parts;
@@ -12,6 +13,11 @@ pub use builder::{Start, StartFuture, StartMonitor, StartMonitorFuture};
 pub use context::Context;
 pub(crate) use gen_server::Envelope;
 pub use gen_server::{GenServer, Init, Never, Next, Shown, Step};
+pub use gen_statem::{
+    Enter, GenStatem, StatemAddr, StatemContext, StatemEvent, StatemInit, StatemName, StatemStart,
+    StatemStartFuture, StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep,
+    Transition, When,
+};
 pub use guarded::guarded;
 pub use handle::{Addr, Name};
 pub use parts::{begin_ending, give_back_memory, note_last_message, note_state};

@@ -161,6 +161,17 @@ pub(crate) fn push_by_id(handle: &Handle, task: TaskId, node: NodePtr) -> Result
     unsafe { handle.push(task, node) }
 }
 
+/// Takes the exit of a process out of the queue, if it came by a link.
+pub(crate) fn take_exit(owner: Owner<'_>, who: Pid) -> Option<NodePtr> {
+    let is_it = |node: NodePtr| {
+        // SAFETY: the node stays in the queue while it is looked at.
+        class(node) == Class::Signal
+            && matches!(unsafe { node::peek_signal(node) },
+                Signal::Exit { from, link: Some(_), .. } if *from == who)
+    };
+    owner.private().queue.take(&mut None, is_it)
+}
+
 /// Takes the `Down`s of a monitor out of the queue.
 pub(crate) fn take_down(owner: Owner<'_>, reference: MonitorRef) -> Option<NodePtr> {
     let is_it = |node: NodePtr| {

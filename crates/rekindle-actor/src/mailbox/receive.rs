@@ -19,6 +19,7 @@ use crate::process::{Owner, Private, now_for};
 use crate::recipient::Recipient;
 use crate::signal::Signal;
 use crate::sys::SystemMessage;
+use crate::time::Alarm;
 use crate::wait::WaitKind;
 
 /// What a process can find in its mailbox besides requests and casts.
@@ -47,6 +48,8 @@ pub enum Event<M> {
     Exit(Exit),
     /// Somebody looks in: see [`sys`](crate::sys).
     System(SystemMessage),
+    /// A moment has come: see [`Mailbox::alarm_at`].
+    Alarm(u64),
     /// No event came in time. Only [`Mailbox::next_event`] with a timeout gives this.
     Timeout,
 }
@@ -159,8 +162,8 @@ impl<M: Send + 'static> Mailbox<M> {
         }
     }
 
-    /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages are left
-    /// to behaviours and stay unread.
+    /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages and alarms
+    /// are left to behaviours and stay unread.
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot wait")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
@@ -221,6 +224,43 @@ impl<M: Send + 'static> Mailbox<M> {
             ),
             |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
         )
+    }
+
+    /// For behaviours: puts [`Event::Alarm`] with this tag into the mailbox at a moment, or at once
+    /// if that has passed. So a timeout takes its turn among the messages: what came before the
+    /// moment is handled before it, and what came after it, later. It is not held up by a bound.
+    ///
+    /// An alarm that has gone off is in the mailbox, and dropping the [`Alarm`] does not take it
+    /// out: a loop that cancels gives each alarm a tag of its own, and ignores tags it does not
+    /// wait for.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.run(async {
+    /// use std::time::Duration;
+    /// use rekindle_actor::{Ack, Event, ExitReason, Mailbox, Starter, now};
+    ///
+    /// /// Ends after a second, however much it is told meanwhile.
+    /// async fn brief(mut inbox: Mailbox<String>, ack: Ack) -> ExitReason {
+    ///     let end = inbox.alarm_at(now().saturating_add(Duration::from_secs(1)), 1);
+    ///     ack.ready();
+    ///     loop {
+    ///         if let Event::Alarm(1) = inbox.next_event(None).await {
+    ///             drop(end);
+    ///             return ExitReason::Normal;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// Starter::new("brief").start(brief).await.unwrap();
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub fn alarm_at(&self, moment: Time, tag: u64) -> Alarm {
+        Alarm::set(self.pid, moment, tag)
     }
 
     /// A handle by which others send to this mailbox.
@@ -302,6 +342,7 @@ impl<M: Send + 'static> Mailbox<M> {
                     report,
                 }),
                 Signal::System(message) => Event::System(message),
+                Signal::Alarm(tag) => Event::Alarm(tag),
                 other => unreachable!("{other:?} acts when it is received, and is never queued"),
             };
         }
@@ -464,8 +505,12 @@ impl Filter for Messages {
 
 impl Filter for Infos {
     fn accepts(&mut self, node: NodePtr) -> bool {
-        // SAFETY: filters look at nodes that stay in their queue meanwhile.
-        Messages.accepts(node) || !matches!(unsafe { node::peek_signal(node) }, Signal::System(_))
+        Messages.accepts(node)
+            || !matches!(
+                // SAFETY: filters look at nodes that stay in their queue meanwhile.
+                unsafe { node::peek_signal(node) },
+                Signal::System(_) | Signal::Alarm(_)
+            )
     }
 }
 
@@ -506,7 +551,7 @@ impl<M> Event<M> {
             Event::Message(message) => Info::Message(message),
             Event::Down(down) => Info::Down(down),
             Event::Exit(exit) => Info::Exit(exit),
-            Event::System(_) | Event::Timeout => Info::Timeout,
+            Event::System(_) | Event::Alarm(_) | Event::Timeout => Info::Timeout,
         }
     }
 }

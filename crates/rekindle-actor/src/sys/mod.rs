@@ -118,7 +118,7 @@ pub enum SysError {
     WrongType(&'static str),
     /// The function that was to look at the state, or to change it, panicked, or the copy of the
     /// state did. The process is unharmed, and its state is what it was.
-    Failed(ExitReason),
+    Panicked(ExitReason),
     /// A process cannot look into itself, or stop itself, this way: it would wait for its own
     /// next receive.
     CallingSelf,
@@ -133,7 +133,7 @@ impl fmt::Display for SysError {
                 write!(f, "the process handled no system message within {limit:?}")
             }
             SysError::WrongType(found) => write!(f, "the state of the process is a `{found}`"),
-            SysError::Failed(reason) => write!(f, "the function for the state failed: {reason}"),
+            SysError::Panicked(reason) => write!(f, "the function for the state failed: {reason}"),
             SysError::CallingSelf => f.write_str("a process cannot wait for itself"),
         }
     }
@@ -445,7 +445,7 @@ pub fn get_state<S: Clone + Send + 'static>(target: impl Target) -> Asking<S> {
 ///
 /// # Errors
 ///
-/// As [`get_state`]; [`SysError::Failed`] if `f` panics.
+/// As [`get_state`]; [`SysError::Panicked`] if `f` panics.
 #[track_caller]
 pub fn replace_state<S: Clone + Send + 'static>(
     target: impl Target,
@@ -496,7 +496,7 @@ fn ask_state<S: 'static, R: Send + 'static>(
 }
 
 fn failed(payload: Box<dyn Any + Send>) -> SysError {
-    SysError::Failed(ExitReason::from_panic(payload))
+    SysError::Panicked(ExitReason::from_panic(payload))
 }
 
 /// What a behaviour says of itself (SYS-005).
@@ -953,7 +953,7 @@ impl Future for Stopping {
             Err(SysError::Exited(reason)) => Err(StopError::Exited(reason)),
             Err(SysError::CallingSelf) => Err(StopError::CallingSelf),
             Err(SysError::Timeout(_)) => Err(StopError::Timeout(this.ask.deadline.limit())),
-            Err(SysError::NoProc | SysError::WrongType(_) | SysError::Failed(_)) => {
+            Err(SysError::NoProc | SysError::WrongType(_) | SysError::Panicked(_)) => {
                 Err(StopError::NoProc)
             }
         })

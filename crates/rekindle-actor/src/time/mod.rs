@@ -14,7 +14,7 @@ use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::Owner;
 use crate::recipient::Recipient;
-use crate::signal::exit_signal;
+use crate::signal::{self, Signal, exit_signal};
 use crate::wait::WaitKind;
 
 pub use interval::{
@@ -184,6 +184,26 @@ pub fn exit_after(delay: Duration, target: Pid, reason: ExitReason) -> TimerRef 
 /// Outside of a runtime.
 pub fn kill_after(delay: Duration, target: Pid) -> TimerRef {
     exit_after(delay, target, ExitReason::Kill)
+}
+
+/// A moment of which a process will be told, until this is dropped: see
+/// [`Mailbox::alarm_at`](crate::Mailbox::alarm_at).
+#[derive(Debug)]
+#[must_use = "an alarm is cancelled when this is dropped"]
+pub struct Alarm(TimerKey);
+
+impl Alarm {
+    pub(crate) fn set(pid: Pid, moment: Time, tag: u64) -> Alarm {
+        let ring = move || signal::send(pid, Signal::Alarm(tag));
+        let action = TimerAction::Run(Box::new(ring));
+        Alarm(with(|handle| handle.start_timer(moment, action)))
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(self.0)));
+    }
 }
 
 /// Waits for `duration`, at least.

@@ -19,6 +19,7 @@ mod process;
 mod timers;
 
 mod gen_server;
+mod gen_statem;
 mod start;
 mod sys;
 mod sys_watch;

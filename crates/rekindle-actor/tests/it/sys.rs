@@ -280,7 +280,7 @@ fn sys_002_a_panic_in_replace_state_leaves_the_server_and_its_state_alone() {
         });
         let outcome = outcome.await;
         assert!(
-            matches!(&outcome, Err(SysError::Failed(ExitReason::Panic(p))) if p.message == "inside"),
+            matches!(&outcome, Err(SysError::Panicked(ExitReason::Panic(p))) if p.message == "inside"),
             "{outcome:?}"
         );
         assert_eq!(counter.call(Count::Get).await, Ok(3));

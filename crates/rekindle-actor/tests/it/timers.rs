@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rekindle_actor::{
-    ExitReason, GenServer as _, Mailbox, Name, TimerFired, TimerLeft, ZeroPeriod, apply_after,
-    apply_interval, apply_repeatedly, exit_after, kill_after, monitor, now, self_pid, send_after,
-    send_at, send_interval, sleep, spawn, start_timer, trap_exit,
+    Event, ExitReason, GenServer as _, Info, Mailbox, Name, TimerFired, TimerLeft, ZeroPeriod,
+    apply_after, apply_interval, apply_repeatedly, exit_after, kill_after, monitor, now, self_pid,
+    send_after, send_at, send_interval, sleep, spawn, start_timer, trap_exit,
 };
 
 use crate::support::*;
@@ -660,5 +660,46 @@ fn sleeps_in_many_processes_end_in_order() {
         }
         sleep(ms(100)).await;
         assert_eq!(log.all(), ["1", "2", "3", "4", "5"]);
+    });
+}
+
+#[test]
+fn an_alarm_takes_its_turn_among_the_messages() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u8>| async move {
+            let me = inbox.recipient();
+            me.send(1);
+            let past = inbox.alarm_at(now(), 7);
+            let later = inbox.alarm_at(now().saturating_add(ms(3600)), 8);
+            assert!(matches!(inbox.next_event(None).await, Event::Message(1)));
+            assert!(matches!(inbox.next_event(None).await, Event::Alarm(7)));
+            // Neither a look at something else, nor its own handle, takes out what has gone off.
+            let soon = inbox.alarm_at(now(), 9);
+            while inbox.is_empty() {
+                sleep(Duration::from_micros(100)).await;
+            }
+            drop((past, later, soon));
+            me.send(2);
+            assert!(matches!(inbox.next_timeout(ms(1)).await, Info::Message(2)));
+            assert_eq!(inbox.recv_timeout(ms(1)).await, None);
+            assert!(matches!(inbox.next_event(None).await, Event::Alarm(9)));
+        })
+    });
+}
+
+#[test]
+fn an_alarm_that_is_dropped_in_time_does_not_go_off() {
+    on_sim(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let dropped = inbox.alarm_at(now().saturating_add(ms(10)), 1);
+            let kept = inbox.alarm_at(now().saturating_add(ms(20)), 2);
+            drop(dropped);
+            assert!(matches!(inbox.next_event(None).await, Event::Alarm(2)));
+            assert!(matches!(
+                inbox.next_event(Some(ms(100))).await,
+                Event::Timeout
+            ));
+            drop(kept);
+        })
     });
 }

@@ -27,3 +27,4 @@ mod task;
 mod backoff;
 mod report;
 mod scale;
+mod statem;

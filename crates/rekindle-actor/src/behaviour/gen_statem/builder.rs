@@ -1,0 +1,195 @@
+//! Options of a machine's start.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::GenStatem;
+use super::event::Envelope;
+use super::handle::StatemAddr;
+use super::run::run;
+use crate::behaviour::start::{StartError, Starter, Starting};
+use crate::mailbox::MailboxPolicy;
+use crate::pid::MonitorRef;
+
+/// The start of a machine: await it, or say more first.
+///
+/// Nothing happens before it is awaited. Defaults: no name, no time limit, an unbounded mailbox.
+#[must_use = "nothing is started until this is awaited"]
+pub struct StatemStart<M: GenStatem> {
+    args: M::Args,
+    starter: Starter,
+    hibernate_after: Option<Duration>,
+    at: &'static Location<'static>,
+}
+
+impl<M: GenStatem> StatemStart<M> {
+    #[track_caller]
+    pub(super) fn new(args: M::Args, link: bool) -> StatemStart<M> {
+        let starter = Starter::new("");
+        StatemStart {
+            args,
+            starter: if link { starter.link() } else { starter },
+            hibernate_after: None,
+            at: Location::caller(),
+        }
+    }
+
+    /// Registers the machine under this name before its init runs.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.starter = self.starter.name(name);
+        self
+    }
+
+    /// Kills the machine if its init is not done in this time, and fails with
+    /// [`StartError::Timeout`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.starter = self.starter.timeout(limit);
+        self
+    }
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.starter = self.starter.mailbox(policy);
+        self
+    }
+
+    /// Runs [`GenStatem::hibernate`] after this much time without a message, once per wait.
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+
+    fn begin(self, monitored: bool) -> Starting<Envelope<M>> {
+        let StatemStart {
+            args,
+            starter,
+            hibernate_after,
+            at,
+        } = self;
+        let starter = if monitored {
+            starter.monitor()
+        } else {
+            starter
+        };
+        starter.start_as::<M, _, _, _>(
+            move |inbox, ack| run::<M>(args, inbox, ack, hibernate_after),
+            true,
+            at,
+        )
+    }
+}
+
+impl<M: GenStatem> IntoFuture for StatemStart<M> {
+    type Output = Result<StatemAddr<M>, StartError>;
+    type IntoFuture = StatemStartFuture<M>;
+
+    fn into_future(self) -> StatemStartFuture<M> {
+        StatemStartFuture(self.begin(false))
+    }
+}
+
+/// The wait for a [`StatemStart`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StatemStartFuture<M: GenStatem>(Starting<Envelope<M>>);
+
+impl<M: GenStatem> Future for StatemStartFuture<M> {
+    type Output = Result<StatemAddr<M>, StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|sender| StatemAddr::new(sender)))
+    }
+}
+
+/// As [`StatemStart`], with a monitor: it gives the handle and the monitor's reference.
+#[must_use = "nothing is started until this is awaited"]
+pub struct StatemStartMonitor<M: GenStatem>(StatemStart<M>);
+
+impl<M: GenStatem> StatemStartMonitor<M> {
+    pub(super) fn new(start: StatemStart<M>) -> Self {
+        StatemStartMonitor(start)
+    }
+
+    /// As [`StatemStart::name`].
+    pub fn name(self, name: impl Into<Arc<str>>) -> Self {
+        StatemStartMonitor(self.0.name(name))
+    }
+
+    /// As [`StatemStart::timeout`].
+    pub fn timeout(self, limit: Duration) -> Self {
+        StatemStartMonitor(self.0.timeout(limit))
+    }
+
+    /// As [`StatemStart::mailbox`].
+    pub fn mailbox(self, policy: MailboxPolicy) -> Self {
+        StatemStartMonitor(self.0.mailbox(policy))
+    }
+
+    /// As [`StatemStart::hibernate_after`].
+    pub fn hibernate_after(self, idle: Duration) -> Self {
+        StatemStartMonitor(self.0.hibernate_after(idle))
+    }
+}
+
+impl<M: GenStatem> IntoFuture for StatemStartMonitor<M> {
+    type Output = Result<(StatemAddr<M>, MonitorRef), StartError>;
+    type IntoFuture = StatemStartMonitorFuture<M>;
+
+    fn into_future(self) -> StatemStartMonitorFuture<M> {
+        let starting = self.0.begin(true);
+        let reference = starting.monitor();
+        StatemStartMonitorFuture(StatemStartFuture(starting), reference)
+    }
+}
+
+/// The wait for a [`StatemStartMonitor`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct StatemStartMonitorFuture<M: GenStatem>(StatemStartFuture<M>, Option<MonitorRef>);
+
+impl<M: GenStatem> Future for StatemStartMonitorFuture<M> {
+    type Output = Result<(StatemAddr<M>, MonitorRef), StartError>;
+
+    /// # Panics
+    ///
+    /// If the start was not made by a process: there would be nobody to tell.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reference = self.1.expect("`start_monitor` is for processes");
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|result| result.map(|addr| (addr, reference)))
+    }
+}
+
+impl<M: GenStatem> fmt::Debug for StatemStart<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatemStart")
+            .field("starter", &self.starter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: GenStatem> fmt::Debug for StatemStartMonitor<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StatemStartMonitor").field(&self.0).finish()
+    }
+}
+
+impl<M: GenStatem> fmt::Debug for StatemStartFuture<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StatemStartFuture").field(&self.0).finish()
+    }
+}
+
+impl<M: GenStatem> fmt::Debug for StatemStartMonitorFuture<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StatemStartMonitorFuture")
+            .field(&self.0)
+            .finish()
+    }
+}

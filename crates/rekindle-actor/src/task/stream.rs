@@ -1,0 +1,479 @@
+//! A task per item of some input, so many at a time.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rekindle_scheduler as scheduler;
+
+use super::Task;
+use crate::ambient::raise;
+use crate::deadline::Deadline;
+use crate::exit::ExitReason;
+use crate::link::unlink_flush;
+use crate::signal::exit_signal;
+
+/// How long an item may take unless told otherwise: 5 s, as a call.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The work on one item.
+pub type ItemWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A task that is about to be started: see [`TaskStream::launched_by`].
+pub type Launching<T> = Pin<Box<dyn Future<Output = Result<Task<T>, ExitReason>> + Send>>;
+
+/// What makes a task of the work on one item.
+enum Launch<T> {
+    /// Linked with the consumer.
+    Linked,
+    Unlinked,
+    By(Box<dyn FnMut(ItemWork<T>) -> Launching<T> + Send>),
+}
+
+/// What is done about an item that takes too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// It is the last result; all other tasks are ended.
+    EndsAll,
+    /// Its task is killed, and the others go on.
+    Killed,
+}
+
+/// Results of the same work on each item of some input: so many at a time, in order or as they
+/// come.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::Task;
+///
+/// let mut squares = Task::async_stream(1..=4, |n| async move { n * n });
+/// let mut sum = 0;
+/// while let Some(square) = squares.next().await {
+///     sum += square.unwrap();
+/// }
+/// assert_eq!(sum, 30);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Items are taken from the input only as there is room for another task (TASK-034), by the process
+/// that asks for results, whoever has made the stream (TASK-033). Dropped, the stream kills what
+/// still runs; no process and no link remains (TASK-032).
+///
+/// | option                  | default                     |
+/// |-------------------------|-----------------------------|
+/// | [`max_concurrency`](Self::max_concurrency) | as many as the runtime has workers |
+/// | [`unordered`](Self::unordered)       | in the order of the input   |
+/// | [`timeout`](Self::timeout), [`no_timeout`](Self::no_timeout) | 5 s for an item |
+/// | [`kill_on_timeout`](Self::kill_on_timeout) | an item that is late ends the stream |
+/// | [`zip_input_on_exit`](Self::zip_input_on_exit) | errors do not carry the item |
+///
+/// # When not to use this
+///
+/// For a handful of tasks [`Task::await_many`] is simpler. For work that should outlive its consumer,
+/// start children of a task supervisor.
+#[must_use = "nothing runs until results are asked for"]
+pub struct TaskStream<I: Iterator, T> {
+    /// `None` once it has ended.
+    input: Option<I>,
+    work: Box<dyn FnMut(I::Item) -> ItemWork<T> + Send>,
+    /// Goes with the stream: work whose task is started too late does not begin.
+    alive: Arc<()>,
+    launch: Launch<T>,
+    max_concurrency: Option<usize>,
+    ordered: bool,
+    timeout: Option<Duration>,
+    late: Late,
+    keep: Option<Keep<I::Item>>,
+    /// Items on which work has begun and whose results were not given out, in order.
+    items: VecDeque<Item<I::Item, T>>,
+    /// Nothing more comes.
+    ended: bool,
+}
+
+/// Makes a clone, where items can be cloned.
+type Keep<V> = fn(&V) -> V;
+
+/// One item on its way.
+struct Item<V, T> {
+    input: Option<V>,
+    stage: Stage<T>,
+    deadline: Deadline,
+}
+
+enum Stage<T> {
+    Starting(Launching<T>),
+    Running(Task<T>),
+    Done(Result<T, ItemFailure>),
+    /// Given out; only for the moment before it is removed.
+    Gone,
+}
+
+/// Why there is no result for an item.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ItemFailure {
+    /// Its task ended with this reason, or could not be started because of it.
+    Exited(ExitReason),
+    /// Its task was not done in this time, and was killed.
+    Timeout(Duration),
+}
+
+/// An item without a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemError<V> {
+    /// The item, if the stream was asked to keep it: see [`TaskStream::zip_input_on_exit`].
+    pub input: Option<V>,
+    /// Why.
+    pub failure: ItemFailure,
+}
+
+impl fmt::Display for ItemFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ItemFailure::Exited(reason) => write!(f, "the item's task ended: {reason}"),
+            ItemFailure::Timeout(limit) => write!(f, "the item was not done within {limit:?}"),
+        }
+    }
+}
+
+impl<V> fmt::Display for ItemError<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl<V: fmt::Debug> std::error::Error for ItemError<V> {}
+
+/// A stream cannot run no tasks at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroConcurrency;
+
+impl fmt::Display for ZeroConcurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a stream with no tasks at a time would never give a result")
+    }
+}
+
+impl std::error::Error for ZeroConcurrency {}
+
+impl<T: Send + 'static> Task<T> {
+    /// A task per item, linked with the process that consumes the stream: if one fails, so does a
+    /// consumer that does not trap exits (TASK-026, TASK-029). See [`TaskStream`].
+    pub fn async_stream<I, F, Fut>(items: I, work: F) -> TaskStream<I::IntoIter, T>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::new(items.into_iter(), work, Launch::Linked)
+    }
+
+    /// As [`async_stream`](Self::async_stream), without links: a task that fails is its item's
+    /// error, and nothing else.
+    pub fn async_stream_nolink<I, F, Fut>(items: I, work: F) -> TaskStream<I::IntoIter, T>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::new(items.into_iter(), work, Launch::Unlinked)
+    }
+}
+
+impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
+    fn new<F, Fut>(input: I, mut work: F, launch: Launch<T>) -> Self
+    where
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream {
+            input: Some(input),
+            work: Box::new(move |item| Box::pin(work(item))),
+            alive: Arc::new(()),
+            launch,
+            max_concurrency: None,
+            ordered: true,
+            timeout: Some(PATIENCE),
+            late: Late::EndsAll,
+            keep: None,
+            items: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// For supervisors of tasks: the tasks are started by `launch`.
+    pub fn launched_by<F, Fut>(
+        items: impl IntoIterator<IntoIter = I>,
+        work: F,
+        launch: impl FnMut(ItemWork<T>) -> Launching<T> + Send + 'static,
+    ) -> Self
+    where
+        F: FnMut(I::Item) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::new(items.into_iter(), work, Launch::By(Box::new(launch)))
+    }
+
+    /// Lets at most this many tasks run at a time (TASK-028).
+    ///
+    /// # Errors
+    ///
+    /// If that is none.
+    pub fn max_concurrency(mut self, tasks: usize) -> Result<Self, ZeroConcurrency> {
+        self.max_concurrency = Some(tasks);
+        if tasks == 0 {
+            Err(ZeroConcurrency)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// Gives results as they come (TASK-027).
+    pub fn unordered(mut self) -> Self {
+        self.ordered = false;
+        self
+    }
+
+    /// Gives each item this much time, from the start of its task.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Gives each item the time that it takes.
+    pub fn no_timeout(mut self) -> Self {
+        self.timeout = None;
+        self
+    }
+
+    /// Kills the task of an item that is late, and goes on with the others (TASK-030).
+    pub fn kill_on_timeout(mut self) -> Self {
+        self.late = Late::Killed;
+        self
+    }
+
+    /// Keeps a clone of each item, for [`ItemError::input`] (TASK-031).
+    pub fn zip_input_on_exit(mut self) -> Self
+    where
+        I::Item: Clone,
+    {
+        self.keep = Some(Clone::clone);
+        self
+    }
+
+    /// The next result; `None` when there are no more.
+    #[allow(clippy::should_implement_trait, reason = "an iterator cannot wait")]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError<I::Item>>>> + '_ {
+        std::future::poll_fn(|cx| self.poll_next(cx))
+    }
+
+    /// All results that are still to come.
+    pub async fn collect(mut self) -> Vec<Result<T, ItemError<I::Item>>> {
+        let mut results = Vec::new();
+        while let Some(result) = self.next().await {
+            results.push(result);
+        }
+        results
+    }
+
+    /// As [`next`](Self::next), for adapters.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, ItemError<I::Item>>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            self.fill();
+            let progress = self.advance(cx);
+            if let Some(result) = self.give() {
+                return Poll::Ready(Some(result));
+            }
+            if self.items.is_empty() && self.input.is_none() {
+                self.ended = true;
+                return Poll::Ready(None);
+            }
+            // A task that is done makes room for another.
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Begins work on as many items as there is room for.
+    fn fill(&mut self) {
+        let room = *self.max_concurrency.get_or_insert_with(|| {
+            scheduler::with_handle(|handle| handle.map_or(1, |handle| handle.worker_count()))
+        });
+        let mut running = self.items.iter().filter(|item| item.is_running()).count();
+        while running < room
+            && let Some(input) = &mut self.input
+        {
+            let Some(item) = input.next() else {
+                self.input = None;
+                return;
+            };
+            let kept = self.keep.map(|keep| keep(&item));
+            let work = (self.work)(item);
+            let stage = match &mut self.launch {
+                Launch::Linked => Stage::Running(Task::spawn(work)),
+                Launch::Unlinked => Stage::Running(Task::spawn_nolink(work)),
+                Launch::By(launch) => {
+                    let alive = Arc::downgrade(&self.alive);
+                    Stage::Starting(launch(Box::pin(async move {
+                        if alive.strong_count() == 0 {
+                            raise(ExitReason::Normal);
+                        }
+                        work.await
+                    })))
+                }
+            };
+            self.items.push_back(Item {
+                input: kept,
+                stage,
+                deadline: Deadline::after(self.timeout),
+            });
+            running += 1;
+        }
+    }
+
+    /// Looks at all that runs; `true` if anything is done now that was not.
+    fn advance(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        let mut over = false;
+        for item in &mut self.items {
+            match item.advance(cx) {
+                Advanced::Waits => {}
+                Advanced::Done => progress = true,
+                Advanced::Late => {
+                    progress = true;
+                    over |= self.late == Late::EndsAll;
+                }
+            }
+        }
+        if over {
+            self.input = None;
+            for item in &mut self.items {
+                item.kill();
+            }
+            let late =
+                |item: &Item<_, _>| matches!(item.stage, Stage::Done(Err(ItemFailure::Timeout(_))));
+            let first = self.items.iter().position(late);
+            // What was done before the late one is still given out, and nothing after it.
+            if let Some(first) = first {
+                self.items.truncate(first + 1);
+                self.items
+                    .retain(|item| matches!(item.stage, Stage::Done(_)));
+            }
+        }
+        progress
+    }
+
+    /// Takes a result out that may be given.
+    fn give(&mut self) -> Option<Result<T, ItemError<I::Item>>> {
+        let is_done = |item: &Item<_, _>| matches!(item.stage, Stage::Done(_));
+        let place = match self.ordered {
+            true => self.items.front().is_some_and(is_done).then_some(0),
+            false => self.items.iter().position(is_done),
+        };
+        let mut item = self.items.remove(place?)?;
+        match std::mem::replace(&mut item.stage, Stage::Gone) {
+            Stage::Done(Ok(value)) => Some(Ok(value)),
+            Stage::Done(Err(failure)) => Some(Err(ItemError {
+                input: item.input.take(),
+                failure,
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// What looking at an item has brought.
+enum Advanced {
+    Waits,
+    Done,
+    Late,
+}
+
+impl<V, T: Send + 'static> Item<V, T> {
+    fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Starting(_) | Stage::Running(_))
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>) -> Advanced {
+        if let Stage::Starting(launching) = &mut self.stage
+            && let Poll::Ready(started) = launching.as_mut().poll(cx)
+        {
+            self.stage = match started {
+                Ok(task) => Stage::Running(task),
+                Err(reason) => {
+                    self.stage = Stage::Done(Err(ItemFailure::Exited(reason)));
+                    return Advanced::Done;
+                }
+            };
+        }
+        if let Stage::Running(task) = &mut self.stage {
+            let pid = task.pid();
+            if let Poll::Ready(result) = Pin::new(&mut *task).poll(cx) {
+                if task.linked
+                    && let Some(pid) = pid
+                {
+                    unlink_flush(pid);
+                }
+                self.stage = Stage::Done(result.map_err(ItemFailure::Exited));
+                return Advanced::Done;
+            }
+        }
+        if !self.is_running() {
+            return Advanced::Waits;
+        }
+        if self.deadline.is_past(cx, 0) {
+            self.kill();
+            self.stage = Stage::Done(Err(ItemFailure::Timeout(self.deadline.limit())));
+            return Advanced::Late;
+        }
+        Advanced::Waits
+    }
+}
+
+impl<V, T> Item<V, T> {
+    /// Ends the task, and the link with it.
+    fn kill(&mut self) {
+        if let Stage::Running(task) = &mut self.stage
+            && let super::Work::Running(pid, _) = &task.work
+        {
+            let pid = *pid;
+            if task.linked && crate::ambient::try_self_pid().is_some() {
+                unlink_flush(pid);
+            }
+            exit_signal(pid, ExitReason::Kill);
+        }
+    }
+}
+
+impl<V, T> Drop for Item<V, T> {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+// Nothing of the user's is pinned in it: work is boxed.
+impl<I: Iterator, T> Unpin for TaskStream<I, T> {}
+
+impl<I: Iterator, T> fmt::Debug for TaskStream<I, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskStream")
+            .field("under_way", &self.items.len())
+            .field("max_concurrency", &self.max_concurrency)
+            .field("ordered", &self.ordered)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! State machines as children.
+
+use std::any::type_name;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rekindle_actor::{GenStatem, MailboxPolicy, StatemAddr};
+
+use crate::server_child::short_type_name;
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::started::{Child, ChildHandle};
+
+/// Makes a state machine a child, as [`ServerChild`](crate::ServerChild) does for a server.
+///
+/// Implemented for every [`GenStatem`]; [`child`](Self::child) needs arguments that can be cloned,
+/// for they are needed again at each restart.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{
+///     ExitReason, GenStatem, Never, ReplyTo, StatemAddr, StatemContext, StatemEvent, StatemInit, StatemStep,
+///     Transition,
+/// };
+/// use rekindle_supervisor::{Restart, StatemChild, Supervisor};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// enum Switch { Off, On }
+///
+/// struct Lamp;
+///
+/// impl GenStatem for Lamp {
+///     type Args = Switch;
+///     type State = Switch;
+///     type Call = ReplyTo<Switch>;
+///     type Cast = ();
+///     type Info = Never;
+///     type Internal = Never;
+///     type Timer = Never;
+///     type Content = ();
+///
+///     async fn init(first: Switch, _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> {
+///         Ok(StatemInit::ready(first, Lamp))
+///     }
+///     async fn handle_event(&mut self, state: &Switch, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+///         Ok(match (state, event) {
+///             (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state),
+///             (Switch::Off, StatemEvent::Cast(())) => Transition::next(Switch::On),
+///             (Switch::On, StatemEvent::Cast(())) => Transition::next(Switch::Off),
+///             (_, other) => return cx.unexpected(other),
+///         })
+///     }
+/// }
+///
+/// let supervisor = Supervisor::one_for_one()
+///     .child(Lamp::child(Switch::Off).id("hall").restart(Restart::Transient))
+///     .start_link()
+///     .await
+///     .unwrap();
+/// let lamp: StatemAddr<Lamp> = supervisor.start_child(Lamp::child(Switch::On)).await.unwrap();
+/// lamp.cast(());
+/// assert_eq!(lamp.call(|from| from).await, Ok(Switch::Off));
+/// # });
+/// ```
+pub trait StatemChild: GenStatem {
+    /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
+    /// called like its type.
+    fn child(args: Self::Args) -> StatemChildBuilder<Self>
+    where
+        Self::Args: Clone,
+    {
+        // A mutex, so that arguments need not be `Sync`.
+        let args = Mutex::new(args);
+        Self::child_with(move || args.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// As [`child`](Self::child), for arguments that are made anew at each start.
+    fn child_with(
+        args: impl Fn() -> Self::Args + Send + Sync + 'static,
+    ) -> StatemChildBuilder<Self> {
+        StatemChildBuilder {
+            args: Arc::new(args),
+            name: None,
+            mailbox: MailboxPolicy::unbounded(),
+            hibernate_after: None,
+            options: ChildOptions::default(),
+        }
+    }
+}
+
+impl<M: GenStatem> StatemChild for M {}
+
+/// A state machine as a child: see [`StatemChild`].
+#[must_use = "a child is nothing without a supervisor"]
+pub struct StatemChildBuilder<M: GenStatem> {
+    args: Arc<dyn Fn() -> M::Args + Send + Sync>,
+    name: Option<Arc<str>>,
+    mailbox: MailboxPolicy,
+    hibernate_after: Option<Duration>,
+    options: ChildOptions,
+}
+
+impl<M: GenStatem> StatemChildBuilder<M> {
+    child_options!("the name of its type", "within 5 s");
+
+    /// Bounds the mailbox.
+    pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
+        self.mailbox = policy;
+        self
+    }
+
+    /// Sheds memory after this much time without a message.
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+}
+
+impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
+    fn from(builder: StatemChildBuilder<M>) -> ChildSpec {
+        let StatemChildBuilder {
+            args,
+            name,
+            mailbox,
+            hibernate_after,
+            options,
+        } = builder;
+        let (own_name, limit) = (name.clone(), options.start_timeout);
+        let start = start_fn(move || {
+            let mut start = M::start_link(args()).mailbox(mailbox);
+            if let Some(name) = &own_name {
+                start = start.name(name.clone());
+            }
+            if let Some(limit) = limit {
+                start = start.timeout(limit);
+            }
+            if let Some(idle) = hibernate_after {
+                start = start.hibernate_after(idle);
+            }
+            start.into_future()
+        });
+        options.into_spec(
+            ChildKind::Worker,
+            name,
+            short_type_name(type_name::<M>()),
+            start,
+        )
+    }
+}
+
+impl<M: GenStatem> Child for StatemChildBuilder<M> {
+    type Handle = StatemAddr<M>;
+
+    fn handle(started: ChildHandle) -> Option<StatemAddr<M>> {
+        started.info().cloned()
+    }
+}
+
+impl<M: GenStatem> Clone for StatemChildBuilder<M> {
+    fn clone(&self) -> Self {
+        StatemChildBuilder {
+            args: self.args.clone(),
+            name: self.name.clone(),
+            mailbox: self.mailbox,
+            hibernate_after: self.hibernate_after,
+            options: self.options.clone(),
+        }
+    }
+}
+
+impl<M: GenStatem> fmt::Debug for StatemChildBuilder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatemChildBuilder")
+            .field("machine", &type_name::<M>())
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
