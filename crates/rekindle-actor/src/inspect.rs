@@ -300,6 +300,7 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
         suspended,
         mailbox,
         state: None,
+        watched: Vec::new(),
     }
 }
 

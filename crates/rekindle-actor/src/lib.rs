@@ -49,6 +49,9 @@ mod recipient;
 mod sender;
 
 mod call;
+mod request;
+
+mod alias;
 
 mod time;
 
@@ -72,6 +75,7 @@ mod report;
 mod system;
 
 pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
+pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
     Ack, Addr, Context, Enter, GenServer, GenStatem, Init, Name, Never, Next, Shown, Start,
@@ -100,7 +104,7 @@ pub use link::{link, unlink, unlink_flush};
 pub use mailbox::{
     Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
 };
-pub use monitor::{Down, demonitor, demonitor_flush, monitor, monitor_name};
+pub use monitor::{Down, Monitoring, Tag, demonitor, demonitor_flush, monitor, monitor_name};
 pub use names::{NotRegistered, RegisterError, register, registered, unregister, whereis};
 pub use pid::{MonitorRef, Pid};
 pub use recipient::Recipient;
@@ -113,6 +117,7 @@ pub use rekindle_scheduler::{
     Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
 };
 pub use report::{CrashReport, PendingReport, recent_crashes, report_for_children};
+pub use request::{Answered, Callee, MultiCall, NoAnswer, Request, Requests, abcast, multi_call};
 pub use sender::{SendError, Sender};
 pub use signal::exit_signal as exit;
 pub use spawn::{
@@ -125,7 +130,8 @@ pub use task::{
     TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
 };
 pub use time::{
-    Alarm, Interval, Sleep, TimerFired, TimerRef, TimerTag, ZeroPeriod, exit_after, kill_after,
-    now, send_after, send_at, send_interval, sleep, start_timer,
+    Alarm, Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,
+    apply_interval, apply_repeatedly, exit_after, kill_after, now, send_after, send_at,
+    send_interval, sleep, start_timer,
 };
 pub use wait::{Wait, WaitKind};

@@ -130,6 +130,16 @@ pub(crate) struct PrivateRare {
     /// What the last message was, and the state, as far as the behaviour shows them.
     pub(crate) last_message: Option<LastMessage>,
     pub(crate) state_text: Option<String>,
+    /// The replies given since the last look, while somebody watches: see `sys`.
+    pub(crate) replies: Option<Vec<NotedReply>>,
+}
+
+/// A reply that the process has given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotedReply {
+    /// The type of the answer.
+    pub(crate) what: &'static str,
+    pub(crate) to: Option<Pid>,
 }
 
 pub(crate) type AtExit = Box<dyn FnOnce(&ExitReason) + Send>;
@@ -539,6 +549,52 @@ impl<'a> Owner<'a> {
     #[inline]
     pub(crate) fn is_serving(request: usize) -> bool {
         Owner::current(|owner| owner.is_some_and(|owner| owner.private().serving == request))
+    }
+
+    /// Whether the running process notes the replies it gives.
+    pub(crate) fn watch_replies(on: bool) {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            let mut private = owner.private();
+            match (on, &mut private.rare) {
+                (true, _) => {
+                    private.rare().replies.get_or_insert_default();
+                }
+                (false, Some(rare)) => rare.replies = None,
+                (false, None) => {}
+            }
+        });
+    }
+
+    /// The running process has given a reply that it was not just serving: see
+    /// [`serve_nothing`](Self::serve_nothing).
+    pub(crate) fn note_reply(what: &'static str, to: Option<Pid>) {
+        Owner::current(|owner| {
+            let Some(owner) = owner else { return };
+            let mut private = owner.private();
+            let replies = private.rare.as_mut().and_then(|r| r.replies.as_mut());
+            if let Some(replies) = replies {
+                replies.push(NotedReply { what, to });
+            }
+        });
+    }
+
+    /// The replies noted since the last time.
+    pub(crate) fn take_replies() -> Vec<NotedReply> {
+        Owner::current(|owner| {
+            let mut private = owner?.private();
+            private.rare.as_mut()?.replies.as_mut().map(std::mem::take)
+        })
+        .unwrap_or_default()
+    }
+
+    /// Has the reply to the request at hand given as any other: the short way notes nothing.
+    pub(crate) fn serve_nothing() {
+        Owner::current(|owner| {
+            if let Some(owner) = owner {
+                owner.private().serving = 0;
+            }
+        });
     }
 
     fn defer(self, served: Served) {

@@ -167,7 +167,8 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
                 .lock()
                 .rare()
                 .watchers
-                .insert(reference, name);
+                .entry(reference)
+                .or_insert(name);
             Received::Done
         }
         Signal::Demonitor { reference } => {
@@ -176,13 +177,10 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
             }
             Received::Done
         }
-        Signal::Down(down) => {
-            if monitor::is_watched(owner, down.reference) {
-                Received::Queue(Signal::Down(down))
-            } else {
-                Received::Done
-            }
-        }
+        Signal::Down(down) => match monitor::receive_down(owner, down) {
+            Some(down) => Received::Queue(Signal::Down(down)),
+            None => Received::Done,
+        },
         Signal::System(message) => Received::Queue(Signal::System(message)),
         Signal::Alarm(tag) => Received::Queue(Signal::Alarm(tag)),
     }

@@ -208,6 +208,11 @@ pub fn spawn_with<K, B: Body<K>>(options: SpawnOptions, body: B) -> B::Handle {
     spawn_tied(body, tie, Some(options.mailbox), Location::caller()).0
 }
 
+/// As [`spawn`], for a spawn that was asked for elsewhere.
+pub(crate) fn spawn_at<K, B: Body<K>>(body: B, at: &'static Location<'static>) -> B::Handle {
+    spawn_tied(body, Tie::None, None, at).0
+}
+
 fn spawn_tied<K, B: Body<K>>(
     body: B,
     tie: Tie,
@@ -318,7 +323,7 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
             None
         }
         Tie::Monitor => Owner::current(|owner| {
-            let reference = monitor::expect_down(owner?, Some(pid));
+            let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));
             let process: &Process = child.host()?;
             process
                 .shared

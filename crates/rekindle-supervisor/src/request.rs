@@ -57,6 +57,24 @@ pub(crate) enum Request {
     Retry(Key, u64),
 }
 
+impl Request {
+    /// What is asked, for those who watch the supervisor.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Request::Start(..) => "start_child",
+            Request::StartTask(..) => "start_task",
+            Request::Terminate(..) => "terminate_child",
+            Request::Restart(..) => "restart_child",
+            Request::Delete(..) => "delete_child",
+            Request::WhichAll(..) => "which_children",
+            Request::Which(..) => "which_child",
+            Request::Spec(..) => "child_spec",
+            Request::Count(..) => "count_children",
+            Request::Retry(..) => "retry",
+        }
+    }
+}
+
 /// One child, as `which_children` tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_actor::sys::{SystemState, SystemVerdict};
+use rekindle_actor::sys::{SystemEvent, SystemState, SystemVerdict};
 use rekindle_actor::{
     Ack, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender, StartError, Starter,
     TaskBody, guarded, is_alive, link, now, parent, report_for_children, self_pid, send_after,
@@ -281,6 +281,18 @@ impl<K: Kind> Server<K> {
             } else {
                 self.inbox.next().await
             };
+            let caller = self.inbox.mailbox().caller();
+            match &event {
+                Event::Message(message) => {
+                    system.message_in("request", caller, || message.0.name().to_owned());
+                }
+                Event::Exit(exit) => {
+                    system.message_in("exit", None, || {
+                        format!("of {}: {}", exit.from, exit.reason)
+                    });
+                }
+                _ => {}
+            }
             let next = match event {
                 Event::Message(message) => self.handle(message.0).await,
                 Event::Exit(exit) if self.inbox.is_parent(exit.from) => Next::Stop(exit.reason),
@@ -302,7 +314,9 @@ impl<K: Kind> Server<K> {
                 }
                 _ => Next::Wait,
             };
+            system.handled(|| Some(self.book.to_string()));
             if let Next::Stop(reason) = next {
+                system.note(|| SystemEvent::Ending(reason.clone()));
                 return reason;
             }
         }

@@ -78,6 +78,8 @@
 //! | to be told of a death                      | [`monitor`](fn@monitor), [`link`], [`trap_exit`]             |
 //! | messages in the future                     | [`send_after`], [`send_interval`], [`Context::send_after`]   |
 //! | to call code that blocks                   | [`blocking`]                                                 |
+//! | to ask now and wait later, or many         | [`Request`], [`Requests`], [`multi_call`]                    |
+//! | an answer that may come too late           | [`Alias`], [`Monitoring`]                                    |
 //! | to look inside                             | [`info`](fn@info), [`list`], [`tree`], [`sys`], [`recent_crashes`] |
 //! | a behaviour of your own                    | [`Starter`], [`Mailbox::next_event`], [`sys::SystemMessage`] |
 //! | tests in virtual time, from a seed         | [`Runtime::simulated`]                                       |

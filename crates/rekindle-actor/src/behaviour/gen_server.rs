@@ -16,8 +16,9 @@ use super::parts::{begin_ending, give_back_memory, note_last_message, note_state
 use super::start::Ack;
 use crate::exit::ExitReason;
 use crate::mailbox::{Arrival, Event, Info, Mailbox};
+use crate::pid::Pid;
 use crate::report::short_type_name;
-use crate::sys::{SystemMessage, SystemState, SystemVerdict};
+use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::unwind;
 
 /// A type without values: for messages, or continuations, that a server does not have.
@@ -337,12 +338,16 @@ pub(super) fn serve<G: GenServer>(
                 Next::Continue(work) => {
                     last = Last::Continue;
                     showed = false;
+                    if !system.is_idle() {
+                        tell_handled(&mut system, &state);
+                        system.note(|| SystemEvent::Inner(last.describe::<G>()));
+                    }
                     guard!(state.handle_continue(work, &mut cx))
                 }
                 Next::Wait | Next::Timeout(_) | Next::Hibernate => {
                     let plain = matches!(next, Next::Wait)
                         && cx.hibernate_after().is_none()
-                        && !system.is_suspended();
+                        && system.is_idle();
                     let got = if plain {
                         inbox.next_arrival().await
                     } else {
@@ -391,11 +396,17 @@ pub(super) fn serve<G: GenServer>(
             }
         };
         begin_ending();
-        match guard!(state.terminate(&reason, &mut cx)) {
+        if !system.is_idle() {
+            tell_handled(&mut system, &state);
+            system.note(|| SystemEvent::Ending(reason.clone()));
+        }
+        let reason = match guard!(state.terminate(&reason, &mut cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason.
             Err(panic) => panic,
-        }
+        };
+        system.handled(|| None);
+        reason
     }
 }
 
@@ -431,6 +442,58 @@ impl Patience {
 /// messages are handled here, so that they do not end the wait (GEN-035); one that stops the
 /// server is left to the loop.
 async fn wait<G: GenServer>(
+    inbox: &mut Mailbox<Envelope<G>>,
+    system: &mut SystemState,
+    state: &mut G,
+    patience: Patience,
+) -> Arrival<Envelope<G>> {
+    tell_handled(system, state);
+    let arrival = wait_untold(inbox, system, state, patience).await;
+    if system.is_watched() {
+        tell_arrival::<G>(system, &arrival, inbox.caller());
+    }
+    arrival
+}
+
+/// Tells those who watch that the last callback is over.
+fn tell_handled<G: GenServer>(system: &mut SystemState, state: &G) {
+    system.handled(|| state.format_status());
+}
+
+/// Tells those who watch what came in.
+fn tell_arrival<G: GenServer>(
+    system: &mut SystemState,
+    arrival: &Arrival<Envelope<G>>,
+    caller: Option<Pid>,
+) {
+    let typed = |ty: &str| short_type_name(ty);
+    match arrival {
+        Arrival::Message(Envelope::Call(request)) => system.message_in("call", caller, || {
+            G::show_message(Shown::Call(request)).unwrap_or_else(|| typed(type_name::<G::Call>()))
+        }),
+        Arrival::Message(Envelope::Cast(message)) => system.message_in("cast", None, || {
+            G::show_message(Shown::Cast(message)).unwrap_or_else(|| typed(type_name::<G::Cast>()))
+        }),
+        Arrival::Message(Envelope::Info(message)) => system.message_in("message", None, || {
+            G::show_message(Shown::Info(message)).unwrap_or_else(|| typed(type_name::<G::Info>()))
+        }),
+        Arrival::Other(event) => match &**event {
+            Event::Down(down) => system.message_in("down", None, || match (&down.name, down.pid) {
+                (Some(name), _) => format!("of {name:?}: {}", down.reason),
+                (None, Some(pid)) => format!("of {pid}: {}", down.reason),
+                (None, None) => format!("of nobody: {}", down.reason),
+            }),
+            Event::Exit(exit) => system.message_in("exit", None, || {
+                format!("of {}: {}", exit.from, exit.reason)
+            }),
+            Event::Timeout => system.note(|| SystemEvent::Inner("timeout".to_owned())),
+            Event::System(_) | Event::Message(_) | Event::Alarm(_) => {}
+        },
+    }
+}
+
+/// As [`wait`], without a word to those who watch.
+async fn wait_untold<G: GenServer>(
     inbox: &mut Mailbox<Envelope<G>>,
     system: &mut SystemState,
     state: &mut G,

@@ -45,6 +45,10 @@ impl<G: GenServer> Addr<G> {
         Call::to_resolved(address, |from| Envelope::<G>::Call(make(from)), called_at)
     }
 
+    pub(crate) fn address(&self) -> &Address<Envelope<G>> {
+        &self.0
+    }
+
     /// The handle on a process, if it lives and is such a server.
     #[must_use]
     pub fn from_pid(pid: Pid) -> Option<Addr<G>> {
@@ -316,6 +320,11 @@ impl<G: GenServer> Name<G> {
             Some(addr) => addr.try_send(message),
             None => Err(SendError::NoProc(message.into())),
         }
+    }
+
+    /// As [`Addr::stop`], for whoever holds the name now.
+    pub fn stop(&self) -> Stop {
+        Stop::new(self)
     }
 
     /// A handle for one kind of plain message that the holder takes, whoever holds the name when

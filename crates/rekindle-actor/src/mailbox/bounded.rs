@@ -107,6 +107,10 @@ pub(crate) enum Refusal {
     Full,
 }
 
+fn has_ended(process: &Process) -> bool {
+    process.shared.lock().ended().is_some()
+}
+
 /// The bound of one mailbox.
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -133,19 +137,20 @@ impl Bound {
                 Ok(())
             }
             Overflow::DropOldest if before < self.limit.saturating_mul(2) => Ok(()),
-            Overflow::Stop => {
+            overflow => {
                 self.queued.fetch_sub(1, Ordering::AcqRel);
                 let process: Option<&Process> = receiver.host();
-                if let Some(process) = process {
+                let Some(process) = process.filter(|process| !has_ended(process)) else {
+                    // A dead process has no mailbox that could be full.
+                    return Err(Refusal::Dead);
+                };
+                if overflow == Overflow::Stop {
                     let pid = crate::pid::Pid::new(process.node, receiver.id());
                     let reason = ExitReason::error(MailboxOverflow { limit: self.limit });
                     signal::send(pid, Signal::doom(pid, reason));
+                } else {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(Refusal::Full)
-            }
-            Overflow::Fail | Overflow::DropNewest | Overflow::DropOldest => {
-                self.queued.fetch_sub(1, Ordering::AcqRel);
-                self.dropped.fetch_add(1, Ordering::Relaxed);
                 Err(Refusal::Full)
             }
         }

@@ -395,6 +395,7 @@ impl<T: Send + 'static> ReplyTo<T> {
             unwind::discard(unsafe { place.read() });
         }
         if !resolved || held == 0 {
+            this.note::<T>();
             // SAFETY: we are REPLY; `this` is not dropped.
             unsafe { release(this.head, REPLY) };
         }
@@ -414,6 +415,16 @@ impl<T> ReplyTo<T> {
     pub fn caller(&self) -> Option<Pid> {
         // SAFETY: our hold keeps the block; the field is never written after construction.
         unsafe { self.head.as_ref() }.caller
+    }
+
+    /// Tells whoever watches the running process that it has replied; not of what acknowledges a
+    /// start or a `sys` message.
+    fn note<A>(&self) {
+        // SAFETY: our hold keeps the block.
+        let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
+        if state & STARTING == 0 {
+            Owner::note_reply(std::any::type_name::<A>(), self.caller());
+        }
     }
 
     /// Says that there will be no answer, for what should have made it was thrown away before it

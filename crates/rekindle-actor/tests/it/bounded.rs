@@ -410,3 +410,24 @@ fn a_bound_of_zero_is_a_bound_of_one() {
         MailboxPolicy::unbounded()
     );
 }
+
+#[test]
+fn a_dead_process_is_dead_and_not_full() {
+    on_both(|| async {
+        for overflow in [Overflow::Fail, Overflow::DropNewest, Overflow::Stop] {
+            let policy = MailboxPolicy::bounded(2).when_full(overflow);
+            let server = Probe::start(Probe::plain(&Log::new(), 0)).mailbox(policy);
+            let server = server.await.unwrap();
+            rekindle_actor::sys::suspend(server.pid()).await.unwrap();
+            server.cast(Tell::Add(1));
+            server.cast(Tell::Add(1));
+            exit(server.pid(), ExitReason::Kill);
+            until(|| !server.is_alive()).await;
+            for _ in 0..5 {
+                assert_eq!(server.call(Ask::Get).await, Err(CallError::NoProc));
+                let refused = server.try_cast(Tell::Add(1));
+                assert!(matches!(refused, Err(SendError::NoProc(_))), "{refused:?}");
+            }
+        }
+    });
+}

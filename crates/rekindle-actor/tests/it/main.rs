@@ -13,6 +13,7 @@ mod link;
 mod monitor;
 mod trap;
 
+mod alias;
 mod names;
 mod process;
 mod timers;
@@ -23,6 +24,7 @@ mod gen_statem;
 mod groups;
 mod start;
 mod sys;
+mod sys_watch;
 mod task;
 mod task_many;
 
@@ -32,7 +34,9 @@ mod registry_edges;
 
 mod bounded;
 mod calls;
+mod edges;
 mod panics;
+mod requests;
 mod wrong_use;
 
 mod simulator;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rekindle_actor::{
     CallError, Context, ExitReason, GenServer, Info, Init, Mailbox, Never, Next, Pid, ReplyTo,
-    Step, SysError, exit, link, monitor, self_pid, sleep, spawn, sys,
+    Step, SysError, exit, link, monitor, register, self_pid, sleep, spawn, sys,
 };
 
 use crate::support::*;
@@ -88,6 +88,11 @@ fn sys_002_replace_state_also_while_suspended() {
         assert_eq!(changed, Ok(Counter { n: 7 }));
         sys::resume(counter.pid()).await.unwrap();
         assert_eq!(counter.call(Count::Get).await, Ok(7));
+        // By name as well.
+        register("counted", counter.pid()).unwrap();
+        assert_eq!(sys::get_state("counted").await, Ok(Counter { n: 7 }));
+        let nobody = sys::get_state::<Counter>("nobody").await;
+        assert_eq!(nobody, Err(SysError::NoProc));
         let text = sys::with_state(counter.pid(), |c: &mut Counter| format!("{c:?}")).await;
         assert_eq!(text.as_deref(), Ok("Counter { n: 7 }"));
     });
@@ -266,11 +271,11 @@ fn sys_012_a_busy_server_answers_afterwards() {
 }
 
 #[test]
-fn a_panic_in_replace_state_changes_nothing() {
+fn sys_002_a_panic_in_replace_state_leaves_the_server_and_its_state_alone() {
     on_both(|| async {
         let counter = Counter::start(3).await.unwrap();
         let outcome = sys::replace_state(counter.pid(), |counter: &mut Counter| {
-            counter.n = 7;
+            counter.n = 4;
             panic!("inside")
         });
         let outcome = outcome.await;
@@ -288,8 +293,8 @@ fn a_panic_in_with_state_is_the_servers_end() {
         with_inbox(|mut inbox: Mailbox<()>| async move {
             let counter = Counter::start(0).await.unwrap();
             monitor(counter.pid());
-            let outcome =
-                sys::with_state(counter.pid(), |_: &mut Counter| -> () { panic!("inside") }).await;
+            let outcome: Result<(), _> =
+                sys::with_state(counter.pid(), |_: &mut Counter| panic!("inside")).await;
             let reason = expect_down(&mut inbox).await.reason;
             assert!(matches!(&reason, ExitReason::Panic(p) if p.message == "inside"));
             assert_eq!(outcome, Err(SysError::Exited(reason)));

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rekindle_actor::{
-    Event, ExitReason, GenServer as _, Info, Mailbox, Name, TimerFired, ZeroPeriod, exit_after,
-    kill_after, monitor, now, self_pid, send_after, send_at, send_interval, sleep, spawn,
-    start_timer, trap_exit,
+    Event, ExitReason, GenServer as _, Info, Mailbox, Name, TimerFired, TimerLeft, ZeroPeriod,
+    apply_after, apply_interval, apply_repeatedly, exit_after, kill_after, monitor, now, self_pid,
+    send_after, send_at, send_interval, sleep, spawn, start_timer, trap_exit,
 };
 
 use crate::support::*;
@@ -198,6 +198,288 @@ async fn until_slowly(mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
+fn time_009_a_timer_to_a_name_reaches_whoever_holds_it_then() {
+    on_both(|| async {
+        let (old, new) = (Log::new(), Log::new());
+        let start = |log: &Log| Probe::start(Probe::plain(log, 0)).name("passed on");
+        let first = start(&old).await.unwrap();
+        send_after(ms(20), &Name::<Probe>::new("passed on").recipient(), 1_u32);
+        first.stop().await.unwrap();
+        start(&new).await.unwrap();
+        until_slowly(|| new.contains("info 1")).await;
+        assert_eq!(old.all().last().unwrap(), "terminate normal");
+        // And nobody, if there is nobody.
+        send_after(ms(1), &Name::<Probe>::new("nobody").recipient(), 1_u32);
+        sleep(ms(5)).await;
+    });
+}
+
+/// What comes in the tests of asynchronous cancels.
+#[derive(Debug, PartialEq)]
+enum Came {
+    Fired,
+    Left(TimerLeft),
+}
+
+impl From<TimerLeft> for Came {
+    fn from(left: TimerLeft) -> Came {
+        Came::Left(left)
+    }
+}
+
+#[test]
+fn time_010_the_result_of_an_asynchronous_cancel_comes_as_a_message() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Came>| async move {
+            let me = inbox.recipient();
+            let hour = Duration::from_secs(3600);
+            let timer = send_after(hour, &me, Came::Fired);
+            timer.read_async(&me);
+            timer.cancel_async(&me);
+            timer.cancel_async(&me);
+            timer.read_async(&me);
+            let mut lefts = Vec::new();
+            for _ in 0..4 {
+                match inbox.recv().await {
+                    Came::Left(told) => {
+                        assert_eq!(told.timer, timer);
+                        lefts.push(told.left);
+                    }
+                    Came::Fired => panic!("it was cancelled"),
+                }
+            }
+            assert!(lefts[0].is_some_and(|left| left > hour - Duration::from_secs(600)));
+            assert!(lefts[1].is_some_and(|left| left <= hour));
+            assert_eq!(lefts[2..], [None, None]);
+            // One that has fired.
+            let timer = send_after(ms(1), &me, Came::Fired);
+            assert_eq!(inbox.recv().await, Came::Fired);
+            timer.cancel_async(&me);
+            assert!(matches!(inbox.recv().await, Came::Left(told) if told.left.is_none()));
+            // Suppressed on request: nothing comes at all.
+            let timer = send_after(ms(20), &me, Came::Fired);
+            timer.cancel_quietly();
+            assert_eq!(inbox.recv_timeout(ms(40)).await, None);
+        })
+    });
+}
+
+#[test]
+fn time_010_a_timer_may_be_cancelled_from_another_process() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Came>| async move {
+            let me = inbox.recipient();
+            let timer = send_after(Duration::from_secs(3600), &me, Came::Fired);
+            spawn(async move { timer.cancel_async(&me) });
+            assert!(matches!(inbox.recv().await, Came::Left(told) if told.left.is_some()));
+        })
+    });
+}
+
+#[test]
+fn time_004_a_timer_cancelled_as_it_fires_is_one_or_the_other() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u32>| async move {
+            let me = inbox.recipient();
+            let mut cancelled = Vec::new();
+            for n in 0..300_u32 {
+                let timer = send_after(Duration::from_micros(u64::from(n % 50) * 20), &me, n);
+                if n % 3 == 0 {
+                    rekindle_actor::yield_now().await;
+                }
+                if n % 7 == 0 {
+                    sleep(Duration::from_micros(300)).await;
+                }
+                if timer.cancel().is_some() {
+                    cancelled.push(n);
+                }
+            }
+            let mut came = Vec::new();
+            while came.len() + cancelled.len() < 300 {
+                came.push(inbox.recv().await);
+            }
+            assert!(came.iter().all(|n| !cancelled.contains(n)));
+            expect_nothing(&mut inbox).await;
+        })
+    });
+}
+
+#[test]
+fn time_012_apply_interval_starts_the_next_run_beside_the_last() {
+    on_sim(|| async {
+        let (begun, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, inside) = (begun.clone(), together.clone());
+        let most = Arc::new(AtomicUsize::new(0));
+        let highest = most.clone();
+        let runs = apply_interval(ms(10), move || {
+            let (count, inside, highest) = (count.clone(), inside.clone(), highest.clone());
+            async move {
+                count.fetch_add(1, Ordering::SeqCst);
+                let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+                highest.fetch_max(now, Ordering::SeqCst);
+                sleep(ms(35)).await;
+                inside.fetch_sub(1, Ordering::SeqCst);
+            }
+        })
+        .unwrap();
+        sleep(ms(9)).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 0, "not before one period");
+        sleep(ms(96)).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 10);
+        runs.cancel();
+        assert_eq!(most.load(Ordering::SeqCst), 4);
+        // What has begun comes to its end; nothing begins any more.
+        sleep(ms(100)).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 10);
+        assert_eq!(together.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn time_012_apply_repeatedly_waits_for_the_last_run() {
+    on_sim(|| async {
+        let (log, start) = (Log::new(), now());
+        let told = log.clone();
+        let runs = apply_repeatedly(ms(10), move || {
+            let log = told.clone();
+            async move {
+                let at = || now().saturating_since(start).as_millis();
+                log.add(format!("begins {}", at()));
+                // The first run takes long, the others do not.
+                sleep(if log.len() == 1 { ms(25) } else { ms(1) }).await;
+                log.add("ends");
+            }
+        })
+        .unwrap();
+        sleep(ms(70)).await;
+        runs.cancel();
+        let all = log.all();
+        assert!(all.len() >= 8, "{all:?}");
+        for two in all.chunks_exact(2) {
+            assert!(two[0].starts_with("begins") && two[1] == "ends", "{all:?}");
+        }
+        let begun = |run: usize| -> u128 {
+            let text = all[2 * run].strip_prefix("begins ").unwrap();
+            text.parse().unwrap()
+        };
+        assert!((10..12).contains(&begun(0)), "{all:?}");
+        // At once after the long one, then a period after that.
+        assert!((35..39).contains(&begun(1)), "{all:?}");
+        assert!((45..50).contains(&begun(2)), "{all:?}");
+        sleep(ms(50)).await;
+        assert_eq!(log.len(), all.len(), "cancelled");
+    });
+}
+
+#[test]
+fn time_012_a_run_that_crashes_or_is_killed_does_not_end_the_interval() {
+    on_both(|| async {
+        let count = Arc::new(AtomicUsize::new(0));
+        let seen = count.clone();
+        let _runs = apply_repeatedly(ms(1), move || {
+            let n = seen.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match n % 3 {
+                    0 => panic!("a run that crashes"),
+                    1 => rekindle_actor::exit(self_pid(), ExitReason::Kill),
+                    _ => rekindle_actor::raise(oops("raised")),
+                }
+                sleep(Duration::from_secs(3600)).await;
+            }
+        })
+        .unwrap();
+        until_slowly(|| count.load(Ordering::SeqCst) >= 7).await;
+    });
+}
+
+#[test]
+fn time_012_the_next_run_finds_the_name_of_the_last_one_free() {
+    on_both(|| async {
+        let log = Log::new();
+        let told = log.clone();
+        let runs = apply_repeatedly(ms(1), move || {
+            let log = told.clone();
+            async move {
+                let outcome = rekindle_actor::register("the run", self_pid());
+                log.add(format!("{outcome:?}"));
+                // Longer than the period: the next one follows at once.
+                sleep(ms(3)).await;
+            }
+        })
+        .unwrap();
+        until_slowly(|| log.len() >= 5).await;
+        runs.cancel();
+        assert!(log.all().iter().all(|outcome| outcome == "Ok(())"));
+    });
+}
+
+#[test]
+fn apply_after_runs_once_unless_it_is_cancelled() {
+    on_both(|| async {
+        let log = Log::new();
+        let (one, two) = (log.clone(), log.clone());
+        let never = apply_after(
+            Duration::from_secs(60),
+            move || async move { one.add("one") },
+        );
+        apply_after(
+            ms(1),
+            move || async move { two.add(format!("{}", self_pid())) },
+        );
+        assert!(never.cancel().is_some());
+        until_slowly(|| log.len() == 1).await;
+        sleep(ms(5)).await;
+        assert_eq!(log.len(), 1);
+        let refused = apply_interval(Duration::ZERO, || async {});
+        assert_eq!(refused.unwrap_err(), ZeroPeriod);
+        let refused = apply_repeatedly(Duration::ZERO, || async {});
+        assert_eq!(refused.unwrap_err(), ZeroPeriod);
+    });
+}
+
+#[test]
+fn an_interval_may_be_cancelled_by_the_message_that_it_sends() {
+    /// Refused, it is dropped where it was sent from.
+    #[derive(Clone)]
+    struct Cancels(Arc<parking_lot::Mutex<Option<rekindle_actor::Interval>>>);
+    impl Drop for Cancels {
+        fn drop(&mut self) {
+            let interval = self.0.lock().take();
+            drop(interval);
+        }
+    }
+    on_both(|| async {
+        let dead = spawn(|mut inbox: Mailbox<Cancels>| async move {
+            inbox.recv_match(|_| false).await;
+        });
+        dead.exit(ExitReason::Kill);
+        until(|| !dead.is_alive()).await;
+        let place = Arc::new(parking_lot::Mutex::new(None));
+        let interval = send_interval(ms(1), &dead.recipient(), Cancels(place.clone()));
+        *place.lock() = interval.ok();
+        until_slowly(|| place.lock().is_none()).await;
+    });
+}
+
+#[test]
+fn time_011_nothing_comes_once_a_cancel_has_returned() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u8>| async move {
+            for _ in 0..20 {
+                let interval = send_interval(Duration::from_micros(50), &inbox.recipient(), 1);
+                inbox.recv().await;
+                interval.unwrap().cancel();
+                // What was sent is received by the next turn.
+                rekindle_actor::yield_now().await;
+                while inbox.try_recv().is_some() {}
+                sleep(ms(1)).await;
+                assert_eq!(inbox.try_recv(), None);
+            }
+        })
+    });
+}
+
+#[test]
 fn time_011_an_interval_fires_until_it_is_cancelled() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<u8>| async move {
@@ -295,7 +577,8 @@ fn time_014_many_timers_leave_nothing_behind() {
                     drop(inbox.recv().await);
                 }
             });
-            const TIMERS: usize = 10_000;
+            // With all seeds, and on the pool, far beyond a hundred thousand.
+            const TIMERS: usize = 25_000;
             for _ in 0..TIMERS {
                 random ^= random << 13;
                 random ^= random >> 7;

@@ -1,5 +1,7 @@
 //! Messages in the future, and sleep.
 
+mod interval;
+
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -15,6 +17,10 @@ use crate::recipient::Recipient;
 use crate::signal::{self, Signal, exit_signal};
 use crate::wait::WaitKind;
 
+pub use interval::{
+    Interval, ZeroPeriod, apply_after, apply_interval, apply_repeatedly, send_interval,
+};
+
 /// One timer, to be cancelled or read.
 ///
 /// It is a plain value: dropping it does not cancel the timer.
@@ -23,9 +29,34 @@ pub struct TimerRef(TimerKey);
 
 impl TimerRef {
     /// Cancels the timer. Gives the time that was left, or `None` if it has fired, was cancelled,
-    /// or never was (TIME-004). After this nothing is delivered that was not delivered already.
+    /// or never was (TIME-004). If there was time left, nothing will be delivered; if there was
+    /// none, what the timer sends has been sent, or is being sent at this very moment.
     pub fn cancel(self) -> Option<Duration> {
         with(|handle| handle.cancel_timer(self.0))
+    }
+
+    /// As [`cancel`](Self::cancel), but the result comes as a message (TIME-010). It is not waited
+    /// for, and lost if `to` is dead.
+    pub fn cancel_async<M>(self, to: &Recipient<M>)
+    where
+        M: From<TimerLeft> + Send + 'static,
+    {
+        let left = self.cancel();
+        to.send(M::from(TimerLeft { timer: self, left }));
+    }
+
+    /// As [`cancel`](Self::cancel), for whoever does not want to know whether it was in time.
+    pub fn cancel_quietly(self) {
+        let _ = self.cancel();
+    }
+
+    /// As [`read`](Self::read), but the result comes as a message (TIME-010).
+    pub fn read_async<M>(self, to: &Recipient<M>)
+    where
+        M: From<TimerLeft> + Send + 'static,
+    {
+        let left = self.read();
+        to.send(M::from(TimerLeft { timer: self, left }));
     }
 
     /// The time left, or `None` if it has fired or was cancelled (TIME-003).
@@ -33,6 +64,16 @@ impl TimerRef {
     pub fn read(self) -> Option<Duration> {
         with(|handle| handle.read_timer(self.0))
     }
+}
+
+/// The answer to [`TimerRef::cancel_async`] and [`TimerRef::read_async`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimerLeft {
+    /// Which timer.
+    pub timer: TimerRef,
+    /// The time that was left; `None` if it has fired, was cancelled before, or never was.
+    pub left: Option<Duration>,
 }
 
 /// Runs `f` with the running runtime.
@@ -162,132 +203,6 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(self.0)));
-    }
-}
-
-/// A timer that fires again and again, until it is cancelled or dropped.
-///
-/// Made by [`send_interval`].
-#[derive(Debug)]
-#[must_use = "an interval ends when this is dropped"]
-pub struct Interval {
-    state: std::sync::Arc<parking_lot::Mutex<IntervalState>>,
-}
-
-#[derive(Debug)]
-struct IntervalState {
-    /// The next shot; `None` once cancelled.
-    next: Option<TimerKey>,
-    cancelled: bool,
-}
-
-impl Interval {
-    /// Stops the interval. What it sent before may still lie in the mailbox; nothing more comes.
-    pub fn cancel(self) {
-        drop(self);
-    }
-
-    /// Lets the interval go on for as long as its runtime lives.
-    pub fn detach(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Interval {
-    fn drop(&mut self) {
-        let mut state = self.state.lock();
-        state.cancelled = true;
-        let next = state.next.take();
-        drop(state);
-        if let Some(key) = next {
-            scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(key)));
-        }
-    }
-}
-
-/// The period of an interval was zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ZeroPeriod;
-
-impl std::fmt::Display for ZeroPeriod {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an interval needs a period longer than zero")
-    }
-}
-
-impl std::error::Error for ZeroPeriod {}
-
-/// Sends a clone of `message` to `target` every `period`, for the first time after one period.
-///
-/// The moments are multiples of the period, so lateness does not add up; moments that were missed
-/// altogether are left out (TIME-011).
-///
-/// # Errors
-///
-/// [`ZeroPeriod`], if the period is zero.
-///
-/// # Panics
-///
-/// Outside of a runtime.
-pub fn send_interval<M>(
-    period: Duration,
-    target: &Recipient<M>,
-    message: M,
-) -> Result<Interval, ZeroPeriod>
-where
-    M: Clone + Send + 'static,
-{
-    if period.is_zero() {
-        return Err(ZeroPeriod);
-    }
-    let state = std::sync::Arc::new(parking_lot::Mutex::new(IntervalState {
-        next: None,
-        cancelled: false,
-    }));
-    let shot = Shot {
-        state: state.clone(),
-        target: target.clone(),
-        message,
-        period,
-        due: now().saturating_add(period),
-    };
-    shot.arm();
-    Ok(Interval { state })
-}
-
-/// The next delivery of an interval.
-struct Shot<M> {
-    state: std::sync::Arc<parking_lot::Mutex<IntervalState>>,
-    target: Recipient<M>,
-    message: M,
-    period: Duration,
-    due: Time,
-}
-
-impl<M: Clone + Send + 'static> Shot<M> {
-    fn arm(self) {
-        let state = self.state.clone();
-        let mut guard = state.lock();
-        if guard.cancelled {
-            drop(guard);
-            return;
-        }
-        let due = self.due;
-        let action = TimerAction::Run(Box::new(move || self.fire()));
-        guard.next = scheduler::with_handle(|handle| Some(handle?.start_timer(due, action)));
-    }
-
-    fn fire(mut self) {
-        if self.state.lock().cancelled {
-            return;
-        }
-        self.target.send(self.message.clone());
-        let now = now();
-        self.due = self.due.saturating_add(self.period);
-        while self.due <= now {
-            self.due = self.due.saturating_add(self.period);
-        }
-        self.arm();
     }
 }
 
