@@ -5,4 +5,5 @@
 //! [`subject::answer`] is the whole program of the bins `subject` and `subject_mimalloc`; the
 //! micro benches under `benches/` use the passes one by one.
 
+pub mod micro;
 pub mod subject;

@@ -74,7 +74,10 @@ impl Handler<Stop> for Adder {
 }
 
 fn start() -> Addr<Adder> {
-    let adder = Adder { sum: 0, _ended: None };
+    let adder = Adder {
+        sum: 0,
+        _ended: None,
+    };
     adder.start()
 }
 
@@ -87,7 +90,9 @@ pub fn answer(task: Task) -> Answer {
         arbiter.spawn(async move {
             let _ = done.send(measure(task).await);
         });
-        answered.await.unwrap_or_else(|_| Answer::Failed("the arbiter has died".to_owned()))
+        answered
+            .await
+            .unwrap_or_else(|_| Answer::Failed("the arbiter has died".to_owned()))
     })
 }
 
@@ -124,7 +129,10 @@ async fn measure(task: Task) -> Answer {
 
 async fn add<const WORDS: usize>(server: &Addr<Adder>) -> u64 {
     let request = server.send(Add([1; WORDS]));
-    request.timeout(Duration::from_secs(5)).await.expect("an answer")
+    request
+        .timeout(Duration::from_secs(5))
+        .await
+        .expect("an answer")
 }
 
 async fn all(tasks: Vec<JoinHandle<u64>>) -> u64 {
@@ -140,7 +148,10 @@ async fn start_stop(n: u64) -> u64 {
     let mut done = 0;
     for _ in 0..n {
         let (ended, end) = oneshot::channel();
-        let adder = Adder { sum: 0, _ended: Some(ended) };
+        let adder = Adder {
+            sum: 0,
+            _ended: Some(ended),
+        };
         let server = adder.start();
         server.do_send(Stop);
         done += u64::from(end.await.is_err());
@@ -226,7 +237,10 @@ async fn servers(n: u64, k: u64) -> u64 {
     let mut sum = 0;
     for _ in 0..n {
         let (ended, end) = oneshot::channel();
-        let adder = Adder { sum: 0, _ended: Some(ended) };
+        let adder = Adder {
+            sum: 0,
+            _ended: Some(ended),
+        };
         let server = adder.start();
         for _ in 0..k {
             sum += add::<1>(&server).await;

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use async_channel::{Sender, unbounded};
 use async_executor::Executor;
 use futures_lite::future::{block_on, pending, yield_now};
-use rekindle_bench_protocol::measure::timed_passes;
 use rekindle_bench_protocol::measure::Clocks;
+use rekindle_bench_protocol::measure::timed_passes;
 use rekindle_bench_protocol::memory::resident_bytes;
 use rekindle_bench_protocol::{Answer, Measured, Task, catalogue, passes, tally};
 

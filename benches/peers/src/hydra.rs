@@ -56,7 +56,10 @@ impl GenServer for Adder {
 }
 
 async fn start() -> Pid {
-    Adder { sum: 0 }.start(GenServerOptions::new()).await.expect("it starts")
+    Adder { sum: 0 }
+        .start(GenServerOptions::new())
+        .await
+        .expect("it starts")
 }
 
 async fn ask(server: Pid, request: Request, limit: Option<Duration>) -> u64 {
@@ -72,7 +75,9 @@ pub async fn answer(task: Task) -> Answer {
     Process::spawn(async move {
         let _ = done.send(measure(task).await);
     });
-    answered.await.unwrap_or_else(|_| Answer::Failed("the driver has died".to_owned()))
+    answered
+        .await
+        .unwrap_or_else(|_| Answer::Failed("the driver has died".to_owned()))
 }
 
 async fn measure(task: Task) -> Answer {

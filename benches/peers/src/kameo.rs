@@ -60,7 +60,9 @@ async fn stop(server: &ActorRef<Adder>) -> bool {
 
 async fn add<const WORDS: usize>(server: &ActorRef<Adder>) -> u64 {
     let ask = server.ask(Add([1; WORDS]));
-    ask.reply_timeout(Duration::from_secs(5)).await.expect("an answer")
+    ask.reply_timeout(Duration::from_secs(5))
+        .await
+        .expect("an answer")
 }
 
 async fn get(server: &ActorRef<Adder>) -> u64 {

@@ -27,11 +27,7 @@ impl<const WORDS: usize> Actor for Adder<WORDS> {
     type State = u64;
     type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Self::Msg>,
-        _: (),
-    ) -> Result<u64, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, _: ()) -> Result<u64, ActorProcessingErr> {
         Ok(0)
     }
 
@@ -56,7 +52,9 @@ impl<const WORDS: usize> Actor for Adder<WORDS> {
 type Server<const WORDS: usize> = ActorRef<Request<WORDS>>;
 
 async fn start<const WORDS: usize>() -> Server<WORDS> {
-    let (server, _) = Actor::spawn(None, Adder::<WORDS>, ()).await.expect("it starts");
+    let (server, _) = Actor::spawn(None, Adder::<WORDS>, ())
+        .await
+        .expect("it starts");
     server
 }
 
@@ -86,7 +84,9 @@ pub async fn answer(task: Task) -> Answer {
         "call_400" => repeat!(calls::<50>(n, LIMIT)),
         "call_8000" => repeat!(calls::<1000>(n, LIMIT)),
         "call_no_timeout" => repeat!(calls::<1>(n, None)),
-        "call_pairs" => repeat!(all((0..k).map(|_| tokio::spawn(calls::<1>(n, LIMIT))).collect())),
+        "call_pairs" => repeat!(all((0..k)
+            .map(|_| tokio::spawn(calls::<1>(n, LIMIT)))
+            .collect())),
         "call_many" => repeat!(many(n, k)),
         "cast" => repeat!(casts::<1>(n, n)),
         "cast_64" => repeat!(casts::<8>(n, n)),

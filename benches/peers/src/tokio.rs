@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use rekindle_bench_protocol::measure::{Clocks, cpu_time, timed_passes};
 use rekindle_bench_protocol::memory::resident_bytes;
-use rekindle_bench_protocol::{
-    Answer, Dice, Latencies, Measured, Task, catalogue, passes, tally,
-};
+use rekindle_bench_protocol::{Answer, Dice, Latencies, Measured, Task, catalogue, passes, tally};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
@@ -355,8 +353,7 @@ async fn fan_out(n: u64, k: u64) -> u64 {
 
 async fn ring(n: u64, k: u64, tokens: u64) -> Measured {
     let (done, mut finished) = unbounded_channel::<()>();
-    let (nodes, mut inboxes): (Vec<_>, Vec<_>) =
-        (0..k).map(|_| unbounded_channel::<u64>()).unzip();
+    let (nodes, mut inboxes): (Vec<_>, Vec<_>) = (0..k).map(|_| unbounded_channel::<u64>()).unzip();
     let tasks: Vec<_> = inboxes
         .drain(..)
         .enumerate()
@@ -515,7 +512,11 @@ async fn chameneos(n: u64, k: u64) -> u64 {
                     break;
                 };
                 meetings += 1;
-                colour = if colour == other { colour } else { 3 - colour - other };
+                colour = if colour == other {
+                    colour
+                } else {
+                    3 - colour - other
+                };
             }
             let _ = place.send(Visit::Told(meetings));
         });

@@ -55,9 +55,17 @@ mod tests {
     #[test]
     fn percentiles_of_a_known_row() {
         let mut latencies = Latencies::default();
-        (1..=1000).rev().for_each(|n| latencies.add(Duration::from_nanos(n)));
+        (1..=1000)
+            .rev()
+            .for_each(|n| latencies.add(Duration::from_nanos(n)));
         let summary = latencies.summary();
-        let expected = [("count", 1000), ("p50", 501), ("p99", 991), ("p999", 1000), ("max", 1000)];
+        let expected = [
+            ("count", 1000),
+            ("p50", 501),
+            ("p99", 991),
+            ("p999", 1000),
+            ("max", 1000),
+        ];
         assert_eq!(summary, expected);
         assert_eq!(Latencies::default().summary()[4], ("max", 0));
     }

@@ -105,7 +105,10 @@ impl Answer {
         let Answer::Ok(values) = self else {
             return None;
         };
-        values.iter().find(|(name, _)| name == key).map(|value| value.1)
+        values
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|value| value.1)
     }
 
     /// The answer in a program's output: its last line that is one.
@@ -184,7 +187,10 @@ mod tests {
     #[test]
     fn an_answer_survives_its_line_among_others() {
         let answer = Answer::ok([("wall_ns", 7), ("sum", 8)]);
-        assert_eq!(Answer::parse(&format!("noise\n{answer}\nmore noise")), answer);
+        assert_eq!(
+            Answer::parse(&format!("noise\n{answer}\nmore noise")),
+            answer
+        );
         assert_eq!(answer.get("sum"), Some(8));
         assert_eq!(answer.get("cpu_ns"), None);
         let other = Answer::unsupported("no monitors");

@@ -28,7 +28,9 @@ pub async fn big(n: u64, k: u64) -> u64 {
             })
             .collect();
         let peers: std::sync::Arc<[_]> = peers.into();
-        peers.iter().for_each(|actor| actor.send(Mail::Peers(peers.clone())));
+        peers
+            .iter()
+            .for_each(|actor| actor.send(Mail::Peers(peers.clone())));
         let mut sum = 0;
         for _ in 0..k {
             sum += message(&mut inbox).await;
@@ -40,7 +42,10 @@ pub async fn big(n: u64, k: u64) -> u64 {
 }
 
 async fn actor(index: u64, n: u64, mut inbox: Mailbox<Mail>, parent: Recipient<Letter<u64>>) {
-    let Mail::Peers(peers) = inbox.recv_match(|mail| matches!(mail, Mail::Peers(_))).await else {
+    let Mail::Peers(peers) = inbox
+        .recv_match(|mail| matches!(mail, Mail::Peers(_)))
+        .await
+    else {
         return;
     };
     let mut dice = Dice::new(index);

@@ -72,12 +72,14 @@ pub async fn calls_without_timeout(server: &Addr<Adder>, n: u64) -> u64 {
 
 /// `k` clients with servers of their own, `n` calls each.
 pub async fn pairs(n: u64, k: u64) -> u64 {
-    let client = || Task::spawn(async move {
-        let server = start::<1>().await;
-        let sum = calls(&server, n).await;
-        server.stop().await.expect("it stops");
-        sum
-    });
+    let client = || {
+        Task::spawn(async move {
+            let server = start::<1>().await;
+            let sum = calls(&server, n).await;
+            server.stop().await.expect("it stops");
+            sum
+        })
+    };
     all((0..k).map(|_| client()).collect()).await
 }
 

@@ -27,11 +27,7 @@ async fn one<const WORDS: usize>(order: &Order, burst: u64) -> Measured {
 /// # Panics
 ///
 /// If the server does not answer.
-pub async fn bursts<const WORDS: usize>(
-    server: &Addr<Adder<WORDS>>,
-    n: u64,
-    burst: u64,
-) -> u64 {
+pub async fn bursts<const WORDS: usize>(server: &Addr<Adder<WORDS>>, n: u64, burst: u64) -> u64 {
     let get = || server.call(Request::Get).no_timeout();
     let before = get().await.expect("an answer");
     let mut sum = before;

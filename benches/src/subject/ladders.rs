@@ -95,13 +95,20 @@ impl GenServer for Counted {
 const NO_LIMIT: (u32, Duration) = (10_000_000, Duration::from_secs(1));
 
 async fn dynamic_start(n: u64, probes: u64) -> Measured {
-    let jobs = DynamicSupervisor::new().start_link().await.expect("it starts");
+    let jobs = DynamicSupervisor::new()
+        .start_link()
+        .await
+        .expect("it starts");
     for _ in 0..n - probes {
-        jobs.start_child(Counted::child(())).await.expect("it starts");
+        jobs.start_child(Counted::child(()))
+            .await
+            .expect("it starts");
     }
     let clocks = Clocks::now();
     for _ in 0..probes {
-        jobs.start_child(Counted::child(())).await.expect("it starts");
+        jobs.start_child(Counted::child(()))
+            .await
+            .expect("it starts");
     }
     let measured = clocks.measured(probes);
     jobs.stop().await.expect("it stops");
@@ -109,7 +116,10 @@ async fn dynamic_start(n: u64, probes: u64) -> Measured {
 }
 
 async fn ordinary_start(n: u64, probes: u64) -> Measured {
-    let tree = Supervisor::one_for_one().start_link().await.expect("it starts");
+    let tree = Supervisor::one_for_one()
+        .start_link()
+        .await
+        .expect("it starts");
     start_children(&tree, 0..n - probes).await;
     let clocks = Clocks::now();
     start_children(&tree, n - probes..n).await;
@@ -131,7 +141,11 @@ async fn dynamic_restart(n: u64, probes: u64) -> Measured {
     let jobs = jobs.start_link().await.expect("it starts");
     let mut children = Vec::with_capacity(n as usize);
     for _ in 0..n {
-        children.push(jobs.start_child(Counted::child(())).await.expect("it starts"));
+        children.push(
+            jobs.start_child(Counted::child(()))
+                .await
+                .expect("it starts"),
+        );
     }
     let before = tally::total();
     let clocks = Clocks::now();
@@ -145,9 +159,14 @@ async fn dynamic_restart(n: u64, probes: u64) -> Measured {
 }
 
 async fn tree_stop(n: u64) -> Measured {
-    let jobs = DynamicSupervisor::new().start_link().await.expect("it starts");
+    let jobs = DynamicSupervisor::new()
+        .start_link()
+        .await
+        .expect("it starts");
     for _ in 0..n {
-        jobs.start_child(Counted::child(())).await.expect("it starts");
+        jobs.start_child(Counted::child(()))
+            .await
+            .expect("it starts");
     }
     let clocks = Clocks::now();
     jobs.stop().await.expect("it stops");
@@ -159,7 +178,10 @@ async fn one_for_all_restart(n: u64) -> Measured {
     let tree = Supervisor::one_for_all().intensity(restarts, period);
     let tree = tree.start_link().await.expect("it starts");
     start_children(&tree, 0..n - 1).await;
-    let last = tree.start_child(Counted::child(()).id("last")).await.expect("it starts");
+    let last = tree
+        .start_child(Counted::child(()).id("last"))
+        .await
+        .expect("it starts");
     let before = tally::total();
     let clocks = Clocks::now();
     exit(last.pid(), ExitReason::Kill);
@@ -210,16 +232,18 @@ async fn timers_start_cancel(n: u64, probes: u64, at_least: Duration) -> Measure
 }
 
 async fn mailbox_push_pop(n: u64) -> Measured {
-    driven(move |mut inbox: Mailbox<Letter<u64, Measured>>| async move {
-        let me = inbox.recipient();
-        let clocks = Clocks::now();
-        (0..n).for_each(|_| me.send(Letter::Message(1)));
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += message(&mut inbox).await;
-        }
-        clocks.measured(sum)
-    })
+    driven(
+        move |mut inbox: Mailbox<Letter<u64, Measured>>| async move {
+            let me = inbox.recipient();
+            let clocks = Clocks::now();
+            (0..n).for_each(|_| me.send(Letter::Message(1)));
+            let mut sum = 0;
+            for _ in 0..n {
+                sum += message(&mut inbox).await;
+            }
+            clocks.measured(sum)
+        },
+    )
     .await
 }
 
@@ -239,16 +263,20 @@ async fn mailbox_kill(n: u64) -> Measured {
 }
 
 async fn selective_receive(n: u64) -> Measured {
-    driven(move |mut inbox: Mailbox<Letter<u64, Measured>>| async move {
-        let me = inbox.recipient();
-        (0..n).for_each(|_| me.send(Letter::Message(0)));
-        let clocks = Clocks::now();
-        for _ in 0..2 {
-            me.send(Letter::Message(1));
-            inbox.recv_match(|letter| matches!(letter, Letter::Message(1))).await;
-        }
-        clocks.measured(n)
-    })
+    driven(
+        move |mut inbox: Mailbox<Letter<u64, Measured>>| async move {
+            let me = inbox.recipient();
+            (0..n).for_each(|_| me.send(Letter::Message(0)));
+            let clocks = Clocks::now();
+            for _ in 0..2 {
+                me.send(Letter::Message(1));
+                inbox
+                    .recv_match(|letter| matches!(letter, Letter::Message(1)))
+                    .await;
+            }
+            clocks.measured(n)
+        },
+    )
     .await
 }
 

@@ -54,11 +54,16 @@ pub async fn servers(n: u64) -> Answer {
 
 /// Servers under a dynamic supervisor; it has the handles.
 pub async fn supervised(n: u64) -> Answer {
-    let jobs = DynamicSupervisor::new().start_link().await.expect("it starts");
+    let jobs = DynamicSupervisor::new()
+        .start_link()
+        .await
+        .expect("it starts");
     let mut at = [resident_bytes(), None, None];
     for reached in &mut at[1..] {
         for _ in 0..n {
-            jobs.start_child(Adder::<1>::child(())).await.expect("it starts");
+            jobs.start_child(Adder::<1>::child(()))
+                .await
+                .expect("it starts");
         }
         *reached = resident_bytes();
     }

@@ -73,36 +73,38 @@ pub async fn open_loop(n: u64, k: u64, m: u64) -> Answer {
     for _ in 0..k {
         servers.push(start::<1>().await);
     }
-    driven(move |mut inbox: Mailbox<Letter<Duration, Answer>>| async move {
-        let me = inbox.recipient();
-        let generator = Task::spawn(async move {
-            let mut dice = Dice::new(7);
-            let mean = 1e9 / (200_000.0 * m as f64 / 100.0);
-            let (begun, mut at, mut sent) = (Instant::now(), 0.0, 0);
-            while at < n as f64 * 1e6 {
-                let intended = begun + Duration::from_nanos(at as u64);
-                while Instant::now() < intended {
-                    yield_now().await;
-                }
-                let server = servers[dice.below(k) as usize].clone();
-                let done = me.clone();
-                spawn(async move {
-                    if server.call(|from| Request::Add([1], from)).await.is_ok() {
-                        done.send(Letter::Message(intended.elapsed()));
+    driven(
+        move |mut inbox: Mailbox<Letter<Duration, Answer>>| async move {
+            let me = inbox.recipient();
+            let generator = Task::spawn(async move {
+                let mut dice = Dice::new(7);
+                let mean = 1e9 / (200_000.0 * m as f64 / 100.0);
+                let (begun, mut at, mut sent) = (Instant::now(), 0.0, 0);
+                while at < n as f64 * 1e6 {
+                    let intended = begun + Duration::from_nanos(at as u64);
+                    while Instant::now() < intended {
+                        yield_now().await;
                     }
-                });
-                sent += 1;
-                at -= mean * (1.0 - dice.share()).ln();
+                    let server = servers[dice.below(k) as usize].clone();
+                    let done = me.clone();
+                    spawn(async move {
+                        if server.call(|from| Request::Add([1], from)).await.is_ok() {
+                            done.send(Letter::Message(intended.elapsed()));
+                        }
+                    });
+                    sent += 1;
+                    at -= mean * (1.0 - dice.share()).ln();
+                }
+                sent
+            });
+            let sent: u64 = generator.await.expect("the generator ends well");
+            let mut latencies = Latencies::with_capacity(sent as usize);
+            for _ in 0..sent {
+                latencies.add(message(&mut inbox).await);
             }
-            sent
-        });
-        let sent: u64 = generator.await.expect("the generator ends well");
-        let mut latencies = Latencies::with_capacity(sent as usize);
-        for _ in 0..sent {
-            latencies.add(message(&mut inbox).await);
-        }
-        Answer::ok(latencies.summary())
-    })
+            Answer::ok(latencies.summary())
+        },
+    )
     .await
 }
 
@@ -144,7 +146,9 @@ pub fn compute_by_threads(order: &Order) -> Measured {
                 std::thread::spawn(move || parts.map(|part| area(part, n, k)).sum::<f64>())
             })
             .collect();
-        let parts = workers.into_iter().map(|worker| worker.join().expect("a thread ends well"));
+        let parts = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a thread ends well"));
         (parts.sum::<f64>() * 1000.0) as u64
     };
     pass();

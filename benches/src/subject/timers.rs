@@ -23,24 +23,26 @@ pub async fn cancel(n: u64) -> u64 {
 
 /// `n` timers spread over one second: how late their messages come.
 pub async fn fire(n: u64) -> Answer {
-    driven(move |mut inbox: Mailbox<Letter<Instant, Answer>>| async move {
-        let me = inbox.recipient();
-        let mut dice = Dice::new(1);
-        // Time to start them all before the first fires.
-        let lead = Duration::from_millis(50 + n / 500);
-        let begun = Instant::now();
-        for _ in 0..n {
-            let due = begun + lead + Duration::from_micros(dice.below(1_000_000));
-            let delay = due.saturating_duration_since(Instant::now());
-            send_after(delay, &me, Letter::Message(due));
-        }
-        let mut late = Latencies::with_capacity(n as usize);
-        for _ in 0..n {
-            let due = message(&mut inbox).await;
-            late.add(due.elapsed());
-        }
-        Answer::ok(late.summary())
-    })
+    driven(
+        move |mut inbox: Mailbox<Letter<Instant, Answer>>| async move {
+            let me = inbox.recipient();
+            let mut dice = Dice::new(1);
+            // Time to start them all before the first fires.
+            let lead = Duration::from_millis(50 + n / 500);
+            let begun = Instant::now();
+            for _ in 0..n {
+                let due = begun + lead + Duration::from_micros(dice.below(1_000_000));
+                let delay = due.saturating_duration_since(Instant::now());
+                send_after(delay, &me, Letter::Message(due));
+            }
+            let mut late = Latencies::with_capacity(n as usize);
+            for _ in 0..n {
+                let due = message(&mut inbox).await;
+                late.add(due.elapsed());
+            }
+            Answer::ok(late.summary())
+        },
+    )
     .await
 }
 

@@ -29,7 +29,9 @@ pub async fn ubench(n: u64, k: u64, m: u64) -> u64 {
             })
             .collect();
         let pingers: Arc<[_]> = pingers.into();
-        pingers.iter().for_each(|pinger| pinger.send(Mail::Peers(pingers.clone())));
+        pingers
+            .iter()
+            .for_each(|pinger| pinger.send(Mail::Peers(pingers.clone())));
         for pinger in pingers.iter() {
             (0..m).for_each(|_| pinger.send(Mail::Ping(hops)));
         }
@@ -44,7 +46,10 @@ pub async fn ubench(n: u64, k: u64, m: u64) -> u64 {
 }
 
 async fn pinger(index: u64, hops: u64, mut inbox: Mailbox<Mail>, done: Recipient<Letter<u64>>) {
-    let Mail::Peers(peers) = inbox.recv_match(|mail| matches!(mail, Mail::Peers(_))).await else {
+    let Mail::Peers(peers) = inbox
+        .recv_match(|mail| matches!(mail, Mail::Peers(_)))
+        .await
+    else {
         return;
     };
     let mut dice = Dice::new(index);
