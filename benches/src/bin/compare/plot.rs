@@ -84,6 +84,7 @@ fn bars_plot(file: &Path, title: &str, bars: &[(&'static str, Spread)]) -> Drawn
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .max_light_lines(0)
         .y_labels(0)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
@@ -132,7 +133,13 @@ fn ladder_plot(file: &Path, climb: &Climb) -> Drawn {
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d((left..right * 1.5).log_scale(), (low..high).log_scale())?;
-    chart.configure_mesh().x_desc("n").y_desc("ns").draw()?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .x_labels(5)
+        .x_desc("n")
+        .y_desc("ns")
+        .draw()?;
     let medians = points.iter().map(|(n, cost)| (*n, cost.median));
     chart.draw_series(LineSeries::new(medians.clone(), OUR_BAR.stroke_width(2)))?;
     chart.draw_series(medians.map(|point| Circle::new(point, 4, OUR_BAR.filled())))?;

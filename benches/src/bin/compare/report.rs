@@ -110,7 +110,7 @@ fn table(text: &mut String, comparison: &Comparison) {
 }
 
 fn columns([name, min, median, max, cpu, ratio, rounds]: &[String; 7]) -> String {
-    format!("  {name:<16}{min:>12}{median:>12}{max:>12}{cpu:>12}{ratio:>9}{rounds:>8}")
+    format!("  {name:<16}{min:>15}{median:>15}{max:>15}{cpu:>12}{ratio:>9}{rounds:>8}")
 }
 
 /// What else a row has to tell.
