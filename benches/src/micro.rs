@@ -6,10 +6,6 @@ use std::time::{Duration, Instant};
 use rekindle::{Builder, Runtime};
 
 /// A runtime with so many workers.
-///
-/// # Panics
-///
-/// If it does not start.
 #[must_use]
 pub fn runtime(workers: usize) -> Runtime {
     let runtime = Builder::new().workers(workers).start();

@@ -34,19 +34,11 @@ async fn one<const WORDS: usize>(n: u64, at_least: Duration) -> Measured {
 }
 
 /// A server to be called.
-///
-/// # Panics
-///
-/// If it does not start.
 pub async fn start<const WORDS: usize>() -> Addr<Adder<WORDS>> {
     Adder::start(()).await.expect("it starts")
 }
 
 /// `n` calls in sequence, with the default timeout of 5 s.
-///
-/// # Panics
-///
-/// If one fails.
 pub async fn calls<const WORDS: usize>(server: &Addr<Adder<WORDS>>, n: u64) -> u64 {
     let mut sum = 0;
     for _ in 0..n {
@@ -57,10 +49,6 @@ pub async fn calls<const WORDS: usize>(server: &Addr<Adder<WORDS>>, n: u64) -> u
 }
 
 /// As [`calls`], without a timeout.
-///
-/// # Panics
-///
-/// If one fails.
 pub async fn calls_without_timeout(server: &Addr<Adder>, n: u64) -> u64 {
     let mut sum = 0;
     for _ in 0..n {

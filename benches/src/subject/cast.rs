@@ -23,10 +23,6 @@ async fn one<const WORDS: usize>(order: &Order, burst: u64) -> Measured {
 }
 
 /// `n` casts, with a get after each `burst`; the get proves that all were handled.
-///
-/// # Panics
-///
-/// If the server does not answer.
 pub async fn bursts<const WORDS: usize>(server: &Addr<Adder<WORDS>>, n: u64, burst: u64) -> u64 {
     let get = || server.call(Request::Get).no_timeout();
     let before = get().await.expect("an answer");

@@ -225,7 +225,7 @@ pub async fn crash_storm(n: u64, k: u64) -> Answer {
             for call in 1..=n / SERVERS {
                 let server = &servers[dice.below(SERVERS) as usize];
                 let asked = Instant::now();
-                let answer = if (call * SERVERS + client) % k == 0 {
+                let answer = if (call * SERVERS + client).is_multiple_of(k) {
                     server.call(Ask::Break).await
                 } else {
                     server.call(Ask::Add).await

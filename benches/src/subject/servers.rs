@@ -62,10 +62,6 @@ pub struct Jobs(DynamicSupervisorHandle);
 
 impl Jobs {
     /// Starts it.
-    ///
-    /// # Panics
-    ///
-    /// If it does not start.
     pub async fn start() -> Jobs {
         let jobs = DynamicSupervisor::new().start_link().await;
         Jobs(jobs.expect("it starts"))

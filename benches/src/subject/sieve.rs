@@ -49,5 +49,5 @@ fn spawn_filter(k: u64, done: Recipient<Letter<u64>>) -> Sender<Mail> {
 /// Whether one of them divides the number.
 #[must_use]
 pub fn is_divided(number: u64, primes: &[u64]) -> bool {
-    primes.iter().any(|prime| number % prime == 0)
+    primes.iter().any(|prime| number.is_multiple_of(*prime))
 }

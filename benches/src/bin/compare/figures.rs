@@ -99,10 +99,12 @@ impl Comparison {
 pub(crate) struct Climb {
     pub(crate) ladder: &'static Ladder,
     pub(crate) rungs: Vec<(u64, Spread)>,
+    /// What went wrong on a rung; the ladder was left there.
+    pub(crate) failed: Option<String>,
 }
 
 impl Climb {
-    /// Cost at the top by cost at the bottom.
+    /// Cost at the top by cost at the bottom; `None` if the top was not reached.
     pub(crate) fn growth(&self) -> Option<f64> {
         let (bottom, top) = self.ends()?;
         Some(top / bottom)
@@ -123,6 +125,9 @@ impl Climb {
     }
 
     fn ends(&self) -> Option<(f64, f64)> {
+        if self.failed.is_some() {
+            return None;
+        }
         let ((_, bottom), (_, top)) = (self.rungs.first()?, self.rungs.last()?);
         Some((bottom.median, top.median))
     }

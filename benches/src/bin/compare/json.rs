@@ -114,6 +114,13 @@ fn climb_value(climb: &Climb) -> String {
                 .holds()
                 .map_or("null".to_owned(), |holds| holds.to_string()),
         ),
+        (
+            "failed",
+            climb
+                .failed
+                .as_ref()
+                .map_or("null".to_owned(), |why| string(why)),
+        ),
         ("rungs", array(rungs)),
     ])
 }

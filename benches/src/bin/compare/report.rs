@@ -41,6 +41,10 @@ pub(crate) fn tables(comparisons: &[Comparison], climbs: &[Climb]) -> String {
             None => "?",
         };
         let (property, bound) = (climb.ladder.property, climb.bound());
+        if let Some(why) = &climb.failed {
+            put(&mut text, format_args!("  {property:<20} FAILED {why}"));
+            continue;
+        }
         let rungs = rungs.join(", ");
         put(
             &mut text,

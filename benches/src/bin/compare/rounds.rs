@@ -151,24 +151,26 @@ pub(crate) fn run_ladders(
             ladder.full
         };
         let mut costs = vec![Vec::new(); rungs.len()];
+        let mut failed = None;
         // The rungs in turn, so that a slow moment hits all of them.
-        for _ in 0..options.rounds.min(3) {
+        'rounds: for _ in 0..options.rounds.min(3) {
             for (rung, costs) in rungs.iter().zip(&mut costs) {
-                costs.push(rung_cost(
-                    ours,
-                    program,
-                    ladder.property,
-                    *rung,
-                    ladder.probes,
-                    options,
-                    machine,
-                )?);
+                let property = ladder.property;
+                let probes = ladder.probes;
+                match rung_cost(ours, program, property, *rung, probes, options, machine) {
+                    Ok(cost) => costs.push(cost),
+                    Err(why) => {
+                        failed = Some(why);
+                        break 'rounds;
+                    }
+                }
             }
         }
         let spreads = costs.iter().filter_map(|costs| Spread::of(costs));
         climbs.push(Climb {
             ladder,
             rungs: rungs.iter().copied().zip(spreads).collect(),
+            failed,
         });
     }
     progress(0, 0, "");
