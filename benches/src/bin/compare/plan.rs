@@ -68,7 +68,8 @@ pub(crate) fn make(options: &Options) -> Result<Plan, String> {
     for allocator in [Allocator::System, Allocator::Mimalloc] {
         for benchmark in CATALOGUE {
             let first = ASKED_FIRST.contains(&benchmark.name);
-            if !options.allocators.contains(&allocator) && !(options.quick && first) {
+            let wanted = options.allocators.contains(&allocator) || (options.quick && first);
+            if !wanted {
                 continue;
             }
             let most = benchmark.workers.last().copied();
