@@ -1,0 +1,3 @@
+module rekindle-bench-peer
+
+go 1.19

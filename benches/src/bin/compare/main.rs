@@ -1,0 +1,73 @@
+#![forbid(unsafe_code)]
+//! rekindle beside others, on this machine, in one sitting.
+//!
+//! `cargo run --release -p rekindle-benches --bin compare -- [OPTIONS]`; `--help` lists them, and
+//! `docs/BENCHMARKS.md` has the rules and how to read what comes out.
+//!
+//! Modules in reading order: `options`, `machine`, `systems` (who is measured, and how each is
+//! built and started), `plan` (what is measured), `rounds` (in which order, and what is thrown
+//! away), `figures`, `report` (for people and for scripts), `json`, `plot`.
+
+mod figures;
+mod json;
+mod machine;
+mod options;
+mod plan;
+mod plot;
+mod report;
+mod rounds;
+mod systems;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use options::{Asked, Options};
+
+fn main() -> ExitCode {
+    let options = match options::parse(std::env::args().skip(1)) {
+        Ok(Asked::Run(options)) => options,
+        Ok(Asked::Help(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("compare: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let plan = plan::make(options)?;
+    let machine = machine::look();
+    println!("{machine}");
+    if !machine.known_quiet() {
+        println!("The machine is not quiet: the load average before the start is above 0.5.");
+    }
+    let systems = systems::prepare(options)?;
+    println!("{}", report::systems(&systems));
+
+    let begun = Instant::now();
+    let results = rounds::run_all(&plan, &systems, options, &machine)?;
+    let ladders = rounds::run_ladders(&plan, &systems, options, &machine)?;
+
+    println!("{}", report::tables(&results, &ladders));
+    println!("{}", report::lines(&results, &ladders));
+    println!("measured in {:.0} s", begun.elapsed().as_secs_f64());
+    if let Some(file) = &options.json {
+        let text = json::document(&machine, &systems, options, &results, &ladders);
+        std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if let Some(folder) = &options.plot {
+        plot::all(folder, &results, &ladders)
+            .map_err(|error| format!("plots in {}: {error}", folder.display()))?;
+    }
+    Ok(())
+}
