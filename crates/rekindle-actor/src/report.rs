@@ -212,7 +212,55 @@ pub fn recent_crashes() -> Vec<CrashReport> {
 /// The reports of one runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
+    editing: Editing,
     state: Mutex<ReportsState>,
+}
+
+/// What is done to a report before anybody sees it.
+#[derive(Clone, Default)]
+pub(crate) struct Editing {
+    /// How long a text may be, in characters.
+    pub(crate) limit: Option<usize>,
+    pub(crate) edit: Option<Arc<dyn Fn(&mut CrashReport) + Send + Sync>>,
+}
+
+impl fmt::Debug for Editing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Editing")
+            .field("limit", &self.limit)
+            .field("edit", &self.edit.as_ref().map(|_| ".."))
+            .finish()
+    }
+}
+
+impl Editing {
+    fn apply(&self, report: &mut CrashReport) {
+        if let Some(edit) = &self.edit {
+            let mut edited = report.clone();
+            if crate::unwind::catch(|| edit(&mut edited)).is_ok() {
+                edited.pid = report.pid;
+                edited.reason = report.reason.clone();
+                *report = edited;
+            }
+        }
+        if let Some(limit) = self.limit {
+            let texts = [&mut report.last_message, &mut report.state];
+            texts
+                .into_iter()
+                .flatten()
+                .for_each(|text| shorten(text, limit));
+        }
+    }
+}
+
+/// Cuts a text after so many characters, and says how many are left out.
+fn shorten(text: &mut String, limit: usize) {
+    if let Some((at, _)) = text.char_indices().nth(limit) {
+        let left = text[at..].chars().count();
+        text.truncate(at);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "... ({left} more)");
+    }
 }
 
 #[derive(Debug, Default)]
@@ -233,7 +281,15 @@ struct Storm {
 }
 
 impl Reports {
-    fn accept(&self, report: CrashReport, now: Time) {
+    pub(crate) fn edited_by(editing: Editing) -> Reports {
+        Reports {
+            editing,
+            ..Reports::default()
+        }
+    }
+
+    fn accept(&self, mut report: CrashReport, now: Time) {
+        self.editing.apply(&mut report);
         let mut hasher = DefaultHasher::new();
         report.behaviour.hash(&mut hasher);
         report.name.hash(&mut hasher);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::behaviour::{Addr, Envelope, GenServer, Name};
+use crate::behaviour::{Addr, GenServer, Name, ServerMessage};
 use crate::call::CallError;
 use crate::deadline::Deadline;
 use crate::mailbox::{Address, Awaiting, Lost, Refusal, ReplyTo, request};
@@ -634,7 +634,7 @@ impl<G: GenServer> Addr<G> {
         &self,
         make: impl FnOnce(ReplyTo<T>) -> G::Call,
     ) -> Request<T> {
-        let make = |from| Envelope::<G>::Call(make(from));
+        let make = |from| ServerMessage::<G>::Call(make(from));
         Request::send(Some(self.address()), make, Location::caller())
     }
 }
@@ -646,7 +646,7 @@ impl<G: GenServer> Name<G> {
         &self,
         make: impl FnOnce(ReplyTo<T>) -> G::Call,
     ) -> Request<T> {
-        let make = |from| Envelope::<G>::Call(make(from));
+        let make = |from| ServerMessage::<G>::Call(make(from));
         let addr = self.resolve();
         Request::send(addr.as_ref().map(Addr::address), make, Location::caller())
     }

@@ -11,7 +11,7 @@ use rekindle_scheduler::{self as scheduler, Handle, Simulation};
 use crate::exit::ExitReason;
 use crate::groups::Tables;
 use crate::names::Names;
-use crate::report::Reports;
+use crate::report::{CrashReport, Editing, Reports};
 use crate::runtimes::Known;
 use crate::spawn;
 use crate::unwind;
@@ -33,7 +33,10 @@ impl System {
 /// Settings for a [`Runtime`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `start`"]
-pub struct Builder(scheduler::Builder);
+pub struct Builder {
+    scheduler: scheduler::Builder,
+    editing: Editing,
+}
 
 impl Default for Builder {
     fn default() -> Self {
@@ -44,38 +47,78 @@ impl Default for Builder {
 impl Builder {
     /// The defaults: a worker per processor, a worker counts as stuck after 10 ms.
     pub fn new() -> Builder {
-        Builder(scheduler::Builder::new().extension(Arc::new(System::default())))
+        Builder {
+            scheduler: scheduler::Builder::new(),
+            editing: Editing::default(),
+        }
     }
 
     /// How many workers run processes; the default is one per processor.
-    pub fn workers(self, workers: usize) -> Builder {
-        Builder(self.0.workers(workers))
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.scheduler = self.scheduler.workers(workers);
+        self
     }
 
     /// How the threads are named, before a number; the default is `rekindle`.
-    pub fn thread_name(self, name: impl Into<String>) -> Builder {
-        Builder(self.0.thread_name(name))
+    pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
+        self.scheduler = self.scheduler.thread_name(name);
+        self
     }
 
     /// How long one poll may take before its worker is replaced and the culprit is named in the
     /// log; the default is 10 ms.
-    pub fn stuck_after(self, limit: Duration) -> Builder {
-        Builder(self.0.stuck_after(limit))
+    pub fn stuck_after(mut self, limit: Duration) -> Builder {
+        self.scheduler = self.scheduler.stuck_after(limit);
+        self
     }
 
     /// How many threads [`blocking`](crate::blocking) may use at once; the default is 512.
-    pub fn blocking_threads(self, threads: usize) -> Builder {
-        Builder(self.0.blocking_threads(threads))
+    pub fn blocking_threads(mut self, threads: usize) -> Builder {
+        self.scheduler = self.scheduler.blocking_threads(threads);
+        self
     }
 
     /// Does `f` at the start of each worker thread.
-    pub fn on_worker_start(self, f: impl Fn() + Send + Sync + 'static) -> Builder {
-        Builder(self.0.on_worker_start(f))
+    pub fn on_worker_start(mut self, f: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.scheduler = self.scheduler.on_worker_start(f);
+        self
     }
 
     /// Does `f` at the end of each worker thread.
-    pub fn on_worker_stop(self, f: impl Fn() + Send + Sync + 'static) -> Builder {
-        Builder(self.0.on_worker_stop(f))
+    pub fn on_worker_stop(mut self, f: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.scheduler = self.scheduler.on_worker_stop(f);
+        self
+    }
+
+    /// Shortens texts in crash reports, the last message and the state, to this many characters
+    /// (START-009). By default they are as long as the behaviour makes them.
+    pub fn report_limit(mut self, characters: usize) -> Builder {
+        self.editing.limit = Some(characters);
+        self
+    }
+
+    /// Lets `f` change each crash report before anybody sees it, to leave out what is secret or
+    /// large (START-009). Pid and reason stay what they are. If it panics, the report stays as it
+    /// came.
+    ///
+    /// ```
+    /// use rekindle_actor::Builder;
+    /// let runtime = Builder::new()
+    ///     .edit_reports(|report| report.state = None)
+    ///     .simulated(1);
+    /// ```
+    pub fn edit_reports(mut self, f: impl Fn(&mut CrashReport) + Send + Sync + 'static) -> Builder {
+        self.editing.edit = Some(Arc::new(f));
+        self
+    }
+
+    fn into_scheduler(self) -> scheduler::Builder {
+        unwind::install_hook();
+        let system = System {
+            reports: Reports::edited_by(self.editing),
+            ..System::default()
+        };
+        self.scheduler.extension(Arc::new(system))
     }
 
     /// Starts the runtime.
@@ -84,16 +127,14 @@ impl Builder {
     ///
     /// If a setting makes no sense (the text says which), or the system gives no thread.
     pub fn start(self) -> io::Result<Runtime> {
-        unwind::install_hook();
-        Ok(Runtime::over(self.0.start()?))
+        Ok(Runtime::over(self.into_scheduler().start()?))
     }
 
     /// Makes a runtime that runs on the calling thread, in virtual time, in an order drawn from
     /// `seed`: the same seed gives the same run.
     #[must_use]
     pub fn simulated(self, seed: u64) -> Runtime {
-        unwind::install_hook();
-        Runtime::over(self.0.simulated(seed))
+        Runtime::over(self.into_scheduler().simulated(seed))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_actor::{CallError, Pid, Sender, StartError};
+use rekindle_actor::{CallError, Pid, Sender, StartError, is_alive};
 
 use crate::backoff::Backoff;
 use crate::children::ChildCount;
@@ -117,6 +117,192 @@ impl DynamicSupervisor {
         server::start_dynamic::<Dynamic>(charter, name, options.start_timeout, linked)
             .await
             .map(DynamicSupervisorHandle::new)
+    }
+}
+
+impl DynamicSupervisor {
+    /// Gives the supervisor a template: all its children are made by it, each from what
+    /// [`TemplateHandle::start_child`] is given (OTP's `simple_one_for_one`). There is exactly one,
+    /// by type (SUP-025). What it captures are *extra arguments*, which all children have, at each
+    /// start and restart (DYN-008).
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_supervisor::{ChildSpec, DynamicSupervisor};
+    ///
+    /// let log = "log"; // the same for all
+    /// let jobs = DynamicSupervisor::new().template(move |job: u32| {
+    ///     ChildSpec::task(move || async move { println!("{log}: job {job}") })
+    /// });
+    /// let jobs = jobs.start_link().await.unwrap();
+    /// jobs.start_child(1).await.unwrap();
+    /// jobs.start_child(2).await.unwrap();
+    /// # });
+    /// ```
+    pub fn template<A, C, F>(self, make: F) -> Template<A, C>
+    where
+        F: Fn(A) -> C + Send + Sync + 'static,
+    {
+        Template {
+            supervisor: self,
+            make: Arc::new(make),
+        }
+    }
+}
+
+/// A dynamic supervisor whose children are all made in one way: see
+/// [`DynamicSupervisor::template`].
+#[must_use = "a supervisor is nothing until it is started, or made a child"]
+pub struct Template<A, C> {
+    supervisor: DynamicSupervisor,
+    make: Make<A, C>,
+}
+
+type Make<A, C> = Arc<dyn Fn(A) -> C + Send + Sync>;
+
+impl<A: 'static, C: 'static> Template<A, C> {
+    /// As [`DynamicSupervisor::start_link`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn start_link(self) -> Result<TemplateHandle<A, C>, SupervisorError> {
+        let supervisor = self.supervisor.start_link().await?;
+        Ok(TemplateHandle {
+            supervisor,
+            make: self.make,
+        })
+    }
+
+    /// As [`DynamicSupervisor::start`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn start(self) -> Result<TemplateHandle<A, C>, SupervisorError> {
+        let supervisor = self.supervisor.start().await?;
+        Ok(TemplateHandle {
+            supervisor,
+            make: self.make,
+        })
+    }
+}
+
+/// A handle on one life of a supervisor with a template. It can do whatever a
+/// [`DynamicSupervisorRef`] can, but start children of another make.
+pub struct TemplateHandle<A, C> {
+    supervisor: DynamicSupervisorHandle,
+    make: Make<A, C>,
+}
+
+impl<A, C: Child> TemplateHandle<A, C> {
+    /// Starts a child made from this.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartChildError`].
+    pub async fn start_child(&self, own: A) -> Result<C::Handle, StartChildError> {
+        let child = (self.make)(own);
+        self.supervisor.start_child(child).await
+    }
+
+    /// Stops a child by its shutdown, and forgets it; Ok as well if that process is gone already
+    /// (SUP-052).
+    ///
+    /// # Errors
+    ///
+    /// If the process lives and is no child of this supervisor, or the supervisor does not answer.
+    pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
+        match self.supervisor.terminate_child(pid).await {
+            Err(TerminateChildError::NotFound) if !is_alive(pid) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The children.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not answer.
+    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
+        self.supervisor.which_children().await
+    }
+
+    /// How many children there are.
+    ///
+    /// # Errors
+    ///
+    /// If the supervisor does not answer.
+    pub async fn count_children(&self) -> Result<ChildCount, CallError> {
+        self.supervisor.count_children().await
+    }
+
+    /// Stops the supervisor, after its children, and waits for it.
+    pub fn stop(&self) -> StopSupervisor {
+        self.supervisor.stop()
+    }
+
+    /// The supervisor's process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.supervisor.pid()
+    }
+}
+
+impl<A, C> Clone for Template<A, C> {
+    fn clone(&self) -> Self {
+        Template {
+            supervisor: self.supervisor.clone(),
+            make: self.make.clone(),
+        }
+    }
+}
+
+impl<A, C> Clone for TemplateHandle<A, C> {
+    fn clone(&self) -> Self {
+        TemplateHandle {
+            supervisor: self.supervisor.clone(),
+            make: self.make.clone(),
+        }
+    }
+}
+
+impl<A, C> std::fmt::Debug for Template<A, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Template").field(&self.supervisor).finish()
+    }
+}
+
+impl<A, C> std::fmt::Debug for TemplateHandle<A, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TemplateHandle")
+            .field(&self.supervisor)
+            .finish()
+    }
+}
+
+impl<A: 'static, C: 'static> From<Template<A, C>> for ChildSpec {
+    fn from(template: Template<A, C>) -> ChildSpec {
+        let supervisor = &template.supervisor;
+        let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
+        let start = start_fn(move || {
+            let starting = template.clone().start_link();
+            async move {
+                let handle = starting.await?;
+                let pid = handle.supervisor.pid();
+                Ok::<_, SupervisorError>(ChildHandle::with_info(pid, handle))
+            }
+        });
+        options.into_spec(ChildKind::Supervisor, name, "DynamicSupervisor", start)
+    }
+}
+
+impl<A: 'static, C: 'static> Child for Template<A, C> {
+    type Handle = TemplateHandle<A, C>;
+
+    fn handle(started: ChildHandle) -> Option<TemplateHandle<A, C>> {
+        started.info().cloned()
     }
 }
 

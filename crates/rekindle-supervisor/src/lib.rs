@@ -88,7 +88,9 @@ mod partition;
 pub use agent_child::{AgentChild, AgentChildBuilder};
 pub use backoff::Backoff;
 pub use children::ChildCount;
-pub use dynamic::{DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef};
+pub use dynamic::{
+    DynamicSupervisor, DynamicSupervisorHandle, DynamicSupervisorRef, Template, TemplateHandle,
+};
 pub use errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,

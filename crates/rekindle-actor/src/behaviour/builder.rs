@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::gen_server::{Envelope, GenServer, serve};
+use super::gen_server::{GenServer, ServerMessage, serve};
 use super::handle::Addr;
 use super::start::{StartError, Starter, Starting};
 use crate::mailbox::MailboxPolicy;
@@ -71,7 +71,7 @@ impl<G: GenServer> Start<G> {
         self
     }
 
-    fn begin(self, monitored: bool) -> Starting<Envelope<G>> {
+    fn begin(self, monitored: bool) -> Starting<ServerMessage<G>> {
         let Start {
             args,
             starter,
@@ -102,7 +102,7 @@ impl<G: GenServer> IntoFuture for Start<G> {
 
 /// The wait for a [`Start`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct StartFuture<G: GenServer>(Starting<Envelope<G>>);
+pub struct StartFuture<G: GenServer>(Starting<ServerMessage<G>>);
 
 impl<G: GenServer> Future for StartFuture<G> {
     type Output = Result<Addr<G>, StartError>;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::gen_server::{Envelope, GenServer, Next, Step};
+use super::gen_server::{GenServer, Next, ServerMessage, Step};
 use super::handle::Addr;
 use crate::ambient::{parent, self_pid};
 use crate::link::within;
@@ -50,7 +50,7 @@ impl<G: GenServer> Context<G> {
     #[must_use]
     pub fn addr(&self) -> Addr<G> {
         within("Context::addr", |owner| {
-            let address = Address::<Envelope<G>>::of(owner.view());
+            let address = Address::<ServerMessage<G>>::of(owner.view());
             Addr::new(address.expect("a context is used by its own server"))
         })
     }

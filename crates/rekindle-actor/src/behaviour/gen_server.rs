@@ -16,6 +16,7 @@ use super::parts::{begin_ending, give_back_memory, note_last_message, note_state
 use super::start::Ack;
 use crate::exit::ExitReason;
 use crate::mailbox::{Arrival, Event, Info, Mailbox};
+use crate::names::NotRegistered;
 use crate::pid::Pid;
 use crate::report::short_type_name;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
@@ -70,10 +71,13 @@ pub enum Shown<'a, G: GenServer> {
     Info(&'a G::Info),
 }
 
-/// What lies in a server's mailbox.
-pub(crate) enum Envelope<G: GenServer> {
+/// What lies in a server's mailbox: the message type of its process.
+pub enum ServerMessage<G: GenServer> {
+    /// A request.
     Call(G::Call),
+    /// A cast.
     Cast(G::Cast),
+    /// A plain message.
     Info(G::Info),
 }
 
@@ -306,12 +310,99 @@ impl Last {
     }
 }
 
-/// The loop of every generic server.
+/// The loop of every generic server, from a state on; gives the reason to end with.
+///
+/// A macro, because it stands in two futures, and one around another would keep its arguments twice.
+macro_rules! serve_from {
+    ($g:ident, $state:ident, $next:ident, $inbox:ident, $cx:ident) => {{
+        let mut system = SystemState::new();
+        let mut last = Last::Continue;
+        // Whether the last message was shown; its text is kept aside, for few servers show any.
+        let mut showed = false;
+        let reason = loop {
+            let step = match $next {
+                Next::Stop(reason) => break reason,
+                Next::Continue(work) => {
+                    last = Last::Continue;
+                    showed = false;
+                    if !system.is_idle() {
+                        tell_handled(&mut system, &$state);
+                        system.note(|| SystemEvent::Inner(last.describe::<$g>()));
+                    }
+                    guard!($state.handle_continue(work, &mut $cx))
+                }
+                Next::Wait | Next::Timeout(_) | Next::Hibernate => {
+                    let plain = matches!($next, Next::Wait)
+                        && $cx.hibernate_after().is_none()
+                        && system.is_idle();
+                    let got = if plain {
+                        $inbox.next_arrival().await
+                    } else {
+                        let patience = Patience::of(&$next, $cx.hibernate_after());
+                        // Boxed, so that servers which never do this do not have room for it.
+                        Box::pin(wait(&mut $inbox, &mut system, &mut $state, patience)).await
+                    };
+                    match got {
+                        Arrival::Message(ServerMessage::Call(request)) => {
+                            last = Last::Call;
+                            show(Shown::<$g>::Call(&request), &mut showed, &$inbox);
+                            guard!($state.handle_call(request, &mut $cx))
+                        }
+                        Arrival::Message(ServerMessage::Cast(message)) => {
+                            last = Last::Cast;
+                            show(Shown::<$g>::Cast(&message), &mut showed, &$inbox);
+                            guard!($state.handle_cast(message, &mut $cx))
+                        }
+                        Arrival::Message(ServerMessage::Info(message)) => {
+                            last = Last::Info;
+                            show(Shown::<$g>::Info(&message), &mut showed, &$inbox);
+                            guard!($state.handle_info(Info::Message(message), &mut $cx))
+                        }
+                        Arrival::Other(event) => match inner::<$g>(*event, &mut last) {
+                            Inner::Info(info) => {
+                                showed = false;
+                                guard!($state.handle_info(*info, &mut $cx))
+                            }
+                            Inner::System(message) => {
+                                match handle_system(*message, &mut system, &mut $state) {
+                                    SystemVerdict::Continue => Ok(Ok(Next::Wait)),
+                                    SystemVerdict::Stop(reason) => break reason,
+                                }
+                            }
+                            Inner::Stop(reason) => break reason,
+                        },
+                    }
+                }
+            };
+            match step {
+                Ok(Ok(decided)) => $next = decided,
+                Ok(Err(reason)) | Err(reason) => {
+                    remember::<$g>(&$state, last, showed, &$inbox);
+                    break reason;
+                }
+            }
+        };
+        begin_ending();
+        if !system.is_idle() {
+            tell_handled(&mut system, &$state);
+            system.note(|| SystemEvent::Ending(reason.clone()));
+        }
+        let reason = match guard!($state.terminate(&reason, &mut $cx)) {
+            Ok(()) => reason,
+            // A panic in terminate becomes the reason.
+            Err(panic) => panic,
+        };
+        system.handled(|| None);
+        reason
+    }};
+}
+
+/// The life of every generic server.
 ///
 /// Not an `async fn`: that would keep its arguments twice, as what was passed and as what is used.
 pub(super) fn serve<G: GenServer>(
     args: G::Args,
-    mut inbox: Mailbox<Envelope<G>>,
+    mut inbox: Mailbox<ServerMessage<G>>,
     ack: Ack,
     hibernate_after: Option<Duration>,
 ) -> impl Future<Output = ExitReason> + Send {
@@ -328,86 +419,70 @@ pub(super) fn serve<G: GenServer>(
             Ok(Err(reason)) | Err(reason) => return reason,
         };
         ack.ready();
-        let mut system = SystemState::new();
-        let mut last = Last::Continue;
-        // Whether the last message was shown; its text is kept aside, for few servers show any.
-        let mut showed = false;
-        let reason = loop {
-            let step = match next {
-                Next::Stop(reason) => break reason,
-                Next::Continue(work) => {
-                    last = Last::Continue;
-                    showed = false;
-                    if !system.is_idle() {
-                        tell_handled(&mut system, &state);
-                        system.note(|| SystemEvent::Inner(last.describe::<G>()));
-                    }
-                    guard!(state.handle_continue(work, &mut cx))
-                }
-                Next::Wait | Next::Timeout(_) | Next::Hibernate => {
-                    let plain = matches!(next, Next::Wait)
-                        && cx.hibernate_after().is_none()
-                        && system.is_idle();
-                    let got = if plain {
-                        inbox.next_arrival().await
-                    } else {
-                        let patience = Patience::of(&next, cx.hibernate_after());
-                        // Boxed, so that servers which never do this do not have room for it.
-                        Box::pin(wait(&mut inbox, &mut system, &mut state, patience)).await
-                    };
-                    match got {
-                        Arrival::Message(Envelope::Call(request)) => {
-                            last = Last::Call;
-                            show(Shown::<G>::Call(&request), &mut showed, &inbox);
-                            guard!(state.handle_call(request, &mut cx))
-                        }
-                        Arrival::Message(Envelope::Cast(message)) => {
-                            last = Last::Cast;
-                            show(Shown::<G>::Cast(&message), &mut showed, &inbox);
-                            guard!(state.handle_cast(message, &mut cx))
-                        }
-                        Arrival::Message(Envelope::Info(message)) => {
-                            last = Last::Info;
-                            show(Shown::<G>::Info(&message), &mut showed, &inbox);
-                            guard!(state.handle_info(Info::Message(message), &mut cx))
-                        }
-                        Arrival::Other(event) => match inner::<G>(*event, &mut last) {
-                            Inner::Info(info) => {
-                                showed = false;
-                                guard!(state.handle_info(*info, &mut cx))
-                            }
-                            Inner::System(message) => {
-                                match handle_system(*message, &mut system, &mut state) {
-                                    SystemVerdict::Continue => Ok(Ok(Next::Wait)),
-                                    SystemVerdict::Stop(reason) => break reason,
-                                }
-                            }
-                            Inner::Stop(reason) => break reason,
-                        },
-                    }
-                }
-            };
-            match step {
-                Ok(Ok(decided)) => next = decided,
-                Ok(Err(reason)) | Err(reason) => {
-                    remember::<G>(&state, last, showed, &inbox);
-                    break reason;
-                }
-            }
-        };
-        begin_ending();
-        if !system.is_idle() {
-            tell_handled(&mut system, &state);
-            system.note(|| SystemEvent::Ending(reason.clone()));
-        }
-        let reason = match guard!(state.terminate(&reason, &mut cx)) {
-            Ok(()) => reason,
-            // A panic in terminate becomes the reason.
-            Err(panic) => panic,
-        };
-        system.handled(|| None);
-        reason
+        serve_from!(G, state, next, inbox, cx)
     }
+}
+
+/// Turns the running process into a generic server: for a body that has to do more than `init` may
+/// before it is one, and has acknowledged its own start (START-004). `init` does not run. The
+/// process's parent is whoever started it, and the parent's end is the server's, as always.
+///
+/// The body gives back what this gives.
+///
+/// ```
+/// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # struct Counter { n: i64 }
+/// # impl GenServer for Counter {
+/// #     type Args = ();
+/// #     type Call = ReplyTo<i64>;
+/// #     type Cast = i64;
+/// #     type Info = Never;
+/// #     type Continue = Never;
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         Ok(Init::Ready(Counter { n: 0 }))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> {
+/// #         from.reply(self.n);
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// # let runtime = rekindle_actor::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Ack, Addr, Mailbox, ServerMessage, Starter, enter_loop};
+///
+/// async fn body(inbox: Mailbox<ServerMessage<Counter>>, ack: Ack) -> ExitReason {
+///     ack.ready();
+///     let n = 7; // found out without anybody waiting for it
+///     enter_loop(inbox, Counter { n }, Next::Wait).await
+/// }
+///
+/// let started = Starter::new("").start_behaviour::<Counter, _, _, _>(body).await.unwrap();
+/// let counter: Addr<Counter> = Addr::from_pid(started.pid()).unwrap();
+/// assert_eq!(counter.call(|from| from).await, Ok(7));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn enter_loop<G: GenServer>(
+    mut inbox: Mailbox<ServerMessage<G>>,
+    mut state: G,
+    mut next: Next<G>,
+) -> impl Future<Output = ExitReason> + Send {
+    let mut cx = Context::<G>::new(None);
+    async move { serve_from!(G, state, next, inbox, cx) }
+}
+
+/// As [`enter_loop`], for a process that others know by this name. If it does not hold the name,
+/// it ends with [`NotRegistered`] at once (START-005).
+pub async fn enter_loop_as<G: GenServer>(
+    name: &str,
+    inbox: Mailbox<ServerMessage<G>>,
+    state: G,
+    next: Next<G>,
+) -> ExitReason {
+    if crate::names::whereis(name) != crate::ambient::try_self_pid() {
+        return ExitReason::error(NotRegistered);
+    }
+    enter_loop(inbox, state, next).await
 }
 
 /// What a wait ends with, besides a message.
@@ -442,11 +517,11 @@ impl Patience {
 /// messages are handled here, so that they do not end the wait (GEN-035); one that stops the
 /// server is left to the loop.
 async fn wait<G: GenServer>(
-    inbox: &mut Mailbox<Envelope<G>>,
+    inbox: &mut Mailbox<ServerMessage<G>>,
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Arrival<Envelope<G>> {
+) -> Arrival<ServerMessage<G>> {
     tell_handled(system, state);
     let arrival = wait_untold(inbox, system, state, patience).await;
     if system.is_watched() {
@@ -463,20 +538,23 @@ fn tell_handled<G: GenServer>(system: &mut SystemState, state: &G) {
 /// Tells those who watch what came in.
 fn tell_arrival<G: GenServer>(
     system: &mut SystemState,
-    arrival: &Arrival<Envelope<G>>,
+    arrival: &Arrival<ServerMessage<G>>,
     caller: Option<Pid>,
 ) {
     let typed = |ty: &str| short_type_name(ty);
     match arrival {
-        Arrival::Message(Envelope::Call(request)) => system.message_in("call", caller, || {
+        Arrival::Message(ServerMessage::Call(request)) => system.message_in("call", caller, || {
             G::show_message(Shown::Call(request)).unwrap_or_else(|| typed(type_name::<G::Call>()))
         }),
-        Arrival::Message(Envelope::Cast(message)) => system.message_in("cast", None, || {
+        Arrival::Message(ServerMessage::Cast(message)) => system.message_in("cast", None, || {
             G::show_message(Shown::Cast(message)).unwrap_or_else(|| typed(type_name::<G::Cast>()))
         }),
-        Arrival::Message(Envelope::Info(message)) => system.message_in("message", None, || {
-            G::show_message(Shown::Info(message)).unwrap_or_else(|| typed(type_name::<G::Info>()))
-        }),
+        Arrival::Message(ServerMessage::Info(message)) => {
+            system.message_in("message", None, || {
+                G::show_message(Shown::Info(message))
+                    .unwrap_or_else(|| typed(type_name::<G::Info>()))
+            })
+        }
         Arrival::Other(event) => match &**event {
             Event::Down(down) => system.message_in("down", None, || match (&down.name, down.pid) {
                 (Some(name), _) => format!("of {name:?}: {}", down.reason),
@@ -494,11 +572,11 @@ fn tell_arrival<G: GenServer>(
 
 /// As [`wait`], without a word to those who watch.
 async fn wait_untold<G: GenServer>(
-    inbox: &mut Mailbox<Envelope<G>>,
+    inbox: &mut Mailbox<ServerMessage<G>>,
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Arrival<Envelope<G>> {
+) -> Arrival<ServerMessage<G>> {
     let begun = crate::time::now();
     let idle_at = patience.idle.map(|after| begun.saturating_add(after));
     let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
@@ -558,7 +636,7 @@ enum Inner<G: GenServer> {
     Stop(ExitReason),
 }
 
-fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
+fn inner<G: GenServer>(event: Event<ServerMessage<G>>, last: &mut Last) -> Inner<G> {
     let info = match event {
         Event::System(message) => return Inner::System(Box::new(message)),
         // The parent's end is the server's, if it traps exits (GEN-042).
@@ -583,7 +661,7 @@ fn inner<G: GenServer>(event: Event<Envelope<G>>, last: &mut Last) -> Inner<G> {
 
 /// Notes a message that is about to be handled, if the server shows it.
 #[inline]
-fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool, inbox: &Mailbox<Envelope<G>>) {
+fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool, inbox: &Mailbox<ServerMessage<G>>) {
     let kind = match message {
         Shown::Call(_) => "call",
         Shown::Cast(_) => "cast",
@@ -597,7 +675,7 @@ fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool, inbox: &Mailbox<
 }
 
 /// Leaves for the crash report what was being done, and with what state.
-fn remember<G: GenServer>(state: &G, last: Last, showed: bool, inbox: &Mailbox<Envelope<G>>) {
+fn remember<G: GenServer>(state: &G, last: Last, showed: bool, inbox: &Mailbox<ServerMessage<G>>) {
     if !showed {
         note_last_message(last.describe::<G>(), inbox.caller());
     }
@@ -627,6 +705,16 @@ impl<G: GenServer> fmt::Debug for Init<G> {
             Init::Hibernate(_) => "Hibernate(..)",
             Init::Ignore => "Ignore",
             Init::Fail(_) => "Fail(..)",
+        })
+    }
+}
+
+impl<G: GenServer> fmt::Debug for ServerMessage<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ServerMessage::Call(_) => "Call(..)",
+            ServerMessage::Cast(_) => "Cast(..)",
+            ServerMessage::Info(_) => "Info(..)",
         })
     }
 }

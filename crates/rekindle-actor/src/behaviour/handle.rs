@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::gen_server::{Envelope, GenServer};
+use super::gen_server::{GenServer, ServerMessage};
 use crate::call::Call;
 use crate::exit::ExitReason;
 use crate::mailbox::{Address, ReplyTo};
@@ -24,10 +24,10 @@ use crate::{inspect, names};
 /// It never keeps the server alive. When the server is restarted, this handle is on the one that
 /// died: casts vanish, calls say [`CallError::NoProc`](crate::CallError::NoProc). Use a [`Name`]
 /// to follow restarts.
-pub struct Addr<G: GenServer>(Address<Envelope<G>>);
+pub struct Addr<G: GenServer>(Address<ServerMessage<G>>);
 
 impl<G: GenServer> Addr<G> {
-    pub(crate) fn new(address: Address<Envelope<G>>) -> Self {
+    pub(crate) fn new(address: Address<ServerMessage<G>>) -> Self {
         Addr(address)
     }
 
@@ -42,10 +42,14 @@ impl<G: GenServer> Addr<G> {
         called_at: &'static Location<'static>,
     ) -> Call<'static, T> {
         let address = found.map(|addr| addr.0);
-        Call::to_resolved(address, |from| Envelope::<G>::Call(make(from)), called_at)
+        Call::to_resolved(
+            address,
+            |from| ServerMessage::<G>::Call(make(from)),
+            called_at,
+        )
     }
 
-    pub(crate) fn address(&self) -> &Address<Envelope<G>> {
+    pub(crate) fn address(&self) -> &Address<ServerMessage<G>> {
         &self.0
     }
 
@@ -80,7 +84,7 @@ impl<G: GenServer> Addr<G> {
     pub fn call<T: Send + 'static>(&self, make: impl FnOnce(ReplyTo<T>) -> G::Call) -> Call<'_, T> {
         Call::to(
             &self.0,
-            |from| Envelope::Call(make(from)),
+            |from| ServerMessage::Call(make(from)),
             Location::caller(),
         )
     }
@@ -94,7 +98,7 @@ impl<G: GenServer> Addr<G> {
     #[inline]
     pub fn cast(&self, message: G::Cast) {
         // A dead server is no error, as in OTP: whoever must know monitors it.
-        let _ = self.0.post(Envelope::Cast(message));
+        let _ = self.0.post(ServerMessage::Cast(message));
     }
 
     /// As [`cast`](Self::cast), and tells.
@@ -103,19 +107,21 @@ impl<G: GenServer> Addr<G> {
     ///
     /// Gives the message back if the server is dead, or its mailbox is full and refuses it.
     pub fn try_cast(&self, message: G::Cast) -> Result<(), SendError<G::Cast>> {
-        self.0.post(Envelope::Cast(message)).map_err(|refused| {
-            SendError::new(refused).map(|envelope| match envelope {
-                Envelope::Cast(message) => message,
-                _ => unreachable!("what comes back is what was sent"),
+        self.0
+            .post(ServerMessage::Cast(message))
+            .map_err(|refused| {
+                SendError::new(refused).map(|envelope| match envelope {
+                    ServerMessage::Cast(message) => message,
+                    _ => unreachable!("what comes back is what was sent"),
+                })
             })
-        })
     }
 
     /// Sends a plain message, which arrives in `handle_info`. Delivery is as for
     /// [`cast`](Self::cast).
     #[inline]
     pub fn send(&self, message: impl Into<G::Info>) {
-        let _ = self.0.post(Envelope::Info(message.into()));
+        let _ = self.0.post(ServerMessage::Info(message.into()));
     }
 
     /// As [`send`](Self::send), and tells.
@@ -125,10 +131,10 @@ impl<G: GenServer> Addr<G> {
     /// Gives the message back if the server is dead, or its mailbox is full and refuses it.
     pub fn try_send(&self, message: impl Into<G::Info>) -> Result<(), SendError<G::Info>> {
         self.0
-            .post(Envelope::Info(message.into()))
+            .post(ServerMessage::Info(message.into()))
             .map_err(|refused| {
                 SendError::new(refused).map(|envelope| match envelope {
-                    Envelope::Info(message) => message,
+                    ServerMessage::Info(message) => message,
                     _ => unreachable!("what comes back is what was sent"),
                 })
             })
@@ -200,7 +206,7 @@ impl<G: GenServer> fmt::Debug for Addr<G> {
 /// It resolves at each use, in the running runtime, and keeps the last target, so that a send
 /// costs a look at two words. If nobody holds the name, or the holder is another kind of server,
 /// casts vanish and calls say `NoProc`.
-pub struct Name<G: GenServer>(Named<Envelope<G>>);
+pub struct Name<G: GenServer>(Named<ServerMessage<G>>);
 
 /// A name, and who among the processes with the messages `E` held it at the last look.
 pub(super) struct Named<E> {
@@ -279,7 +285,7 @@ impl<G: GenServer> Name<G> {
     ) -> Call<'static, T> {
         Call::to_resolved(
             self.0.resolve(),
-            |from| Envelope::<G>::Call(make(from)),
+            |from| ServerMessage::<G>::Call(make(from)),
             Location::caller(),
         )
     }

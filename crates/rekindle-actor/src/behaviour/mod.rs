@@ -20,8 +20,9 @@ pub use gen_event::{
     HandoverError, ManagerByName, ManagerLife, ManagerTarget, Reaction, Removal, StartEvents,
     StartEventsFuture, StartEventsMonitor, StartEventsMonitorFuture, SwapHandler, SwapHandlerError,
 };
-pub(crate) use gen_server::Envelope;
-pub use gen_server::{GenServer, Init, Never, Next, Shown, Step};
+pub use gen_server::{
+    GenServer, Init, Never, Next, ServerMessage, Shown, Step, enter_loop, enter_loop_as,
+};
 pub use gen_statem::{
     Enter, GenStatem, StatemAddr, StatemContext, StatemEvent, StatemInit, StatemName, StatemStart,
     StatemStartFuture, StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep,

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::scope::{GroupEvent, GroupMonitor, Request, Scope, Watcher};
 use super::table::{Member, Table, find};
-use crate::behaviour::gen_server::Envelope;
+use crate::behaviour::gen_server::ServerMessage;
 use crate::behaviour::{GenServer, NamedAddress, Start, StartError, StartFuture};
 use crate::call::{Call, CallError};
 use crate::mailbox::ReplyTo;
@@ -119,7 +119,7 @@ where
     K: Ord + Clone + Send + Sync + 'static,
     M: Send + 'static,
 {
-    scope: NamedAddress<Envelope<Scope<K, M>>>,
+    scope: NamedAddress<ServerMessage<Scope<K, M>>>,
     known: Mutex<Option<Known<K, M>>>,
 }
 
@@ -358,7 +358,12 @@ where
         make: impl FnOnce(ReplyTo<R>) -> Request<K, M>,
     ) -> Call<'static, R> {
         let at = Location::caller();
-        Call::to_resolved(self.scope.resolve(), |from| Envelope::Call(make(from)), at).no_timeout()
+        Call::to_resolved(
+            self.scope.resolve(),
+            |from| ServerMessage::Call(make(from)),
+            at,
+        )
+        .no_timeout()
     }
 
     /// The table of the scope that holds the name now.

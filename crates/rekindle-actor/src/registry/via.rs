@@ -18,6 +18,7 @@ use crate::mailbox::ReplyTo;
 use crate::pid::Pid;
 use crate::recipient::{self, Recipient};
 use crate::sender::SendError;
+use crate::sys::{Stop, Target};
 
 /// A handle on whichever server holds a key of a registry, and the way to start one there.
 ///
@@ -131,6 +132,11 @@ impl<K: RegistryKey, V: RegistryValue, G: GenServer> Via<K, V, G> {
     #[must_use]
     pub fn whereis(&self) -> Option<Pid> {
         self.registry.whereis(&*self.key).ok().flatten()
+    }
+
+    /// As [`Addr::stop`], for whoever holds the key now.
+    pub fn stop(&self) -> Stop {
+        Stop::new(self)
     }
 
     /// The holder's pid, if it is such a server.
@@ -354,5 +360,11 @@ impl<K: RegistryKey, V: ViaValue<G>, G: GenServer> From<&Via<K, V, G>> for Regis
 impl<K: RegistryKey, V: ViaValue<G>, G: GenServer> From<Via<K, V, G>> for Registration<G> {
     fn from(via: Via<K, V, G>) -> Self {
         Registration::from(&via)
+    }
+}
+
+impl<K: RegistryKey, V: RegistryValue, G: GenServer> Target for Via<K, V, G> {
+    fn target_pid(&self) -> Option<Pid> {
+        self.pid()
     }
 }

@@ -394,6 +394,26 @@ fn reg_012_a_server_starts_under_a_key() {
 }
 
 #[test]
+fn gen_011_a_server_under_a_via_name_is_as_one_under_a_local_name() {
+    on_both(|| async {
+        let registry: Registry<&str, Addr<Probe>> = Registry::unique().start_link().await.unwrap();
+        let (log, via) = (Log::new(), registry.via("key"));
+        assert_eq!(via.call(Ask::Get).await, Err(CallError::NoProc));
+        let server = Probe::start(Probe::plain(&log, 1)).via(&via).await.unwrap();
+        assert_eq!(via.call(Ask::Get).await, Ok(1));
+        via.cast(Tell::Add(2));
+        assert_eq!(via.call(Ask::Get).await, Ok(3));
+        let again = Probe::start(Probe::plain(&log, 9)).via(&via).await;
+        assert_eq!(again.unwrap_err(), StartError::AlreadyStarted(server.pid()));
+        via.stop().await.unwrap();
+        assert!(!is_alive(server.pid()));
+        assert_eq!(via.whereis(), None);
+        let stopped = via.stop().await;
+        assert_eq!(stopped, Err(rekindle_actor::StopError::NoProc));
+    });
+}
+
+#[test]
 fn reg_012_the_value_may_be_given_or_made() {
     on_both(|| async {
         let log = Log::new();

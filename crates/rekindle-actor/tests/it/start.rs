@@ -4,12 +4,14 @@ use std::future::pending;
 use std::time::Duration;
 
 use rekindle_actor::{
-    Ack, Event, ExitReason, GenServer as _, Info, Mailbox, MailboxPolicy, Overflow, SendError,
-    StartError, Starter, StopError, ancestors_of, exit, info, is_alive, link, monitor,
-    recent_crashes, register, report_for_children, self_pid, set_label, sleep, spawn, spawn_link,
-    spawn_monitor, sys, trap_exit, whereis,
+    Ack, Addr, Builder, Event, ExitReason, GenServer as _, Info, Mailbox, MailboxPolicy, Name,
+    Next, NotRegistered, Overflow, SendError, ServerMessage, StartError, Starter, StopError,
+    ancestors_of, enter_loop, enter_loop_as, exit, info, is_alive, link, monitor,
+    note_last_message, note_state, raise, recent_crashes, register, report_for_children, self_pid,
+    set_label, sleep, spawn, spawn_link, spawn_monitor, sys, trap_exit, whereis,
 };
 
+use crate::record::passed_on;
 use crate::support::*;
 
 const fn ms(n: u64) -> Duration {
@@ -407,4 +409,159 @@ fn a_started_process_receives_what_was_sent_before_it_was_ready() {
         let again = Probe::start(Probe::plain(&log, 0)).name("early").await;
         assert!(again.is_ok());
     });
+}
+
+/// Acknowledges as a plain process, and is a server from then on.
+async fn entered(
+    name: Option<&'static str>,
+    log: Log,
+) -> Result<rekindle_actor::Sender<ServerMessage<Probe>>, StartError> {
+    let starter = Starter::new("").link();
+    let body = move |inbox: Mailbox<ServerMessage<Probe>>, ack: Ack| async move {
+        trap_exit(true);
+        ack.ready();
+        let state = Probe::with(&log, 7);
+        match name {
+            None => enter_loop(inbox, state, Next::Wait).await,
+            Some(name) => enter_loop_as(name, inbox, state, Next::Wait).await,
+        }
+    };
+    starter.start_behaviour::<Probe, _, _, _>(body).await
+}
+
+#[test]
+fn start_004_a_process_becomes_a_server_after_its_own_acknowledgement() {
+    on_both(|| async {
+        let log = Log::new();
+        let started = entered(None, log.clone()).await.unwrap();
+        let server: Addr<Probe> = Addr::from_pid(started.pid()).unwrap();
+        assert_eq!(server.call(Ask::Get).await, Ok(7));
+        server.cast(Tell::Add(1));
+        assert_eq!(server.call(Ask::Get).await, Ok(8));
+        assert!(!log.contains("init"), "init does not run");
+        assert_eq!(
+            sys::get_status(server.pid()).await.unwrap().parent,
+            Some(self_pid())
+        );
+        server.stop().await.unwrap();
+        assert!(log.contains("terminate normal"));
+    });
+}
+
+#[test]
+fn start_004_the_starters_end_is_the_servers() {
+    on_both(|| async {
+        let log = Log::new();
+        let noted = log.clone();
+        let (send, receive) = std::sync::mpsc::channel();
+        let starter = spawn(async move {
+            let started = entered(None, noted).await.unwrap();
+            send.send(started.pid()).unwrap();
+            raise(ExitReason::msg("the starter ends"))
+        });
+        until(|| !is_alive(starter)).await;
+        let server = receive.recv().unwrap();
+        until(|| !is_alive(server)).await;
+        // It traps exits, and so it has cleaned up.
+        assert!(log.all().iter().any(|event| event.starts_with("terminate")));
+    });
+}
+
+#[test]
+fn start_005_a_name_that_is_not_held_is_refused() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            for holder in [None, Some(self_pid())] {
+                if let Some(holder) = holder {
+                    register("entered", holder).unwrap();
+                }
+                let started = entered(Some("entered"), Log::new()).await.unwrap();
+                let heard = expect_exit(&mut inbox).await;
+                assert_eq!(heard.from, started.pid());
+                assert!(heard.reason.downcast_ref::<NotRegistered>().is_some());
+            }
+        })
+    });
+}
+
+#[test]
+fn start_005_a_name_that_is_held_is_fine() {
+    on_both(|| async {
+        let log = Log::new();
+        let starter = Starter::new("").name("entered");
+        let noted = log.clone();
+        let body = move |inbox: Mailbox<ServerMessage<Probe>>, ack: Ack| async move {
+            ack.ready();
+            enter_loop_as("entered", inbox, Probe::with(&noted, 1), Next::Wait).await
+        };
+        starter
+            .start_behaviour::<Probe, _, _, _>(body)
+            .await
+            .unwrap();
+        let server: Name<Probe> = Name::new("entered");
+        assert_eq!(server.call(Ask::Get).await, Ok(1));
+    });
+}
+
+/// Crashes with a large state and a large message, and gives its report.
+async fn large_crash() -> rekindle_actor::CrashReport {
+    let pid = spawn(async {
+        note_last_message("m".repeat(1_000), None);
+        note_state("\u{e9}".repeat(1_000));
+        raise(oops("large"))
+    });
+    until(|| !is_alive(pid)).await;
+    let report = recent_crashes().pop().expect("it has crashed");
+    assert_eq!((report.pid, &report.reason), (pid, &oops("large")));
+    report
+}
+
+#[test]
+fn start_009_a_limit_shortens_what_is_large_in_a_report() {
+    let limited = || Builder::new().workers(1).report_limit(10);
+    let check = |report: rekindle_actor::CrashReport| {
+        let short = |c: &str| format!("{}... (990 more)", c.repeat(10));
+        assert_eq!(report.last_message, Some(short("m")));
+        assert_eq!(report.state, Some(short("\u{e9}")));
+    };
+    for seed in 0..SEEDS {
+        check(limited().simulated(seed).block_on(large_crash()));
+    }
+    passed_on("simulator");
+    check(limited().start().unwrap().block_on(large_crash()));
+    passed_on("pool");
+}
+
+#[test]
+fn start_009_a_report_is_edited_but_for_pid_and_reason() {
+    let edited = || {
+        Builder::new().workers(1).edit_reports(|report| {
+            report.state = None;
+            report.last_message = Some("left out".to_owned());
+            report.reason = ExitReason::Normal;
+            report.pid = self_pid();
+        })
+    };
+    let check = |report: rekindle_actor::CrashReport| {
+        assert_eq!(report.state, None);
+        assert_eq!(report.last_message.as_deref(), Some("left out"));
+    };
+    for seed in 0..SEEDS {
+        check(edited().simulated(seed).block_on(large_crash()));
+    }
+    passed_on("simulator");
+    check(edited().start().unwrap().block_on(large_crash()));
+    passed_on("pool");
+}
+
+#[test]
+fn start_009_an_editor_that_panics_changes_nothing() {
+    let bad = Builder::new().edit_reports(|report| {
+        report.state = None;
+        panic!("the editor panics");
+    });
+    let report = bad.simulated(1).block_on(large_crash());
+    assert_eq!(report.state.map(|state| state.chars().count()), Some(1_000));
+    passed_on("simulator");
 }

@@ -50,7 +50,7 @@ fn task_006_a_task_has_one_owner_at_a_time() {
     const { assert!(!<Of<Task<u8>>>::CLONES) };
     on_both(|| async {
         let task = after(1);
-        let other = Task::spawn(async move { task.await });
+        let other = Task::spawn(task);
         assert_eq!(other.await, Ok(Ok(1)));
     });
 }

@@ -387,3 +387,91 @@ fn sup_054_a_restarted_child_that_ignores_is_dropped() {
         );
     });
 }
+
+#[test]
+fn dyn_008_extra_arguments_are_there_at_start_and_at_restart() {
+    everywhere(|kit| async move {
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (extra, notes) = ("extra", seen.clone());
+        let jobs = DynamicSupervisor::new().template(move |own: u32| {
+            let notes = notes.clone();
+            ChildSpec::worker("job", move || {
+                notes.lock().unwrap().push((extra, own));
+                async { spawn_link(std::future::pending::<()>()) }
+            })
+        });
+        let jobs = jobs.start_link().await.unwrap();
+        let first = jobs.start_child(1).await.unwrap();
+        jobs.start_child(2).await.unwrap();
+        kill(first.pid()).await;
+        assert_eq!(jobs.count_children().await.unwrap().active, 2);
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen, [("extra", 1), ("extra", 2), ("extra", 1)]);
+        drop(kit);
+    });
+}
+
+#[test]
+fn sup_025_a_template_makes_every_child() {
+    // Exactly one template, by type: `template` takes one, and without it there is no `start_child`
+    // that takes arguments alone.
+    everywhere(|kit| async move {
+        let outer = Supervisor::one_for_one().start_link().await.unwrap();
+        let children = kit.clone();
+        let template = DynamicSupervisor::new()
+            .name("simple")
+            .template(move |first: bool| children.child(if first { "a" } else { "b" }));
+        let simple = outer.start_child(template).await.unwrap();
+        let a: Addr<Probe> = simple.start_child(true).await.unwrap();
+        let b = simple.start_child(false).await.unwrap();
+        assert_eq!(a.call(|from| from).await, Ok(a.pid()));
+        assert_eq!(kit.log(), "+a +b");
+        assert!(is_alive(b.pid()));
+        assert_eq!(whereis("simple"), Some(simple.pid()));
+        simple.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn sup_052_a_child_of_a_template_is_known_by_its_pid() {
+    // Ids mean nothing, and there is nothing to restart or delete by them: by type.
+    everywhere(|kit| async move {
+        let template = DynamicSupervisor::new().template(move |name| kit.child(name));
+        let simple = template.start_link().await.unwrap();
+        let child = simple.start_child("a").await.unwrap();
+        simple.terminate_child(child.pid()).await.unwrap();
+        assert!(!is_alive(child.pid()));
+        assert_eq!(
+            simple.terminate_child(child.pid()).await,
+            Ok(()),
+            "it is gone"
+        );
+        let stranger = rekindle_actor::spawn(std::future::pending::<()>());
+        let refused = simple.terminate_child(stranger).await;
+        assert_eq!(refused, Err(TerminateChildError::NotFound));
+        assert!(is_alive(stranger), "and unharmed");
+        assert_eq!(simple.which_children().await.unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn sup_053_a_start_that_ignores_or_fails_leaves_nothing() {
+    everywhere(|kit| async move {
+        for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
+            let kit = kit.clone();
+            let template = DynamicSupervisor::new()
+                .template(move |opening: Opening| kit.scripted("a", &[opening]).restart(restart));
+            let simple = template.start_link().await.unwrap();
+            let ignored = simple.start_child(Opening::Ignore).await.unwrap_err();
+            assert_eq!(ignored, StartChildError::Ignore);
+            let failed = simple.start_child(Opening::Fail).await.unwrap_err();
+            assert_eq!(
+                failed,
+                StartChildError::Failed(ExitReason::msg("told to fail"))
+            );
+            assert_eq!(simple.count_children().await.unwrap().specs, 0);
+            simple.start_child(Opening::Ready).await.unwrap();
+            simple.stop().await.unwrap();
+        }
+    });
+}
