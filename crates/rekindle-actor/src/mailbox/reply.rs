@@ -646,8 +646,9 @@ impl StoreTaken for AtomicU32 {
     #[inline]
     fn store_taken(&self) {
         // The state stays resolved, but without ANSWERED: nobody else acts on these bits any
-        // more, for a resolved state is final. A sole holder may do it with a plain store.
-        let seen = self.load(Ordering::Relaxed);
+        // more, for a resolved state is final. A sole holder may do it with a plain store; but
+        // that hides the others' last change from our `release`, so it is received here: Acquire.
+        let seen = self.load(Ordering::Acquire);
         if seen & HOLDERS == CALLER {
             self.store((seen & !ANSWERED) | NO_REPLY, Ordering::Relaxed);
         } else {
