@@ -23,6 +23,7 @@
 mod pid;
 
 mod exit;
+mod sync;
 mod unwind;
 
 mod mailbox;
