@@ -24,6 +24,7 @@
 mod pid;
 
 mod exit;
+mod sync;
 mod unwind;
 
 mod mailbox;

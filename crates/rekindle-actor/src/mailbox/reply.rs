@@ -35,20 +35,23 @@
 //! Orderings. Every change of the state is a read-modify-write with acquire and release, so what
 //! a party wrote before its change is seen by whoever finds the change.
 
+#[cfg(all(loom, test))]
+mod loom_tests;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
-use std::{cell::UnsafeCell, ptr};
 
-use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
+use rekindle_scheduler::{Node, NodePtr, NodeVtable};
 
 use super::node::{Class, Kind};
 use crate::exit::ExitReason;
 use crate::pid::Pid;
 use crate::process::Owner;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{self, UnsafeCell, block};
 use crate::unwind;
 
 const ANSWERED: u32 = 1;
@@ -192,8 +195,10 @@ where
     });
     std::mem::forget(unmade);
     let block = head.cast::<Request<M, T>>();
+    // SAFETY: the block is a live one of these types.
+    let place = unsafe { &block.as_ref().message };
     // SAFETY: by invariant 5 the place is ours (SERVER).
-    unsafe { (*block.as_ref().message.get()).write(message) };
+    place.with_mut(|place| unsafe { (*place).write(message) });
     awaiting.sent = false;
     awaiting
 }
@@ -222,19 +227,22 @@ fn allocate<M, T>(caller: Option<Pid>, waker: Option<Waker>, state: u32) -> NonN
         Some(waker) => (state | WAKER, MaybeUninit::new(waker)),
         None => (state, MaybeUninit::uninit()),
     };
-    // Only the head is filled; answer and message come later, if at all.
-    let head = block::allocate::<Request<M, T>>().cast::<Head>();
-    // SAFETY: the block is ours, and begins with a head.
+    let block = block::allocate::<Request<M, T>>().cast::<Request<M, T>>();
+    let at = block.as_ptr();
+    // SAFETY: the block is ours. Only the head is filled; the places of answer and message are
+    // laid out, and filled later, if at all.
     unsafe {
-        head.write(Head {
+        (&raw mut (*at).head).write(Head {
             node: Node::new(const { &Request::<M, T>::KIND.kind.base }),
             state: AtomicU32::new(state),
             waker: UnsafeCell::new(waker),
             failure: UnsafeCell::new(None),
             caller,
         });
+        (&raw mut (*at).answer).write(UnsafeCell::new(MaybeUninit::uninit()));
+        (&raw mut (*at).message).write(UnsafeCell::new(MaybeUninit::uninit()));
     }
-    head
+    block.cast()
 }
 
 /// # Safety
@@ -257,9 +265,12 @@ unsafe fn free<M, T>(head: NonNull<Head>) {
     // SAFETY: the caller's promise. Message, answer and waker have been moved out or never were
     // there; what is left is the failure, which goes with the head.
     unsafe {
-        if (*head.as_ref().failure.get()).is_some() {
-            unwind::discard((*head.as_ref().failure.get()).take());
-        }
+        sync::last_use(&mut (*head.as_ptr()).state);
+        head.as_ref().failure.with_mut(|failure| {
+            if (*failure).is_some() {
+                unwind::discard((*failure).take());
+            }
+        });
         block::deallocate(head.cast::<Request<M, T>>());
     }
 }
@@ -268,10 +279,10 @@ unsafe fn free<M, T>(head: NonNull<Head>) {
 ///
 /// `head` is that of a live `Request<M, T>` whose message is the caller's (invariant 5).
 unsafe fn drop_message<M, T>(head: NonNull<Head>) {
+    // SAFETY: the caller's promise.
+    let place = unsafe { &head.cast::<Request<M, T>>().as_ref().message };
     // SAFETY: the caller's promise; it is not touched again.
-    let message =
-        unsafe { (*head.cast::<Request<M, T>>().as_ref().message.get()).assume_init_read() };
-    unwind::discard(message);
+    unwind::discard(place.with_mut(|message| unsafe { (*message).assume_init_read() }));
 }
 
 /// Throws a request away that the callee never saw.
@@ -294,8 +305,10 @@ unsafe fn discard_request(node: NodePtr) {
 #[inline]
 pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Served) {
     let head = node.cast::<Head>();
+    // SAFETY: the caller's promise.
+    let place = unsafe { message_of::<M>(head) };
     // SAFETY: the caller's promise, and invariant 5.
-    let message = unsafe { message_of::<M>(head).read() };
+    let message = place.with_mut(|message| unsafe { (*message).assume_init_read() });
     (message, Served(head))
 }
 
@@ -304,16 +317,41 @@ pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Served) {
 /// As [`open`], but the message stays.
 pub(super) unsafe fn peek<'a, M>(node: NodePtr) -> &'a M {
     // SAFETY: the caller's promise.
-    unsafe { &*message_of::<M>(node.cast()) }
+    let place = unsafe { message_of::<M>(node.cast()) };
+    // SAFETY: the caller's promise.
+    place.with(|message| unsafe { (*message).assume_init_ref() })
 }
 
 /// # Safety
 ///
 /// `head` is that of a live `Request<M, _>`.
 #[inline]
-unsafe fn message_of<M>(head: NonNull<Head>) -> *mut M {
+unsafe fn message_of<'a, M>(head: NonNull<Head>) -> &'a UnsafeCell<MaybeUninit<M>> {
     // SAFETY: the table says where the message lies in this very type of block.
-    unsafe { head.as_ptr().byte_add(table(head).message_offset).cast() }
+    unsafe { head.byte_add(table(head).message_offset).cast().as_ref() }
+}
+
+/// # Safety
+///
+/// `head` is that of a live `Request<_, T>`.
+#[inline]
+unsafe fn answer_of<'a, T>(head: NonNull<Head>) -> &'a UnsafeCell<MaybeUninit<T>> {
+    // The answer's place depends on `T` alone: in a `repr(C)` struct it follows the head.
+    let offset = offset_of!(Request<(), T>, answer);
+    // SAFETY: inside the block.
+    unsafe { head.byte_add(offset).cast().as_ref() }
+}
+
+/// Writes why there will be no answer.
+///
+/// # Safety
+///
+/// The block lives, and the place is the caller's (invariant 3).
+unsafe fn set_failure(head: NonNull<Head>, reason: Option<ExitReason>) {
+    // SAFETY: the caller's promise.
+    let place = unsafe { &head.as_ref().failure };
+    // SAFETY: the caller's promise.
+    place.with_mut(|failure| unsafe { *failure = reason });
 }
 
 /// Lets go of one party's hold, and frees the block with the last.
@@ -366,7 +404,9 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
     }
     if seen & WAKER != 0 {
         // SAFETY: by invariant 4 the waker is now ours, and nobody looks at its place again.
-        let waker = unsafe { (*block.waker.get()).assume_init_read() };
+        let waker = block
+            .waker
+            .with_mut(|waker| unsafe { (*waker).assume_init_read() });
         waker.wake();
     }
     true
@@ -376,36 +416,41 @@ impl<T: Send + 'static> ReplyTo<T> {
     /// Answers. A caller that has given up, or whose callee has ended, never learns of it.
     #[inline]
     pub fn reply(self, answer: T) {
-        let this = ManuallyDrop::new(self);
-        let place = this.answer_place();
-        // SAFETY: by invariant 2 the place is ours until ANSWERED.
-        unsafe { place.write(answer) };
         // The process that serves this very request holds SERVER until it has handled it, which
         // keeps the block: then REPLY goes in the same step.
-        let held = if Owner::is_serving(this.head.addr().get()) {
+        let leaving = if Owner::is_serving(self.head.addr().get()) {
             REPLY
         } else {
             0
         };
-        // SAFETY: we are REPLY, and the answer is written; SERVER outlasts this call if `held`.
-        let resolved = unsafe { resolve(this.head, ANSWERED, held) };
+        // SAFETY: as said above.
+        unsafe { self.reply_and_leave(answer, leaving) };
+    }
+
+    /// Answers, and lets go in the same step if `leaving` is REPLY.
+    ///
+    /// # Safety
+    ///
+    /// `leaving` is REPLY or nothing. If it is REPLY, the party SERVER outlasts this call.
+    #[inline]
+    unsafe fn reply_and_leave(self, answer: T, leaving: u32) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: our hold keeps the block.
+        let place = unsafe { answer_of::<T>(this.head) };
+        // SAFETY: by invariant 2 the place is ours until ANSWERED.
+        place.with_mut(|place| unsafe { (*place).write(answer) });
+        // SAFETY: we are REPLY, and the answer is written; the rest is the caller's promise.
+        let resolved = unsafe { resolve(this.head, ANSWERED, leaving) };
         if !resolved {
             // Nobody will fetch it.
             // SAFETY: still ours, and written above.
-            unwind::discard(unsafe { place.read() });
+            unwind::discard(place.with_mut(|place| unsafe { (*place).assume_init_read() }));
         }
-        if !resolved || held == 0 {
+        if !resolved || leaving == 0 {
             this.note::<T>();
             // SAFETY: we are REPLY; `this` is not dropped.
             unsafe { release(this.head, REPLY) };
         }
-    }
-
-    fn answer_place(&self) -> *mut T {
-        // The answer's place depends on `T` alone: in a `repr(C)` struct it follows the head.
-        let offset = offset_of!(Request<(), T>, answer);
-        // SAFETY: inside the block.
-        unsafe { self.head.as_ptr().byte_add(offset).cast() }
     }
 }
 
@@ -458,7 +503,7 @@ impl Owed {
         // failure's place is ours.
         unsafe {
             debug_assert!(self.0.as_ref().state.load(Ordering::Relaxed) & SERVER == 0);
-            *self.0.as_ref().failure.get() = Some(reason);
+            set_failure(self.0, Some(reason));
             resolve(self.0, EXITED, 0);
             release(self.0, REPLY);
         }
@@ -553,15 +598,20 @@ impl<T> Awaiting<T> {
         self.registered = Some(identity(waker));
         // SAFETY: we are CALLER.
         let head = unsafe { self.head.as_ref() };
+        let waker = waker.clone();
         // SAFETY: by invariant 4 the place is ours.
-        unsafe { (*head.waker.get()).write(waker.clone()) };
+        head.waker
+            .with_mut(|place| unsafe { (*place).write(waker) });
         // An acknowledgement may be on its way already, and so may the answer to a request whose
         // `ReplyTo` was put elsewhere before the push.
         let before = head.state.fetch_or(WAKER, Ordering::AcqRel);
         if before & RESOLVED != 0 {
             // It came too early to see the waker, and will not look again.
             // SAFETY: the place is still ours.
-            drop(unsafe { (*head.waker.get()).assume_init_read() });
+            drop(
+                head.waker
+                    .with_mut(|place| unsafe { (*place).assume_init_read() }),
+            );
             head.state.fetch_and(!WAKER, Ordering::AcqRel);
         }
     }
@@ -574,9 +624,10 @@ impl<T> Awaiting<T> {
         if head.state.load(Ordering::Acquire) & ANSWERED == 0 {
             return None;
         }
-        let offset = offset_of!(Request<(), T>, answer);
+        // SAFETY: we are CALLER.
+        let place = unsafe { answer_of::<T>(self.head) };
         // SAFETY: by invariant 2 the answer is ours; the bit below says that it is gone.
-        let answer = unsafe { ptr::read(self.head.as_ptr().byte_add(offset).cast::<T>()) };
+        let answer = place.with_mut(|answer| unsafe { (*answer).assume_init_read() });
         head.state.store_taken();
         Some(answer)
     }
@@ -630,7 +681,10 @@ impl<T> Awaiting<T> {
             match change {
                 Ok(_) => {
                     // SAFETY: by invariant 4 the place is ours again.
-                    return drop(unsafe { (*head.waker.get()).assume_init_read() });
+                    let waker = head
+                        .waker
+                        .with_mut(|at| unsafe { (*at).assume_init_read() });
+                    return drop(waker);
                 }
                 Err(now) => seen = now,
             }
@@ -642,8 +696,10 @@ impl<T> Awaiting<T> {
         if state & EXITED == 0 {
             return Lost::NoReply;
         }
-        // SAFETY: we are CALLER, and by invariant 3 the failure is ours.
-        let reason = unsafe { (*self.head.as_ref().failure.get()).take() };
+        // SAFETY: we are CALLER.
+        let place = unsafe { &self.head.as_ref().failure };
+        // SAFETY: by invariant 3 the failure is ours.
+        let reason = place.with_mut(|failure| unsafe { (*failure).take() });
         reason.map_or(Lost::Gone, Lost::Exited)
     }
 }
@@ -657,8 +713,9 @@ impl StoreTaken for AtomicU32 {
     #[inline]
     fn store_taken(&self) {
         // The state stays resolved, but without ANSWERED: nobody else acts on these bits any
-        // more, for a resolved state is final. A sole holder may do it with a plain store.
-        let seen = self.load(Ordering::Relaxed);
+        // more, for a resolved state is final. A sole holder may do it with a plain store; but
+        // that hides the others' last change from our `release`, so it is received here: Acquire.
+        let seen = self.load(Ordering::Acquire);
         if seen & HOLDERS == CALLER {
             self.store((seen & !ANSWERED) | NO_REPLY, Ordering::Relaxed);
         } else {
@@ -732,7 +789,7 @@ impl Served {
             // SAFETY: by invariant 3 the place is ours until EXITED. Should the `ReplyTo` resolve
             // first, then nobody reads it, and it drops with the block.
             unsafe {
-                *self.0.as_ref().failure.get() = Some(reason.clone());
+                set_failure(self.0, Some(reason.clone()));
                 resolve(self.0, EXITED, 0);
             }
         }
@@ -762,7 +819,7 @@ pub(crate) fn refuse(node: NodePtr, reason: Option<&ExitReason>) {
     if !served.is_settled() {
         // SAFETY: SERVER came with the node: invariant 3.
         unsafe {
-            *head.as_ref().failure.get() = reason.cloned();
+            set_failure(head, reason.cloned());
             resolve(head, EXITED, 0);
         }
     }
