@@ -216,12 +216,14 @@ pub(crate) struct Reports {
     state: Mutex<ReportsState>,
 }
 
+type Edit = Arc<dyn Fn(&mut CrashReport) + Send + Sync>;
+
 /// What is done to a report before anybody sees it.
 #[derive(Clone, Default)]
 pub(crate) struct Editing {
     /// How long a text may be, in characters.
     pub(crate) limit: Option<usize>,
-    pub(crate) edit: Option<Arc<dyn Fn(&mut CrashReport) + Send + Sync>>,
+    pub(crate) edit: Option<Edit>,
 }
 
 impl fmt::Debug for Editing {

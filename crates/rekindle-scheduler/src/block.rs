@@ -3,7 +3,7 @@
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What is kept is bounded
-//! ([`KEPT`] blocks of a size), so a pair of workers of which one allocates and the other frees
+//! (128 blocks of a size), so a pair of workers of which one allocates and the other frees
 //! gains nothing, loses nothing, and hoards nothing. Threads that are no workers use the global
 //! allocator alone.
 //!
