@@ -1721,3 +1721,15 @@ fn a_manager_that_overflows_is_heard_of() {
         })
     });
 }
+
+#[test]
+fn what_a_manager_does_is_counted() {
+    on_both(|| async {
+        let manager: EventManager<Event> = GenEvent::start().await.unwrap();
+        sys::start_statistics(manager.pid()).await.unwrap();
+        manager.notify("one".into());
+        manager.sync_notify("two".into()).await.unwrap();
+        let counted = sys::get_statistics(manager.pid()).await.unwrap().unwrap();
+        assert_eq!((counted.messages_in, counted.messages_out), (2, 1));
+    });
+}

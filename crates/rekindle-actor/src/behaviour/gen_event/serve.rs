@@ -1,5 +1,6 @@
 //! The loop of an event manager.
 
+use std::any::type_name;
 use std::time::Duration;
 
 use rekindle_scheduler::Time;
@@ -13,7 +14,8 @@ use crate::behaviour::{Ack, begin_ending, give_back_memory};
 use crate::exit::{Exit, ExitReason};
 use crate::mailbox::{Event, Info, Mailbox, ReplyTo};
 use crate::monitor::Down;
-use crate::sys::{SystemMessage, SystemState, SystemVerdict};
+use crate::report::short_type_name;
+use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::unwind;
 
 /// What lies in a manager's mailbox.
@@ -25,6 +27,16 @@ pub(crate) enum Message<E> {
 }
 
 impl<E> Message<E> {
+    /// What kind of message it is, for those who watch.
+    fn kind(&self) -> &'static str {
+        match self {
+            Message::Notify(_) => "notify",
+            Message::SyncNotify(..) => "sync_notify",
+            Message::Info(_) => "message",
+            Message::Order(_) => "call",
+        }
+    }
+
     /// The event of a message that was sent with one.
     pub(super) fn into_event(self) -> E {
         match self {
@@ -62,7 +74,13 @@ pub(super) async fn serve<E: Send + Sync + 'static>(
             false => hibernate_after,
         };
         hibernate = match wait(&mut inbox, &mut system, &mut handlers, idle).await {
-            Woken::Message(message) => handle(message, &mut handlers).await,
+            Woken::Message(message) => {
+                let caller = inbox.caller();
+                system.message_in(message.kind(), caller, || short_type_name(type_name::<E>()));
+                let hibernate = handle(message, &mut handlers).await;
+                system.handled(|| Some(describe(&handlers)));
+                hibernate
+            }
             Woken::Down(down) if handlers.is_of_adder(down.reference) => {
                 handlers.adder_ended(down.reference, down.reason).await;
                 false
@@ -73,6 +91,7 @@ pub(super) async fn serve<E: Send + Sync + 'static>(
         };
     };
     begin_ending();
+    system.note(|| SystemEvent::Ending(reason.clone()));
     handlers.retire_all(&reason).await;
     reason
 }

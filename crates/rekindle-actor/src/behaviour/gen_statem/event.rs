@@ -52,6 +52,18 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What kind of message it came as, if it was one.
+    pub(super) fn of_message(self) -> Option<&'static str> {
+        match self {
+            Kind::Call => Some("call"),
+            Kind::Cast => Some("cast"),
+            Kind::Info => Some("message"),
+            Kind::Down => Some("down"),
+            Kind::Exit => Some("exit"),
+            _ => None,
+        }
+    }
+
     /// The kind as words, with the type of what it carries; never a value, which may be a secret.
     pub(super) fn describe<M: GenStatem>(self) -> String {
         let typed = |kind: &str, ty: &str| format!("{kind} {}", short_type_name(ty));

@@ -22,7 +22,7 @@ use crate::behaviour::start::Ack;
 use crate::exit::ExitReason;
 use crate::mailbox::{Arrival, Event, Mailbox};
 use crate::pid::Pid;
-use crate::sys::{SystemMessage, SystemState, SystemVerdict};
+use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::time::{Alarm, now};
 use crate::unwind;
 
@@ -152,7 +152,11 @@ pub(super) fn run<M: GenStatem>(
             // Who waits for the answer is known of an event just received only.
             let received = in_a_row == 0;
             let kind = event.kind();
-            let showed = show(&event, if received { inbox.caller() } else { None });
+            let caller = if received { inbox.caller() } else { None };
+            let showed = show(&event, caller);
+            if system.is_watched() {
+                tell_event::<M>(&mut system, kind, received, caller);
+            }
             match guard!(held.1.handle_event(&held.0, event, &mut cx)) {
                 Ok(Ok(Transition {
                     to,
@@ -160,7 +164,10 @@ pub(super) fn run<M: GenStatem>(
                 })) => {
                     actions = decided;
                     match unwind::catch(|| go(to, &mut held.0)) {
-                        Ok(Ok((is_other, enter))) => (changed, entering) = (is_other, enter),
+                        Ok(Ok((is_other, enter))) => {
+                            (changed, entering) = (is_other, enter);
+                            system.handled(|| status(&held, &agenda).text());
+                        }
                         Ok(Err(reason)) => {
                             actions.reply();
                             break reason;
@@ -176,6 +183,7 @@ pub(super) fn run<M: GenStatem>(
             }
         };
         begin_ending();
+        system.note(|| SystemEvent::Ending(reason.clone()));
         match guard!(held.1.terminate(&reason, &held.0, &mut cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason (FSM-026).
@@ -281,6 +289,20 @@ async fn wait<M: GenStatem>(
             Event::Timeout => {}
             event => return event.into(),
         }
+    }
+}
+
+/// Tells those who watch what is about to be handled. What was postponed came in once, and is not
+/// counted again.
+fn tell_event<M: GenStatem>(
+    system: &mut SystemState,
+    kind: Kind,
+    received: bool,
+    caller: Option<Pid>,
+) {
+    match kind.of_message().filter(|_| received) {
+        Some(word) => system.message_in(word, caller, || kind.describe::<M>()),
+        None => system.note(|| SystemEvent::Inner(kind.describe::<M>())),
     }
 }
 

@@ -341,3 +341,28 @@ fn sys_messages_are_handled_between_events_in_mailbox_order() {
         }
     });
 }
+
+#[test]
+fn what_a_machine_does_is_counted_and_traced() {
+    on_both(|| async {
+        let log = Log::new();
+        let plan = fsm(&log).goes("cast inner", || Go::keep().internal("i"));
+        let machine = plan.run().await;
+        sys::start_statistics(machine.pid()).await.unwrap();
+        sys::start_log(machine.pid(), 100).await.unwrap();
+        machine.cast("inner");
+        machine.cast("other");
+        settled(&machine).await;
+        let counted = sys::get_statistics(machine.pid()).await.unwrap().unwrap();
+        // The two casts, and whatever `settled` asks.
+        assert!(counted.messages_in >= 2, "{counted:?}");
+        let log: Vec<_> = sys::get_log(machine.pid())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|traced| traced.to_string())
+            .collect();
+        assert!(log.iter().any(|line| line.contains("cast")), "{log:?}");
+        assert!(log.iter().any(|line| line.contains("internal")), "{log:?}");
+    });
+}
