@@ -354,6 +354,20 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 }
 
+impl<M> Drop for Mailbox<M> {
+    fn drop(&mut self) {
+        let Some(served) = self.current.take() else {
+            return;
+        };
+        // Only its own process may let a request go, for it relies on the hold while it serves. A
+        // mailbox that was carried away and dropped elsewhere leaves the block behind.
+        match crate::ambient::try_self_pid() == Some(self.pid) {
+            true => drop(served),
+            false => std::mem::forget(served),
+        }
+    }
+}
+
 /// The wait for an [`Arrival`]: see [`Mailbox::next_arrival`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct NextArrival<'a, M> {

@@ -12,7 +12,7 @@ use std::task::Poll;
 use super::state::{Begun, Ended, Given, Spares, Woken, Word};
 use super::{Host, NodeList, TaskId, TaskView, Turn, waker};
 use crate::block;
-use crate::context;
+use crate::context::{self, Running};
 use crate::core::{Core, CoreRef};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -254,7 +254,7 @@ where
         let inbox = cell.header.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };
-        let _running = context::enter_task(view);
+        let running = context::enter_task(view);
         // SAFETY: the borrowed waker does not outlive this poll, during which the cell lives.
         let waker = unsafe { waker::borrowed(header) };
         let mut turn = Turn {
@@ -292,7 +292,7 @@ where
             }
             Ok(Poll::Ready(())) => {
                 // SAFETY: we own SCHEDULED, and give it up for good.
-                unsafe { cell.finish(header, turn.inbox) };
+                unsafe { cell.finish(header, turn.inbox, running) };
                 Ran::Finished
             }
             Err(payload) => {
@@ -302,7 +302,7 @@ where
                 );
                 discard_payload(payload);
                 // SAFETY: as above.
-                unsafe { cell.finish(header, turn.inbox) };
+                unsafe { cell.finish(header, turn.inbox, running) };
                 Ran::Finished
             }
         }
@@ -318,7 +318,7 @@ where
         let inbox = cell.header.begin_turn();
         // SAFETY: as above.
         let view = unsafe { TaskView::from_raw(header) };
-        let _running = context::enter_task(view);
+        let running = context::enter_task(view);
         // SAFETY: as in `run`.
         let waker = unsafe { waker::borrowed(header) };
         let mut turn = Turn {
@@ -338,7 +338,7 @@ where
             discard_payload(payload);
         }
         // SAFETY: we own SCHEDULED, and give it up for good.
-        unsafe { cell.finish(header, turn.inbox) };
+        unsafe { cell.finish(header, turn.inbox, running) };
     }
 
     /// Gives what a turn left in its inbox back to the host.
@@ -364,7 +364,7 @@ where
     /// # Safety
     ///
     /// The caller owns SCHEDULED and does not touch the task afterwards.
-    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList) {
+    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList, running: Running) {
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             self.future.with_mut(|future| {
                 // SAFETY: by invariant 2 we alone may reach the future.
@@ -379,6 +379,8 @@ where
         let mut last = self.header.word.finish(&self.header.spares);
         self.hand_back(&mut last.inbox);
         let spares = u32::from(self.header.spares.count()) + u32::from(last.surplus);
+        // What drops with the cell is foreign code, and must not find the task any more.
+        drop(running);
         // SAFETY: these are the task's own reference (invariant 3) and what it had to lend.
         unsafe { Header::release_some(header, 1 + spares) };
     }
@@ -479,8 +481,12 @@ impl Header {
         // SAFETY: the caller's reference keeps the cell.
         let header = unsafe { this.as_ref() };
         match header.word.wake_giving() {
-            // The right to poll keeps the cell (invariant 3).
-            Given::Accepted(Woken::Schedule) => header.core.schedule(Runnable::of(header)),
+            Given::Accepted(Woken::Schedule) => {
+                // The right to poll keeps the cell (invariant 3), but only until it is queued:
+                // then the task may end, and the runtime with it, before this returns.
+                let core = CoreRef::clone(&header.core);
+                core.schedule(Runnable::of(header));
+            }
             Given::Accepted(Woken::Nothing) => {}
             Given::Refused(woken) => {
                 debug_assert_eq!(
