@@ -92,6 +92,9 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use rekindle_actor::*;
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use rekindle_macros::main;
 #[doc(inline)]
 pub use rekindle_supervisor::*;
 
