@@ -104,6 +104,20 @@ impl ExitReason {
         ExitReason::ShutdownWith(Arc::new(why.into()))
     }
 
+    /// Whether to drop it would do nothing.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        match self {
+            ExitReason::Normal
+            | ExitReason::Shutdown
+            | ExitReason::Kill
+            | ExitReason::Killed
+            | ExitReason::NoProc
+            | ExitReason::NoConnection => true,
+            ExitReason::ShutdownWith(_) | ExitReason::Panic(_) | ExitReason::Error(_) => false,
+        }
+    }
+
     /// Whether this is `Normal`.
     #[must_use]
     pub fn is_normal(&self) -> bool {

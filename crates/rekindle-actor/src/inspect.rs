@@ -62,7 +62,7 @@ impl ProcessInfo {
     fn of(view: TaskView<'_>, now: Time) -> Option<ProcessInfo> {
         let process: &Process = view.host()?;
         let pid = pid_of(view)?;
-        let shared = process.shared.lock();
+        let shared = process.shared();
         if shared.ended().is_some() {
             return None;
         }
@@ -295,7 +295,7 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
     Status {
         pid: owner.pid(),
         behaviour: (process.kind.behaviour)(),
-        name: process.shared.lock().name(),
+        name: process.shared().name(),
         parent: process.parent(),
         suspended,
         mailbox,
@@ -311,6 +311,6 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
 /// Outside of a process.
 pub fn set_label(label: impl Into<Arc<str>>) {
     crate::link::within("set_label", |owner| {
-        owner.process().shared.lock().rare().label = Some(label.into());
+        owner.process().shared().rare().label = Some(label.into());
     });
 }

@@ -67,6 +67,16 @@ pub(crate) enum Links {
 }
 
 impl Links {
+    /// Whether to drop it would do nothing.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        match self {
+            Links::None | Links::One(..) => true,
+            Links::Many(_) => false,
+            Links::Ended(reason) => reason.is_bare(),
+        }
+    }
+
     /// The links of a child that was spawned linked; `id` is the spawner's.
     pub(crate) fn to_parent(parent: Pid, id: u64) -> Links {
         Links::One(
@@ -193,7 +203,7 @@ pub fn link(other: Pid) {
             return;
         }
         let id = owner.private().next_serial();
-        if !owner.process().shared.lock().links.add_mine(other, id) {
+        if !owner.process().shared().links.add_mine(other, id) {
             return;
         }
         let from = owner.pid();
@@ -224,7 +234,7 @@ pub fn link(other: Pid) {
 /// Outside of a process.
 pub fn unlink(other: Pid) {
     within("unlink", |owner| {
-        let Some(ids) = owner.process().shared.lock().links.remove(other) else {
+        let Some(ids) = owner.process().shared().links.remove(other) else {
             return;
         };
         signal::send(

@@ -289,8 +289,7 @@ pub(crate) fn expect_down(owner: Owner<'_>, watched: Watched) -> MonitorRef {
     let serial = owner.private().next_serial();
     owner
         .process()
-        .shared
-        .lock()
+        .shared()
         .rare()
         .monitors
         .insert(serial, watched);
@@ -306,7 +305,7 @@ pub(crate) struct Suspended {
 /// Takes a monitor away from its process, from wherever this runs; its target is not told yet.
 pub(crate) fn suspend(reference: MonitorRef) -> Option<Suspended> {
     let watched = runtimes::with_process(reference.watcher(), |_, process| {
-        let mut shared = process.shared.lock();
+        let mut shared = process.shared();
         shared.rare.as_mut()?.monitors.remove(&reference.serial())
     });
     watched
@@ -328,7 +327,7 @@ impl Suspended {
         let (reference, target) = (self.reference, self.watched.pid);
         let watched = self.watched;
         runtimes::with_process(reference.watcher(), |_, process| {
-            let mut shared = process.shared.lock();
+            let mut shared = process.shared();
             shared.rare().monitors.insert(reference.serial(), watched);
         });
         ask_for_down(reference, target, None);
@@ -348,7 +347,7 @@ pub fn demonitor(reference: MonitorRef) -> bool {
         if reference.watcher() != owner.pid() {
             return false;
         }
-        let mut shared = owner.process().shared.lock();
+        let mut shared = owner.process().shared();
         let watched = shared
             .rare
             .as_mut()
@@ -382,7 +381,7 @@ pub fn demonitor_flush(reference: MonitorRef) -> bool {
 /// A `Down` was received: gives it back with its tag if the monitor still stands, which is used up
 /// by it.
 pub(crate) fn receive_down(owner: Owner<'_>, mut down: Down) -> Option<Down> {
-    let mut shared = owner.process().shared.lock();
+    let mut shared = owner.process().shared();
     let watched = shared
         .rare
         .as_mut()?

@@ -112,7 +112,7 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
         if let Some(holder) = shard.get(&name) {
             return Some(Err(RegisterError::Taken(*holder)));
         }
-        let mut shared = process.shared.lock();
+        let mut shared = process.shared();
         if shared.ended().is_some() {
             return None;
         }
@@ -141,7 +141,7 @@ pub fn unregister(name: &str) -> Result<(), NotRegistered> {
         let task = handle.lookup(holder.task())?;
         let process: &crate::process::Process = task.view().host()?;
         let mut shard = System::of(handle)?.names.shard(name).lock();
-        let mut shared = process.shared.lock();
+        let mut shared = process.shared();
         let slot = &mut shared.rare.as_mut()?.name;
         if slot.as_deref() != Some(name) {
             return None;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::task::Waker;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
 use crate::exit::ExitReason;
@@ -48,6 +48,8 @@ pub(crate) struct Process {
     pub(crate) node: u32,
     /// Set by the process, read by whoever sends it an exit signal's effect: itself.
     pub(crate) traps: AtomicBool,
+    /// Whether anybody has ever held the lock of `shared`, or there were links to begin with.
+    touched: AtomicBool,
     /// Whether it prints the crash reports of its children: see `report_for_children`.
     pub(crate) reports: AtomicBool,
     /// How many full mailboxes hold this process back (policy *slow*).
@@ -70,7 +72,7 @@ pub(crate) struct Process {
     pub(crate) kind: &'static ProcessKind,
     pub(crate) bound: Option<Box<Bound>>,
     pub(crate) private: PrivateCell<Private>,
-    pub(crate) shared: Mutex<Shared>,
+    shared: Mutex<Shared>,
 }
 
 /// What only the process itself touches.
@@ -218,6 +220,7 @@ impl Process {
         Process {
             node,
             traps: AtomicBool::new(false),
+            touched: AtomicBool::new(!birth.links.is_empty()),
             reports: AtomicBool::new(false),
             muted: AtomicU32::new(0),
             calling: AtomicU64::new(0),
@@ -244,9 +247,59 @@ impl Process {
             }),
             shared: Mutex::new(Shared {
                 links: birth.links,
-                ..Shared::default()
+                rare: None,
             }),
         }
+    }
+
+    /// What others may look at, under its lock.
+    #[inline]
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+        let shared = self.shared.lock();
+        // Relaxed: see `is_untouched`.
+        self.touched.store(true, Ordering::Relaxed);
+        shared
+    }
+
+    /// As [`shared`](Self::shared), for those who must never wait.
+    fn try_shared(&self) -> Option<MutexGuard<'_, Shared>> {
+        let shared = self.shared.try_lock()?;
+        self.touched.store(true, Ordering::Relaxed);
+        Some(shared)
+    }
+
+    /// Whether `shared` is as it was made, without links. A hint, unless the caller knows that
+    /// nobody can reach the process any more, and sees what they did.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.touched.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing that it holds needs a drop, as with most that ended well.
+    #[inline]
+    pub(crate) fn is_bare(&mut self) -> bool {
+        // Each field by name, so that a new one that needs a drop is not forgotten here.
+        let Process {
+            node: _,
+            traps: _,
+            touched: _,
+            reports: _,
+            muted: _,
+            calling: _,
+            name_epoch: _,
+            queued: _,
+            receiving: _,
+            waiting: _,
+            started: _,
+            parent: _,
+            spawned_at: _,
+            kind: _,
+            bound,
+            private,
+            shared,
+        } = self;
+        let Shared { links, rare } = shared.get_mut();
+        bound.is_none() && rare.is_none() && links.is_bare() && private.get_mut().is_bare()
     }
 
     /// The process that spawned it, if one of the same runtime did.
@@ -322,7 +375,7 @@ impl Process {
     pub(crate) fn write_identity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str((self.kind.behaviour)())?;
         // Whoever asks may be a panic's report or the monitor thread: never wait here.
-        let Some(shared) = self.shared.try_lock() else {
+        let Some(shared) = self.try_shared() else {
             return Ok(());
         };
         let rare = shared.rare.as_deref();
@@ -336,6 +389,24 @@ impl Process {
 }
 
 impl Private {
+    #[inline]
+    fn is_bare(&mut self) -> bool {
+        let Private {
+            queue,
+            stage: _,
+            ending: _,
+            reason,
+            serial: _,
+            serving: _,
+            alarm,
+            rare,
+        } = self;
+        queue.len() == 0
+            && alarm.is_none()
+            && rare.is_none()
+            && reason.as_ref().is_none_or(ExitReason::is_bare)
+    }
+
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
         self.rare.get_or_insert_default()
     }
@@ -498,7 +569,7 @@ impl<'a> Owner<'a> {
 
     /// Shows `what` to whoever asks by [`published`], until it is `None` again.
     pub(crate) fn publish(self, what: Option<Arc<dyn Any + Send + Sync>>) {
-        let mut shared = self.process.shared.lock();
+        let mut shared = self.process.shared();
         let before = std::mem::replace(&mut shared.rare().published, what);
         drop(shared);
         drop(before);
@@ -669,7 +740,7 @@ impl<'a> Owner<'a> {
 
 /// What a process has published, if it is a `T`.
 pub(crate) fn published<T: Any + Send + Sync>(process: &Process) -> Option<Arc<T>> {
-    let shared = process.shared.lock();
+    let shared = process.shared();
     let what = shared.rare.as_ref()?.published.clone();
     drop(shared);
     what?.downcast().ok()

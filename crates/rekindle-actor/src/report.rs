@@ -83,7 +83,7 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         .and_then(|rare| rare.state_text.clone());
     let mailbox = private.queue.len();
     drop(private);
-    let shared = process.shared.lock();
+    let shared = process.shared();
     let links = shared.links.pids();
     let rare = shared.rare.as_deref();
     let (name, label) = rare
@@ -120,7 +120,7 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
     let mut at = parent;
     while let Some(pid) = at {
         let seen = runtimes::with_process(pid, |_, process: &Process| {
-            (process.shared.lock().name(), process.parent())
+            (process.shared().name(), process.parent())
         });
         chain.push((pid, seen.as_ref().and_then(|(name, _)| name.clone())));
         at = seen.and_then(|(_, parent)| parent);

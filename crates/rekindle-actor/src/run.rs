@@ -114,14 +114,14 @@ impl Host for Process {
         while !self.steps(owner, &mut teardown, turn) {}
     }
 
+    #[inline]
+    fn is_bare(&mut self) -> bool {
+        Process::is_bare(self)
+    }
+
     fn undelivered(&self, node: NodePtr) {
         self.release_senders();
-        let reason = self
-            .shared
-            .lock()
-            .ended()
-            .cloned()
-            .unwrap_or(ExitReason::NoProc);
+        let reason = self.shared().ended().cloned().unwrap_or(ExitReason::NoProc);
         // The pid is only for the messages to those who ask; the slot may be another's by now.
         let pid = scheduler::running(|view| view.map(|v| Pid::new(self.node, v.id())));
         match pid {
@@ -178,6 +178,7 @@ impl Process {
     }
 
     /// Ends the process; the reason may change if dropping the state panics.
+    #[inline]
     fn end<F>(
         &self,
         owner: Owner<'_>,
@@ -188,23 +189,25 @@ impl Process {
     where
         F: Future<Output = ExitReason>,
     {
+        if reason.is_normal() && self.quick_end(owner, future.as_mut(), turn) {
+            return Poll::Ready(());
+        }
         self.end_with(owner, reason, future.as_mut(), turn, false)
     }
 
+    /// The end in steps; `silent` if there is to be no report.
+    #[inline(never)]
     fn end_with<F>(
         &self,
         owner: Owner<'_>,
         reason: ExitReason,
-        mut future: Pin<&mut Option<F>>,
+        future: Pin<&mut Option<F>>,
         turn: &mut Turn<'_>,
         silent: bool,
     ) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
-        if reason.is_normal() && self.quick_end(owner, future.as_mut(), turn) {
-            return Poll::Ready(());
-        }
         let mut teardown = self.begin_end(owner, reason, future, silent);
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
@@ -240,11 +243,20 @@ impl Process {
         if private.rare.is_some() || private.alarm.is_some() || private.queue.len() > 0 {
             return false;
         }
-        let mut shared = self.shared.lock();
+        if self.is_untouched() && self.bound.is_none() {
+            // Nobody has asked for it yet, and most likely nobody knows it.
+            turn.vacate();
+            if turn.is_alone() && self.is_untouched() {
+                private.set_gone();
+                return true;
+            }
+        }
+        let mut shared = self.shared();
         if shared.rare.is_some() || !shared.links.is_empty() || self.bound.is_some() {
             return false;
         }
-        drop(shared.end(ExitReason::Normal));
+        // None, as seen above: there is nothing to drop.
+        std::mem::forget(shared.end(ExitReason::Normal));
         private.set_gone();
         drop((shared, private));
         turn.vacate();
@@ -287,7 +299,7 @@ impl Process {
         if let Some(alarm) = alarm {
             scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(alarm.key)));
         }
-        let mut shared = self.shared.lock();
+        let mut shared = self.shared();
         let links = shared.end(reason.clone());
         let watchers = shared
             .rare
@@ -366,8 +378,7 @@ impl Process {
     fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
         self.release_senders();
         let name = self
-            .shared
-            .lock()
+            .shared()
             .rare
             .as_mut()
             .and_then(|rare| rare.name.take());

@@ -147,11 +147,11 @@ fn discard_excess(owner: Owner<'_>) {
 fn act(owner: Owner<'_>, signal: Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
-            owner.process().shared.lock().links.add_theirs(from, id);
+            owner.process().shared().links.add_theirs(from, id);
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            owner.process().shared.lock().links.remove_ids(from, ids);
+            owner.process().shared().links.remove_ids(from, ids);
             Received::Done
         }
         Signal::Exit {
@@ -163,8 +163,7 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
         Signal::Monitor { reference, name } => {
             owner
                 .process()
-                .shared
-                .lock()
+                .shared()
                 .rare()
                 .watchers
                 .entry(reference)
@@ -172,7 +171,7 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
             Received::Done
         }
         Signal::Demonitor { reference } => {
-            if let Some(rare) = &mut owner.process().shared.lock().rare {
+            if let Some(rare) = &mut owner.process().shared().rare {
                 rare.watchers.remove(&reference);
             }
             Received::Done
@@ -199,7 +198,7 @@ fn exit(
     let origin = match link {
         None => Origin::Explicit,
         Some(ids) => {
-            let active = owner.process().shared.lock().links.remove_ids(from, ids);
+            let active = owner.process().shared().links.remove_ids(from, ids);
             Origin::Link { active }
         }
     };

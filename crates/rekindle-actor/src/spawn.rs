@@ -278,16 +278,11 @@ impl Order {
         );
         let node = runtime.runtime_id();
         let now = runtime.coarse_now();
-        let parent = Owner::current(|owner| owner.map(Owner::pid));
-        let tie = if parent.is_some() {
-            self.tie
-        } else {
-            Tie::None
-        };
-        let id = match tie {
-            Tie::None => 0,
-            _ => Owner::current(|owner| owner.map_or(0, |o| o.private().next_serial())),
-        };
+        let (parent, tie, id) = Owner::current(|owner| match (owner, self.tie) {
+            (None, _) => (None, Tie::None, 0),
+            (Some(owner), Tie::None) => (Some(owner.pid()), Tie::None, 0),
+            (Some(owner), tie) => (Some(owner.pid()), tie, owner.private().next_serial()),
+        });
         let links = match (tie, parent) {
             (Tie::Link, Some(parent)) => Links::to_parent(parent, id),
             _ => Links::None,
@@ -299,13 +294,14 @@ impl Order {
             links,
         };
         runtime.spawn_with_id(
-            |task| {
-                let body = body(Mailbox::of(Pid::new(node, task)));
-                (Process::new(node, now, parent, birth), body)
-            },
+            |task| body(Mailbox::of(Pid::new(node, task))),
+            |_| Process::new(node, now, parent, birth),
             |view| {
                 let pid = Pid::new(node, view.id());
-                let reference = tie_to_parent(tie, id, view, pid);
+                let reference = match tie {
+                    Tie::None => None,
+                    tie => tie_to_parent(tie, id, view, pid),
+                };
                 (handle(view, pid), reference)
             },
         )
@@ -317,20 +313,13 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
     match tie {
         Tie::None => None,
         Tie::Link => {
-            Owner::current(|owner| {
-                owner.map(|o| o.process().shared.lock().links.add_mine(pid, id))
-            });
+            Owner::current(|owner| owner.map(|o| o.process().shared().links.add_mine(pid, id)));
             None
         }
         Tie::Monitor => Owner::current(|owner| {
             let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));
             let process: &Process = child.host()?;
-            process
-                .shared
-                .lock()
-                .rare()
-                .watchers
-                .insert(reference, None);
+            process.shared().rare().watchers.insert(reference, None);
             Some(reference)
         }),
     }

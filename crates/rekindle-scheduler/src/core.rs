@@ -289,6 +289,7 @@ impl Core {
     }
 
     /// The time, exact on other threads, as of the last look at the clock on workers.
+    #[inline]
     pub(crate) fn coarse_now(&self) -> Time {
         match context::is_inside(self) {
             true => self.clock.coarse(),
@@ -453,6 +454,19 @@ impl CoreRef {
         drop(self);
     }
 
+    /// Gives up the count of `self`, which is not used afterwards.
+    #[cold]
+    fn count_down(&mut self) {
+        // Release: publishes our use of the core to whoever frees it.
+        if self.refs.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        // Acquire: pairs with every other owner's Release.
+        fence(Ordering::Acquire);
+        // SAFETY: by invariant 1 nobody else has the core any more; it came out of a box.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+
     /// Adds counts.
     pub(crate) fn retain(&self, counts: usize) {
         // Relaxed: the caller has a count already.
@@ -491,17 +505,9 @@ impl Clone for CoreRef {
 impl Drop for CoreRef {
     #[inline]
     fn drop(&mut self) {
-        if context::give_count(self) {
-            return;
+        if !context::give_count(self) {
+            self.count_down();
         }
-        // Release: publishes our use of the core to whoever frees it.
-        if self.refs.fetch_sub(1, Ordering::Release) != 1 {
-            return;
-        }
-        // Acquire: pairs with every other owner's Release.
-        fence(Ordering::Acquire);
-        // SAFETY: by invariant 1 nobody else has the core any more; it came out of a box.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 

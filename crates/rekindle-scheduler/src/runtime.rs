@@ -203,17 +203,19 @@ impl Handle {
     }
 
     /// As [`spawn_with`](Handle::spawn_with), for a host or a future that must know the task's id.
+    /// The future is made first; that may panic, and then there is no task.
     #[inline]
     pub fn spawn_with_id<H, F, R>(
         &self,
-        make: impl FnOnce(TaskId) -> (H, F),
+        make_future: impl FnOnce(TaskId) -> F,
+        make_host: impl FnOnce(TaskId) -> H,
         prepare: impl FnOnce(TaskView<'_>) -> R,
     ) -> R
     where
         H: Host,
         F: Future<Output = H::Output> + Send + 'static,
     {
-        let (runnable, prepared) = task::create_with(&self.core, make, prepare);
+        let (runnable, prepared) = task::create_with(&self.core, make_future, make_host, prepare);
         self.launch(runnable);
         prepared
     }

@@ -49,7 +49,7 @@ const SPINS: u32 = 64;
 
 /// One place in the table.
 #[derive(Debug)]
-struct Slot {
+pub(crate) struct Slot {
     locked: AtomicU32,
     generation: AtomicU32,
     task: AtomicPtr<Header>,
@@ -91,6 +91,13 @@ impl Slot {
             generation: AtomicU32::new(1),
             task: AtomicPtr::new(ptr::null_mut()),
         }
+    }
+
+    /// Enters a task under the id that [`Table::take`] gave with this slot.
+    #[inline]
+    pub(crate) fn publish(&self, task: NonNull<Header>) {
+        // Release: publishes the cell's contents to the Acquire load in `locked_task`.
+        self.task.store(task.as_ptr(), Ordering::Release);
     }
 
     /// Runs `f` under the slot's lock.
@@ -151,7 +158,7 @@ impl Table {
 
     /// Takes a free slot, from the worker's stock where there is one.
     #[inline]
-    pub(crate) fn take(&self, cache: Option<&mut SlotCache>) -> TaskId {
+    pub(crate) fn take(&self, cache: Option<&mut SlotCache>) -> (TaskId, &Slot) {
         let index = match cache {
             Some(SlotCache(stock)) => match stock.pop() {
                 Some(index) => index,
@@ -161,7 +168,8 @@ impl Table {
         };
         let slot = self.slot(index).expect("a free index has a slot");
         // Relaxed: the index came to us by its stock, or by the common pool's lock.
-        TaskId::from_parts(index, slot.generation.load(Ordering::Relaxed))
+        let id = TaskId::from_parts(index, slot.generation.load(Ordering::Relaxed));
+        (id, slot)
     }
 
     #[cold]
@@ -201,16 +209,6 @@ impl Table {
                 (0..size).map(|_| Slot::empty()).collect()
             });
         }
-    }
-
-    /// Enters a task under the id that [`take`](Table::take) gave.
-    #[inline]
-    pub(crate) fn publish(&self, id: TaskId, task: NonNull<Header>) {
-        let slot = self
-            .slot(id.index())
-            .expect("an id that was taken has a slot");
-        // Release: publishes the cell's contents to the Acquire load in `locked_task`.
-        slot.task.store(task.as_ptr(), Ordering::Release);
     }
 
     /// Frees the slot of a task that ends, if it is still that task's.
@@ -310,9 +308,9 @@ mod tests {
     fn an_id_never_comes_back_though_its_slot_does() {
         let table = Table::new(u32::MAX);
         let mut stock = SlotCache::default();
-        let first = table.take(Some(&mut stock));
+        let (first, _) = table.take(Some(&mut stock));
         table.vacate(first, Some(&mut stock));
-        let second = table.take(Some(&mut stock));
+        let (second, _) = table.take(Some(&mut stock));
         assert_eq!(first.index(), second.index());
         assert_ne!(first, second);
         assert!(table.with(first, |_| ()).is_none());
@@ -323,7 +321,7 @@ mod tests {
         let table = Table::new(8);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..10_000 {
-            let id = table.take(None);
+            let (id, _) = table.take(None);
             assert!(seen.insert(id), "{id:?} came back");
             table.vacate(id, None);
         }
@@ -334,7 +332,7 @@ mod tests {
         let table = Table::new(u32::MAX);
         let mut one = SlotCache::default();
         let ids: Vec<_> = (0..10 * BATCH)
-            .map(|_| table.take(Some(&mut one)))
+            .map(|_| table.take(Some(&mut one)).0)
             .collect();
         let mut other = SlotCache::default();
         for id in ids {

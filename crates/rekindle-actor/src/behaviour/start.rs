@@ -111,7 +111,7 @@ impl Ack {
         Owner::current(|owner| {
             let process = owner?.process();
             // Who starts a process is its parent.
-            process.shared.lock().links.remove(process.parent()?)
+            process.shared().links.remove(process.parent()?)
         });
     }
 }
@@ -279,7 +279,7 @@ impl Starter {
         let label = self.label;
         let make_sender = |view: TaskView<'_>, _: Pid| {
             if let (Some(label), Some(process)) = (label, view.host::<Process>()) {
-                process.shared.lock().rare().label = Some(label);
+                process.shared().rare().label = Some(label);
             }
             Sender::new(Address::of(view).expect("the process was made for this message"))
         };
@@ -372,7 +372,7 @@ impl<M: Send + 'static> Starting<M> {
         Owner::current(|owner| {
             let Some(owner) = owner else { return };
             if self.linked {
-                owner.process().shared.lock().links.remove(pid);
+                owner.process().shared().links.remove(pid);
             }
             let Some(reference) = self.monitor else {
                 return;

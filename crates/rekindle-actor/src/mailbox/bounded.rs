@@ -108,7 +108,7 @@ pub(crate) enum Refusal {
 }
 
 fn has_ended(process: &Process) -> bool {
-    process.shared.lock().ended().is_some()
+    process.shared().ended().is_some()
 }
 
 /// The bound of one mailbox.

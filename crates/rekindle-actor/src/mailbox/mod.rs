@@ -44,6 +44,12 @@ impl<T> PrivateCell<T> {
     pub(crate) fn new(value: T) -> Self {
         PrivateCell(RefCell::new(value))
     }
+
+    /// The value, for whoever has the cell alone.
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
 }
 
 impl PrivateCell<crate::process::Private> {

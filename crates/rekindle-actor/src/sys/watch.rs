@@ -181,7 +181,7 @@ impl Watch {
     pub(super) fn tell(&mut self, event: SystemEvent) {
         let who = Owner::current(|owner| {
             let owner = owner?;
-            Some((owner.pid(), owner.process().shared.lock().name()))
+            Some((owner.pid(), owner.process().shared().name()))
         });
         let Some((pid, name)) = who else { return };
         self.count += 1;

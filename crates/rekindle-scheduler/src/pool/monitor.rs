@@ -39,7 +39,7 @@ use crate::time::{Time, panic_text};
 /// How often the monitor looks while anybody works.
 const TICK: Duration = Duration::from_millis(2);
 /// A worker that made fewer turns than this between two ticks is asked to look.
-const FEW_TURNS: u64 = 32;
+const FEW_TURNS: u64 = 64;
 /// Ticks with everybody asleep before the monitor sleeps too: waking it costs a system call, and
 /// a program that works a little every millisecond shall not pay it each time.
 const QUIET_TICKS: u32 = 5;

@@ -15,8 +15,9 @@
 //! there is no answer the caller is put to rest then. At most one task is held; the monitor takes
 //! it, like the slot, if the other one is stuck.
 //!
-//! What it does between turns costs one decrement. Every 16 turns (or every turn, if turns are
-//! long) it *looks*: reads the clock, fires its timers, offers old work to sleepers.
+//! What it does between turns costs one decrement. Every 64 turns it *looks*: reads the clock, fires
+//! its timers, offers old work to sleepers; sooner if turns are not short, after every turn if they
+//! are long, and after this one if the monitor asks.
 //!
 //! State by who may touch it: [`Worker`] is the thread's own. [`Context`] is what others see.
 //!
@@ -52,11 +53,13 @@ use crate::timers::Order;
 
 /// Turns in a row out of the slot. tokio has 3, Go one time slice.
 const SLOT_TURNS: u32 = 8;
-/// Turns between two looks. A look costs some 30 ns, so 2 ns a turn.
+/// Turns between two looks. A look costs some 100 ns, so 2 ns a short turn.
+const SHORT_TURNS_PER_LOOK: u32 = 64;
 const TURNS_PER_LOOK: u32 = 16;
-/// A turn longer than this is worth a look of its own.
+/// A turn shorter than this is short, and one longer than that is worth a look of its own.
+const SHORT_TURN: Duration = Duration::from_nanos(300);
 const LONG_TURN: Duration = Duration::from_micros(2);
-/// Looks between two visits to the common queue.
+/// Looks between two visits to the common queue, unless turns are short: then each look is one.
 const LOOKS_PER_VISIT: u32 = 4;
 /// Work that waited longer than this is offered to thieves: about what waking one costs.
 const OLD: Duration = Duration::from_micros(20);
@@ -518,7 +521,9 @@ impl Worker {
         self.fire_timers(now);
         self.offer(now);
         self.looks.set(self.looks.get().wrapping_add(1));
-        if self.lost.get() || !self.looks.get().is_multiple_of(LOOKS_PER_VISIT) {
+        let visits = self.looks.get().is_multiple_of(LOOKS_PER_VISIT)
+            || self.pace.get() == SHORT_TURNS_PER_LOOK;
+        if self.lost.get() || !visits {
             return None;
         }
         let injected = self.take_injected()?;
@@ -541,8 +546,10 @@ impl Worker {
         });
         let pace = if since > LONG_TURN * turns {
             1
-        } else {
+        } else if since > SHORT_TURN * turns {
             TURNS_PER_LOOK
+        } else {
+            SHORT_TURNS_PER_LOOK
         };
         self.pace.set(pace);
         self.until_look.set(pace);

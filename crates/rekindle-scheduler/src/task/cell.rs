@@ -161,7 +161,7 @@ where
     H: Host,
     F: Future<Output = H::Output> + Send + 'static,
 {
-    create_with(core, |_| (host, future), prepare)
+    create_with(core, |_| future, |_| host, prepare)
 }
 
 /// An id that was taken; it is given back if making the task unwinds.
@@ -175,31 +175,30 @@ impl Drop for Taken<'_> {
 
 /// Makes a task, enters it in the table and lets `prepare` see it before anyone can run it.
 ///
-/// `make` may be foreign code and may panic; `prepare` is ours.
+/// `make_future` may be foreign code and may panic; `make_host` and `prepare` are ours. They are
+/// two, so that each result is written where it stays: a host is not small.
 #[inline]
 pub(crate) fn create_with<H, F, R>(
     core: &CoreRef,
-    make: impl FnOnce(TaskId) -> (H, F),
+    make_future: impl FnOnce(TaskId) -> F,
+    make_host: impl FnOnce(TaskId) -> H,
     prepare: impl FnOnce(TaskView<'_>) -> R,
 ) -> (Runnable, R)
 where
     H: Host,
     F: Future<Output = H::Output> + Send + 'static,
 {
-    let taken = Taken(
-        core,
-        context::with_slots(core, |cache| core.table.take(cache)),
-    );
-    let id = taken.1;
-    let (host, future) = make(id);
+    let (id, slot) = context::with_slots(core, |cache| core.table.take(cache));
+    let taken = Taken(core, id);
+    let future = make_future(id);
     std::mem::forget(taken);
     // Field by field, straight into the block: a cell is not small, and the stack is no way station.
     let cell = block::allocate::<Cell<H, F>>().cast::<Cell<H, F>>();
     let at = cell.as_ptr();
     // SAFETY: the block is ours and has room for a cell; each field is written once, and nothing
-    // here can unwind.
+    // here unwinds (if `make_host` did, the block would be lost, and no more).
     unsafe {
-        (&raw mut (*at).host).write(host);
+        (&raw mut (*at).host).write(make_host(id));
         (&raw mut (*at).future).write(UnsafeCell::new(Some(future)));
         (&raw mut (*at).header).write(Header {
             word: Word::scheduled(),
@@ -212,7 +211,7 @@ where
         });
     }
     let header = cell.cast::<Header>();
-    core.table.publish(id, header);
+    slot.publish(header);
     let runnable = Runnable(header);
     let prepared = prepare(runnable.view());
     (runnable, prepared)
@@ -290,18 +289,11 @@ where
                     None => Ran::Idle,
                 }
             }
-            Ok(Poll::Ready(())) => {
+            over => {
+                if let Err(payload) = over {
+                    complain(view, payload);
+                }
                 // SAFETY: we own SCHEDULED, and give it up for good.
-                unsafe { cell.finish(header, turn.inbox, running) };
-                Ran::Finished
-            }
-            Err(payload) => {
-                log::error!(
-                    "{} panicked in its own machinery; this is a defect",
-                    view.describe()
-                );
-                discard_payload(payload);
-                // SAFETY: as above.
                 unsafe { cell.finish(header, turn.inbox, running) };
                 Ran::Finished
             }
@@ -364,7 +356,35 @@ where
     /// # Safety
     ///
     /// The caller owns SCHEDULED and does not touch the task afterwards.
+    #[inline(always)]
     unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList, running: Running) {
+        // SAFETY: by invariant 2 we alone may reach the future.
+        if self.future.with(|future| unsafe { (*future).is_some() }) {
+            self.drop_future();
+        }
+        self.header.vacate();
+        self.hand_back(&mut inbox);
+        if self.header.is_alone() {
+            drop(running);
+            // SAFETY: nobody else can reach the cell, now or later; so the word need not say that
+            // the task is dead, and the count need not be counted down.
+            return unsafe { Self::free(header) };
+        }
+        let mut last = self.header.word.finish(&self.header.spares);
+        self.hand_back(&mut last.inbox);
+        let spares = u32::from(self.header.spares.count()) + u32::from(last.surplus);
+        // What drops with the cell is foreign code, and must not find the task any more.
+        drop(running);
+        // SAFETY: these are the task's own reference (invariant 3) and what it had to lend.
+        if unsafe { Header::gives_up_last(header, 1 + spares) } {
+            // SAFETY: the count is zero.
+            unsafe { Self::free(header) };
+        }
+    }
+
+    /// The caller owns SCHEDULED, and ends the task.
+    #[cold]
+    fn drop_future(&self) {
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             self.future.with_mut(|future| {
                 // SAFETY: by invariant 2 we alone may reach the future.
@@ -374,15 +394,6 @@ where
         if let Err(payload) = dropped {
             discard_payload(payload);
         }
-        self.header.vacate();
-        self.hand_back(&mut inbox);
-        let mut last = self.header.word.finish(&self.header.spares);
-        self.hand_back(&mut last.inbox);
-        let spares = u32::from(self.header.spares.count()) + u32::from(last.surplus);
-        // What drops with the cell is foreign code, and must not find the task any more.
-        drop(running);
-        // SAFETY: these are the task's own reference (invariant 3) and what it had to lend.
-        unsafe { Header::release_some(header, 1 + spares) };
     }
 
     /// # Safety
@@ -393,10 +404,18 @@ where
         // SAFETY: by invariant 4 nobody else has the cell any more. Taken once, here; the field is
         // not used again.
         let core = unsafe { ManuallyDrop::take(&mut cell.as_mut().header.core) };
-        // SAFETY: the block was filled in `create_with`, with a cell of this type.
-        let freed = catch_unwind(AssertUnwindSafe(|| unsafe { block::drop_in_place(cell) }));
-        if let Err(payload) = freed {
-            discard_payload(payload);
+        // SAFETY: as above. The future went with the task's end (invariant 2), and what is left of
+        // the header has no drop.
+        if unsafe { cell.as_mut() }.host.is_bare() {
+            // SAFETY: the block was filled in `create_with`, with a cell of this type, and nothing
+            // in it is owed a drop.
+            unsafe { block::deallocate(cell) };
+        } else {
+            // SAFETY: as above.
+            let freed = catch_unwind(AssertUnwindSafe(|| unsafe { block::drop_in_place(cell) }));
+            if let Err(payload) = freed {
+                discard_payload(payload);
+            }
         }
         core.release_from_cell();
     }
@@ -432,12 +451,27 @@ impl Header {
     }
 
     /// Gives the id up, once: the slot may be another task's right after.
+    #[inline]
     pub(super) fn vacate(&self) {
         if self.vacated.load(Ordering::Relaxed) {
             return;
         }
         self.vacated.store(true, Ordering::Relaxed);
         context::with_slots(&self.core, |cache| self.core.table.vacate(self.id, cache));
+    }
+
+    /// Whether nobody but the owner of SCHEDULED, who asks, can reach the task any more, and nothing
+    /// has come in.
+    ///
+    /// Lookups by id find nobody, and those that did are over: the slot's lock came between. And
+    /// no counted reference is left but the task's own. So nobody can do anything to the word, and
+    /// what was done to it is seen here: it happened before the lock, or before the count fell.
+    #[inline]
+    pub(super) fn is_alone(&self) -> bool {
+        // Acquire: pairs with the Release of whoever gave up the other references.
+        self.vacated.load(Ordering::Relaxed)
+            && self.count.load(Ordering::Acquire) == 1 + u32::from(self.spares.count())
+            && self.word.is_quiet()
     }
 
     /// The caller owns SCHEDULED.
@@ -529,6 +563,21 @@ impl Header {
     /// As there.
     #[inline]
     unsafe fn release_some(this: NonNull<Header>, references: u32) {
+        // SAFETY: the caller's promise; then the count is used up.
+        unsafe {
+            if Header::gives_up_last(this, references) {
+                (this.as_ref().vtable.free)(this);
+            }
+        }
+    }
+
+    /// Whether these were the last, so that the cell is to be freed.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[inline]
+    unsafe fn gives_up_last(this: NonNull<Header>, references: u32) -> bool {
         // SAFETY: the references keep the cell until they are given up below.
         let header = unsafe { this.as_ref() };
         // A sole owner needs no read-modify-write: nobody is left to count, and lookups by id
@@ -537,13 +586,12 @@ impl Header {
         if header.count.load(Ordering::Acquire) != references {
             // Release: publishes our use of the cell to whoever frees it.
             if header.count.fetch_sub(references, Ordering::Release) != references {
-                return;
+                return false;
             }
             // Acquire: pairs with every other owner's Release.
             fence(Ordering::Acquire);
         }
-        // SAFETY: the count is ours alone, and used up.
-        unsafe { (header.vtable.free)(this) };
+        true
     }
 }
 
@@ -554,6 +602,16 @@ impl fmt::Debug for Header {
             .field("word", &self.word)
             .finish()
     }
+}
+
+/// A host must not panic.
+#[cold]
+fn complain(view: TaskView<'_>, payload: Box<dyn std::any::Any + Send>) {
+    log::error!(
+        "{} panicked in its own machinery; this is a defect",
+        view.describe()
+    );
+    discard_payload(payload);
 }
 
 /// Drops what a panic carried. A payload whose own drop panics is forgotten.

@@ -278,3 +278,124 @@ fn loom_a_gift_and_a_message_at_once() {
         assert!(!task.spares.lend());
     });
 }
+
+/// A task's end as the cell does it, against somebody who found it by its id: the slot's lock, the
+/// count, and the short way of a task that is alone.
+struct Ending {
+    word: Word,
+    spares: Spares,
+    count: AtomicUsize,
+    /// Whether the slot still has the task.
+    slot: loom::sync::Mutex<bool>,
+    /// Stands for the cell: read by every use of it, written when it is freed.
+    cell: UnsafeCell<usize>,
+    /// Nodes that were pushed, and nodes that the end found or that came too late.
+    pushed: AtomicUsize,
+    found: AtomicUsize,
+}
+
+// SAFETY: `cell` is what loom watches; the rest is shared by design.
+unsafe impl Sync for Ending {}
+// SAFETY: as above.
+unsafe impl Send for Ending {}
+
+impl Ending {
+    /// A task in its last turn.
+    fn new() -> Arc<Ending> {
+        Arc::new(Ending {
+            word: Word::scheduled(),
+            spares: Spares::new(),
+            count: AtomicUsize::new(1),
+            slot: loom::sync::Mutex::new(true),
+            cell: UnsafeCell::new(0),
+            pushed: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
+        })
+    }
+
+    fn push(&self) {
+        // SAFETY: nobody frees a cell that is in use: that is what the model checks.
+        self.cell.with(|cell| unsafe { *cell });
+        let node = block(1);
+        self.pushed.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: a fresh node.
+        match unsafe { self.word.push(node) } {
+            Pushed::Delivered => {}
+            Pushed::Schedule => panic!("the end owns the right to poll"),
+            Pushed::Dead => {
+                open(node);
+                self.found.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn empty(&self, mut inbox: super::NodeList) {
+        while let Some(node) = inbox.pop() {
+            open(node);
+            self.found.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn free(&self) {
+        // SAFETY: nobody uses the cell any more: that is what the model checks.
+        self.cell.with_mut(|cell| unsafe { *cell += 1 });
+    }
+
+    fn release(&self) {
+        if self.count.fetch_sub(1, Ordering::Release) == 1 {
+            loom::sync::atomic::fence(Ordering::Acquire);
+            self.free();
+        }
+    }
+
+    /// As `Cell::finish`.
+    fn finish(&self) {
+        *self.slot.lock().unwrap() = false;
+        let alone = self.count.load(Ordering::Acquire) == 1 && self.word.is_quiet();
+        if alone {
+            return self.free();
+        }
+        self.empty(self.word.finish(&self.spares).inbox);
+        self.release();
+    }
+}
+
+#[test]
+fn loom_a_task_that_is_alone_ends_without_a_word() {
+    loom::model(|| {
+        let task = Ending::new();
+        let others: Vec<_> = [false, true]
+            .into_iter()
+            .map(|keeps| {
+                let task = task.clone();
+                thread::spawn(move || {
+                    let slot = task.slot.lock().unwrap();
+                    if !*slot {
+                        return;
+                    }
+                    if keeps {
+                        // A counted reference, used and given up later.
+                        task.count.fetch_add(1, Ordering::Relaxed);
+                        drop(slot);
+                        task.push();
+                        task.release();
+                    } else {
+                        // A view, used under the lock.
+                        task.push();
+                    }
+                })
+            })
+            .collect();
+        task.finish();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        // SAFETY: every other thread was joined.
+        let freed = task.cell.with(|cell| unsafe { *cell });
+        assert_eq!(freed, 1);
+        let pushed = task.pushed.load(Ordering::Relaxed);
+        assert_eq!(
+            pushed,
+            task.found.load(Ordering::Relaxed),
+            "no node is lost"
+        );
+    });
+}

@@ -91,6 +91,13 @@ pub trait Host: Send + Sync + 'static {
     /// Takes a node that no turn will see, because the task has finished.
     fn undelivered(&self, node: NodePtr);
 
+    /// Whether to drop it would do nothing. Asked when the task is over and nobody else has it;
+    /// then it is forgotten instead.
+    #[inline]
+    fn is_bare(&mut self) -> bool {
+        !std::mem::needs_drop::<Self>()
+    }
+
     /// Says who this is, for the log line about a task that blocks its worker.
     ///
     /// # Errors
@@ -177,8 +184,17 @@ impl<'a> Turn<'a> {
     ///
     /// A finished task gives it up by itself. This is for a host that tells others of its end
     /// and wants them to find the id dead already.
+    #[inline]
     pub fn vacate(&mut self) {
         self.view.header().vacate();
+    }
+
+    /// Whether nobody can reach the task any more, because its id was given up and there are no
+    /// counted references, and nothing has come in since the turn began. Then it stays so.
+    #[inline]
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.view.header().is_alone()
     }
 }
 

@@ -382,6 +382,12 @@ impl Word {
         }
     }
 
+    /// Whether the word says SCHEDULED and nothing else.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.load(Ordering::Relaxed).addr() == SCHEDULED
+    }
+
     /// Whether the task has finished.
     pub(crate) fn is_dead(&self) -> bool {
         self.0.load(Ordering::Acquire).addr() & DEAD != 0
