@@ -84,9 +84,10 @@
 //! # Where it runs
 //!
 //! On any rekindle runtime with real time. Sockets are watched by the reactor of `async-io`, which
-//! has one thread of its own for the whole program. Under the simulator virtual time jumps ahead
-//! while everybody waits for a socket, so timeouts fire at once and nothing is repeatable: test
-//! what stands behind the connections there, and connections themselves on a real runtime.
+//! has one thread of its own for the whole program. The simulator knows nothing of it: while all
+//! wait for a socket, virtual time jumps to the next timeout, or it is said that nothing will ever
+//! happen. Test what stands behind the connections there, and connections on a real runtime;
+//! [`Input`] can be made of bytes, so that what parses it needs neither.
 //!
 //! # When not to use this
 //!
