@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rekindle::{ExitReason, Runtime};
+use rekindle::{Builder, ExitReason};
 
 /// How long a story's second takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +73,16 @@ pub fn wrong_use(usage: &str, mistake: impl Display) -> ExitCode {
 
 /// Tells a story to its end, in real time, on a runtime of its own; gives the exit status.
 pub fn tell(story: impl Future<Output = Result<(), ExitReason>> + Send + 'static) -> ExitCode {
+    tell_on(Builder::new(), story)
+}
+
+/// As [`tell`], with settings for the runtime.
+pub fn tell_on(
+    builder: Builder,
+    story: impl Future<Output = Result<(), ExitReason>> + Send + 'static,
+) -> ExitCode {
     log_to_stderr();
-    match run(story) {
+    match run(builder, story) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("the story broke off: {reason}");
@@ -84,10 +92,11 @@ pub fn tell(story: impl Future<Output = Result<(), ExitReason>> + Send + 'static
 }
 
 fn run(
+    builder: Builder,
     story: impl Future<Output = Result<(), ExitReason>> + Send + 'static,
 ) -> Result<(), ExitReason> {
     // The outer error is that of the process which tells the story, the inner one the story's.
-    Runtime::new()?.run(story)?
+    builder.start()?.run(story)?
 }
 
 fn parse(

@@ -15,3 +15,6 @@ pub mod gen_task;
 pub mod job_queue;
 pub mod jobber;
 pub mod payments;
+pub mod tcp_chat;
+#[cfg(feature = "tokio")]
+pub mod web;

@@ -73,6 +73,9 @@ pub mod sys;
 mod inspect;
 mod report;
 
+#[cfg(feature = "tokio")]
+mod companion;
+
 mod system;
 
 pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
@@ -94,6 +97,8 @@ pub use behaviour::{
     StartEventsFuture, StartEventsMonitor, StartEventsMonitorFuture, SwapHandler, SwapHandlerError,
 };
 pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
+#[cfg(feature = "tokio")]
+pub use companion::{TokioTask, TokioTaskError, tokio_task};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
 pub use groups::{
     GroupChange, GroupEvent, GroupMonitor, Groups, JoinError, LeaveError, Member, StartGroups,
@@ -136,4 +141,7 @@ pub use time::{
     apply_interval, apply_repeatedly, exit_after, kill_after, now, send_after, send_at,
     send_interval, sleep, start_timer,
 };
+/// The crate `tokio`, in whose types [`Builder::tokio_handle`] speaks.
+#[cfg(feature = "tokio")]
+pub use tokio;
 pub use wait::{Wait, WaitKind};

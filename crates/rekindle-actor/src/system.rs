@@ -36,6 +36,8 @@ impl System {
 pub struct Builder {
     scheduler: scheduler::Builder,
     editing: Editing,
+    #[cfg(feature = "tokio")]
+    companion: crate::companion::Choice,
 }
 
 impl Default for Builder {
@@ -50,6 +52,8 @@ impl Builder {
         Builder {
             scheduler: scheduler::Builder::new(),
             editing: Editing::default(),
+            #[cfg(feature = "tokio")]
+            companion: crate::companion::Choice::default(),
         }
     }
 
@@ -112,6 +116,53 @@ impl Builder {
         self
     }
 
+    /// Feature `tokio`: puts a tokio runtime beside this one, so that tokio's types, and the
+    /// libraries that stand on them, work in every process and in [`blocking`](crate::blocking)
+    /// as they are: no future need be wrapped. See [`tokio_task`](crate::tokio_task) for what to
+    /// mind.
+    ///
+    /// It has one worker, which drives its sockets and timers and whatever is spawned there, and
+    /// it ends with this runtime, after the processes. With [`tokio_workers`](Self::tokio_workers)
+    /// it has more. [`simulated`](Self::simulated) runtimes have none.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let runtime = rekindle_actor::Builder::new().tokio().start()?;
+    /// runtime.block_on(async {
+    ///     tokio::time::sleep(Duration::from_millis(1)).await;
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn tokio(self) -> Builder {
+        self.tokio_workers(1)
+    }
+
+    /// As [`tokio`](Self::tokio), with this many workers over there: for programs that spawn much
+    /// of their work on tokio.
+    #[cfg(feature = "tokio")]
+    pub fn tokio_workers(mut self, workers: usize) -> Builder {
+        self.companion = crate::companion::Choice::Own { workers };
+        self
+    }
+
+    /// As [`tokio`](Self::tokio), with a tokio runtime of the user's own, which goes on when this
+    /// one ends. It must live as long: once it is shut down, tokio's types fail in processes as
+    /// they do anywhere.
+    ///
+    /// ```
+    /// let theirs = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// let runtime = rekindle_actor::Builder::new().tokio_handle(theirs.handle().clone()).start()?;
+    /// let same = runtime.block_on(async { tokio::runtime::Handle::current().id() });
+    /// assert_eq!(same, theirs.handle().id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn tokio_handle(mut self, handle: tokio::runtime::Handle) -> Builder {
+        self.companion = crate::companion::Choice::Theirs(handle);
+        self
+    }
+
     fn into_scheduler(self) -> scheduler::Builder {
         unwind::install_hook();
         let system = System {
@@ -126,8 +177,30 @@ impl Builder {
     /// # Errors
     ///
     /// If a setting makes no sense (the text says which), or the system gives no thread.
+    #[cfg(not(feature = "tokio"))]
     pub fn start(self) -> io::Result<Runtime> {
         Ok(Runtime::over(self.into_scheduler().start()?))
+    }
+
+    /// Starts the runtime, after the tokio runtime beside it, if it is to have one.
+    ///
+    /// # Errors
+    ///
+    /// If a setting makes no sense (the text says which), or the system gives no thread.
+    #[cfg(feature = "tokio")]
+    pub fn start(mut self) -> io::Result<Runtime> {
+        let choice = std::mem::take(&mut self.companion);
+        let (handle, companion) = choice.start()?;
+        let mut scheduler = self.into_scheduler();
+        if let Some(handle) = handle {
+            scheduler = scheduler.around_threads(move |life| {
+                let _entered = handle.enter();
+                life();
+            });
+        }
+        let mut runtime = Runtime::over(scheduler.start()?);
+        runtime.companion = companion;
+        Ok(runtime)
     }
 
     /// Makes a runtime that runs on the calling thread, in virtual time, in an order drawn from
@@ -156,6 +229,9 @@ pub struct Runtime {
     /// Before the scheduler: the runtime is forgotten first.
     known: Known,
     scheduler: scheduler::Runtime,
+    /// After the scheduler: processes use it to their end.
+    #[cfg(feature = "tokio")]
+    companion: Option<crate::companion::Companion>,
 }
 
 impl Runtime {
@@ -163,6 +239,8 @@ impl Runtime {
         Runtime {
             known: Known::new(scheduler.handle().clone()),
             scheduler,
+            #[cfg(feature = "tokio")]
+            companion: None,
         }
     }
 

@@ -48,6 +48,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::around::{Around, within};
 use crate::time::panic_text;
 
 /// How long a thread waits for another job. Long enough that a program that makes one call a second
@@ -86,6 +87,8 @@ struct Shared {
     limit: usize,
     /// How long a thread waits for another job before it ends.
     keep_idle: Duration,
+    /// What every thread is wrapped in.
+    around: Option<Around>,
     locked: Mutex<Locked>,
     /// Told once for each job that an idle thread can take, and to all at shutdown.
     work: Condvar,
@@ -122,15 +125,26 @@ enum Admission {
 impl BlockingPool {
     /// A pool of at most `limit` threads (at least one), named `name` and a number.
     pub(crate) fn new(name: &str, limit: usize) -> BlockingPool {
-        BlockingPool::keeping_idle(name, limit, KEEP_IDLE)
+        BlockingPool::around(name, limit, None)
     }
 
-    fn keeping_idle(name: &str, limit: usize, keep_idle: Duration) -> BlockingPool {
+    /// As [`new`](Self::new); every thread lives inside of `around`, if there is one.
+    pub(crate) fn around(name: &str, limit: usize, around: Option<Around>) -> BlockingPool {
+        BlockingPool::keeping_idle(name, limit, KEEP_IDLE, around)
+    }
+
+    fn keeping_idle(
+        name: &str,
+        limit: usize,
+        keep_idle: Duration,
+        around: Option<Around>,
+    ) -> BlockingPool {
         BlockingPool {
             shared: Arc::new(Shared {
                 name: name.to_owned(),
                 limit: limit.max(1),
                 keep_idle,
+                around,
                 locked: Mutex::new(Locked::default()),
                 work: Condvar::new(),
             }),
@@ -222,7 +236,7 @@ impl Shared {
         let shared = Arc::clone(this);
         let thread = thread::Builder::new()
             .name(format!("{}-{number}", this.name))
-            .spawn(move || shared.thread_main(number))?;
+            .spawn(move || within(shared.around.as_ref(), || shared.thread_main(number)))?;
         locked.started += 1;
         locked.threads.insert(number, thread);
         Ok(())
@@ -670,7 +684,7 @@ mod tests {
     fn no_job_is_stranded_by_threads_that_end() {
         // Threads end at once when there is nothing to do, so jobs come while they make up their
         // minds.
-        let pool = BlockingPool::keeping_idle("fleeting", 1, Duration::ZERO);
+        let pool = BlockingPool::keeping_idle("fleeting", 1, Duration::ZERO, None);
         for i in 0..500 {
             assert_eq!(wait_for(submit(&pool, move || i)), Ok(i));
         }
@@ -678,7 +692,7 @@ mod tests {
 
     #[test]
     fn threads_that_end_are_joined_at_the_latest_by_shutdown() {
-        let pool = BlockingPool::keeping_idle("fleeting", 8, Duration::ZERO);
+        let pool = BlockingPool::keeping_idle("fleeting", 8, Duration::ZERO, None);
         let releases: Vec<_> = (0..8).map(|_| occupy(&pool)).collect();
         assert_eq!(pool.thread_count(), 8);
         drop(releases);
@@ -689,7 +703,7 @@ mod tests {
     #[test]
     fn start_and_stop_under_load_neither_hangs_nor_loses_an_answer() {
         for _ in 0..100 {
-            let pool = BlockingPool::keeping_idle("restless", 2, Duration::ZERO);
+            let pool = BlockingPool::keeping_idle("restless", 2, Duration::ZERO, None);
             thread::scope(|scope| {
                 let submitter = scope.spawn(|| {
                     let futures: Vec<_> = (0..20).map(|i| submit(&pool, move || i)).collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::around::Around;
 use crate::blocking::BlockingPool;
 use crate::core::{Core, Kind, Parts};
 use crate::pool::{Hook, Pool, Settings};
@@ -43,6 +44,7 @@ pub struct Builder {
     extension: Option<Arc<dyn Any + Send + Sync>>,
     on_worker_start: Option<Hook>,
     on_worker_stop: Option<Hook>,
+    around_threads: Option<Around>,
     /// What the clock reads at the start.
     epoch: Time,
 }
@@ -59,6 +61,7 @@ impl Builder {
             extension: None,
             on_worker_start: None,
             on_worker_stop: None,
+            around_threads: None,
             epoch: Time::ZERO,
         }
     }
@@ -115,6 +118,35 @@ impl Builder {
         self
     }
 
+    /// Wraps the life of every thread that runs the user's code: workers, spare ones among them,
+    /// threads for blocking calls, and whoever calls
+    /// [`Runtime::block_on`](crate::Runtime::block_on) or drops the runtime. `around` is given the
+    /// life and calls it, once; so it can hold a guard on its own stack meanwhile, which no hook
+    /// at the start of a thread can. A simulation has no threads and does not use it.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// thread_local!(static REGION: Cell<u32> = const { Cell::new(0) });
+    ///
+    /// let runtime = rekindle_scheduler::Builder::new()
+    ///     .around_threads(|life| {
+    ///         REGION.set(7);
+    ///         life();
+    ///         REGION.set(0);
+    ///     })
+    ///     .start()?;
+    /// assert_eq!(runtime.block_on(async { REGION.get() }), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn around_threads(
+        mut self,
+        around: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Builder {
+        self.around_threads = Some(Arc::new(around));
+        self
+    }
+
     /// What the clock reads at the start, for tests of its end. Default: zero.
     #[doc(hidden)]
     pub fn epoch(mut self, epoch: Time) -> Builder {
@@ -153,11 +185,13 @@ impl Builder {
         }
         prepare_barriers();
         let blocking_name = format!("{}-blocking", self.thread_name);
+        let around = self.around_threads;
         let core = Core::start(Parts {
             clock: Clock::machine(self.epoch),
             random: SharedRandom::from_entropy(),
-            blocking: BlockingPool::new(&blocking_name, self.blocking_threads),
+            blocking: BlockingPool::around(&blocking_name, self.blocking_threads, around.clone()),
             extension: self.extension,
+            around,
             seats: workers,
             kind: Kind::Pool(Pool::new(Settings {
                 workers,
@@ -185,6 +219,7 @@ impl Builder {
             random: SharedRandom::seeded(seed),
             blocking: BlockingPool::new(&self.thread_name, 1),
             extension: self.extension,
+            around: None,
             seats: 1,
             kind: Kind::Sim(Sim::new(seed)),
         });

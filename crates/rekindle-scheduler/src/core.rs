@@ -41,6 +41,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
+use crate::around::Around;
 use crate::blocking::BlockingPool;
 use crate::context;
 use crate::metrics::{Counter, Metrics};
@@ -82,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) random: SharedRandom,
     pub(crate) blocking: BlockingPool,
     pub(crate) extension: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) around: Option<Around>,
     pub(crate) seats: usize,
     pub(crate) kind: Kind,
 }
@@ -99,6 +101,7 @@ pub(crate) struct Core {
     complained: AtomicBool,
     id: u32,
     extension: Option<Arc<dyn Any + Send + Sync>>,
+    around: Option<Around>,
     /// Tasks that threads other than workers started and ended.
     outside: Padded<Outside>,
     refs: Padded<AtomicUsize>,
@@ -131,10 +134,16 @@ impl Core {
             complained: AtomicBool::new(false),
             id: IDS.fetch_add(1, Ordering::Relaxed),
             extension: parts.extension,
+            around: parts.around,
             outside: Padded::default(),
             refs: Padded(AtomicUsize::new(1)),
         });
         CoreRef(NonNull::from(Box::leak(core)))
+    }
+
+    /// What every thread that runs foreign code is wrapped in.
+    pub(crate) fn around(&self) -> Option<&Around> {
+        self.around.as_ref()
     }
 
     pub(crate) fn id(&self) -> u32 {

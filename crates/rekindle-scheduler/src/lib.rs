@@ -35,6 +35,8 @@
 
 mod sync;
 
+mod around;
+
 pub mod block;
 
 mod task;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use crate::around::within;
 use crate::block_on::{block_on, refuse_inside};
 use crate::blocking::{self, Blocking};
 use crate::config::Builder;
@@ -84,7 +85,7 @@ impl Runtime {
             Kind::Sim(sim) => sim::block_on(self.core(), sim, future),
             Kind::Pool(_) => {
                 let _entered = self.handle.enter();
-                block_on(future)
+                within(self.core().around(), || block_on(future))
             }
         }
     }
@@ -106,7 +107,7 @@ impl Drop for Runtime {
         let core = self.core();
         if !context::is_inside(core) {
             let _entered = context::enter(core);
-            core.shut_down();
+            within(core.around(), || core.shut_down());
             return;
         }
         log::error!(
@@ -118,7 +119,7 @@ impl Drop for Runtime {
             .name("rekindle-shutdown".to_owned())
             .spawn(move || {
                 let _entered = theirs.enter();
-                theirs.core.shut_down();
+                within(theirs.core.around(), || theirs.core.shut_down());
             });
         if let Err(error) = started {
             log::error!("no thread to shut a runtime down: {error}; its threads are left running");

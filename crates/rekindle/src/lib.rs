@@ -95,6 +95,9 @@ pub use rekindle_actor::*;
 #[cfg(feature = "macros")]
 #[doc(inline)]
 pub use rekindle_macros::main;
+#[cfg(feature = "net")]
+#[doc(inline)]
+pub use rekindle_net as net;
 #[doc(inline)]
 pub use rekindle_supervisor::*;
 

@@ -5,6 +5,9 @@ mod gen_task;
 mod job_queue;
 mod jobber;
 mod payments;
+mod tcp_chat;
+#[cfg(feature = "tokio")]
+mod web;
 
 /// Asserts that these lines were said in this order, with any others between them.
 fn assert_in_order(lines: &[String], expected: &[&str]) {

@@ -35,6 +35,7 @@ use std::time::Duration;
 use crossbeam_deque::Worker as Deque;
 use parking_lot::Mutex;
 
+use crate::around::within;
 use crate::core::{CoreRef, Kind, guarded};
 use crate::metrics::Metrics;
 use crate::task::Runnable;
@@ -211,7 +212,9 @@ impl Pool {
             let lent = Arc::clone(&lent);
             move || {
                 let body = lent.lock().take();
-                thread_main(core, body.expect("lent to one thread"), seat);
+                let body = body.expect("lent to one thread");
+                let wrapped = core.clone();
+                within(wrapped.around(), || thread_main(core, body, seat));
             }
         });
         let handle = match handle {

@@ -1,5 +1,7 @@
 //! Which runtime is current.
 
+use std::cell::Cell;
+
 use rekindle_scheduler::{Builder, Handle, Runtime, running, spawn, with_handle};
 
 use crate::support::pool;
@@ -107,4 +109,37 @@ fn hooks_run_on_every_worker() {
     runtime.shutdown();
     assert_eq!(counts[0].load(Ordering::SeqCst), 3);
     assert_eq!(counts[1].load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn every_thread_lives_inside_of_what_it_is_wrapped_in() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    thread_local!(static INSIDE: Cell<bool> = const { Cell::new(false) });
+    let left = Arc::new(AtomicUsize::new(0));
+    let leaving = Arc::clone(&left);
+    let runtime = Builder::new()
+        .workers(2)
+        .on_worker_start(|| assert!(INSIDE.get()))
+        .around_threads(move |life| {
+            INSIDE.set(true);
+            life();
+            INSIDE.set(false);
+            leaving.fetch_add(1, Ordering::SeqCst);
+        })
+        .start()
+        .unwrap();
+    let handle = runtime.handle().clone();
+    let (own, task, call) = runtime.block_on(async move {
+        let task = handle.spawn(async { INSIDE.get() }).await;
+        let call = rekindle_scheduler::blocking(|| INSIDE.get()).await;
+        (INSIDE.get(), task, call)
+    });
+    assert!(own);
+    assert!(task.unwrap());
+    assert_eq!(call, Ok(true));
+    assert!(!INSIDE.get(), "this thread has its own life");
+    runtime.shutdown();
+    // Two workers, the blocking thread, and twice this one.
+    assert_eq!(left.load(Ordering::SeqCst), 5);
 }
