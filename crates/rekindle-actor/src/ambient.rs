@@ -34,6 +34,13 @@ pub fn parent() -> Option<Pid> {
     within("parent", |owner| owner.process().parent())
 }
 
+/// The process whose exit is the running one's end: see [`Process::guardian`].
+///
+/// [`Process::guardian`]: crate::process::Process::guardian
+pub(crate) fn guardian() -> Option<Pid> {
+    within("guardian", |owner| owner.process().guardian())
+}
+
 /// Sets whether the running process receives exit signals as messages; gives the old setting.
 ///
 /// Off at the start of every process (TRAP-001, TRAP-005). What counts is the setting at the

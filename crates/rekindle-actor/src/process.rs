@@ -52,6 +52,8 @@ pub(crate) struct Process {
     touched: AtomicBool,
     /// Whether it prints the crash reports of its children: see `report_for_children`.
     pub(crate) reports: AtomicBool,
+    /// Whether the exit of its parent is its own end, should it trap exits.
+    pub(crate) heeds_parent: AtomicBool,
     /// How many full mailboxes hold this process back (policy *slow*).
     pub(crate) muted: AtomicU32,
     /// The process whose answer it waits for, packed; 0 if it waits for none.
@@ -222,6 +224,7 @@ impl Process {
             traps: AtomicBool::new(false),
             touched: AtomicBool::new(!birth.links.is_empty()),
             reports: AtomicBool::new(false),
+            heeds_parent: AtomicBool::new(true),
             muted: AtomicU32::new(0),
             calling: AtomicU64::new(0),
             name_epoch: AtomicU32::new(0),
@@ -282,6 +285,7 @@ impl Process {
         let Process {
             node: _,
             traps: _,
+            heeds_parent: _,
             touched: _,
             reports: _,
             muted: _,
@@ -305,6 +309,19 @@ impl Process {
     /// The process that spawned it, if one of the same runtime did.
     pub(crate) fn parent(&self) -> Option<Pid> {
         unpack(self.parent).map(|task| Pid::new(self.node, task))
+    }
+
+    /// The process whose exit is this one's end: the parent, unless the start was without a link.
+    pub(crate) fn guardian(&self) -> Option<Pid> {
+        let heeds = self.heeds_parent.load(Ordering::Relaxed);
+        self.parent().filter(|_| heeds)
+    }
+
+    /// A link has been made. One with the parent makes up for a start without.
+    pub(crate) fn linked_with(&self, other: Pid) {
+        if self.parent() == Some(other) {
+            self.heeds_parent.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What comes in is about to be taken.

@@ -148,6 +148,7 @@ fn act(owner: Owner<'_>, signal: Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
             owner.process().shared().links.add_theirs(from, id);
+            owner.process().linked_with(from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {

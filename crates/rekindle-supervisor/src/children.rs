@@ -33,6 +33,8 @@ pub(crate) enum State<P = Pid> {
 pub(crate) struct Entry<P = Pid> {
     pub(crate) spec: ChildSpec,
     state: State<P>,
+    /// The process that ran last.
+    last: Option<P>,
     /// Restarts in a row, for back-off.
     pub(crate) attempts: u32,
     /// When it was started last.
@@ -69,6 +71,8 @@ pub(crate) struct Children<P = Pid> {
     first: Option<Key>,
     last: Option<Key>,
     by_pid: HashMap<P, Key>,
+    /// Those between two lives, by the pid of the one that has ended.
+    between: HashMap<P, Key>,
     by_id: HashMap<Arc<str>, Key>,
     count: ChildCount,
     /// Significant children that run, or are to be started again.
@@ -83,6 +87,7 @@ impl<P: Copy + Eq + Hash> Children<P> {
             first: None,
             last: None,
             by_pid: HashMap::new(),
+            between: HashMap::new(),
             by_id: HashMap::new(),
             count: ChildCount::default(),
             significant: 0,
@@ -105,6 +110,7 @@ impl<P: Copy + Eq + Hash> Children<P> {
         let entry = Entry {
             spec,
             state: State::Stopped,
+            last: None,
             attempts: 0,
             started_at: Time::ZERO,
             before: self.last,
@@ -166,6 +172,11 @@ impl<P: Copy + Eq + Hash> Children<P> {
         self.by_pid.get(&pid).copied()
     }
 
+    /// The child that is to be started again, and was this process before.
+    pub(crate) fn by_former_pid(&self, pid: P) -> Option<Key> {
+        self.between.get(&pid).copied()
+    }
+
     pub(crate) fn by_id(&self, id: &str) -> Option<Key> {
         self.by_id.get(id).copied()
     }
@@ -181,13 +192,26 @@ impl<P: Copy + Eq + Hash> Children<P> {
             self.significant += usize::from(counts(&state));
             self.significant -= usize::from(counts(&was));
         }
-        if let State::Running(pid) = was {
-            self.by_pid.remove(&pid);
-            self.count.active -= 1;
+        match (was, entry.last) {
+            (State::Running(pid), _) => {
+                self.by_pid.remove(&pid);
+                self.count.active -= 1;
+            }
+            (State::Restarting(_), Some(last)) => {
+                self.between.remove(&last);
+            }
+            _ => {}
         }
-        if let State::Running(pid) = state {
-            self.by_pid.insert(pid, key);
-            self.count.active += 1;
+        match (state, entry.last) {
+            (State::Running(pid), _) => {
+                entry.last = Some(pid);
+                self.by_pid.insert(pid, key);
+                self.count.active += 1;
+            }
+            (State::Restarting(_), Some(last)) => {
+                self.between.insert(last, key);
+            }
+            _ => {}
         }
     }
 
@@ -278,6 +302,7 @@ mod tests {
         assert_eq!(children.by_id("one"), Some(one));
         children.set_state(one, State::Restarting(1));
         assert_eq!(children.by_pid(7), None);
+        assert_eq!(children.by_former_pid(7), Some(one));
         let count = ChildCount {
             specs: 2,
             active: 1,
@@ -287,6 +312,11 @@ mod tests {
         assert_eq!(children.count(), count);
         children.remove(two);
         assert_eq!((children.by_pid(8), children.by_id("two")), (None, None));
+        children.set_state(one, State::Running(9));
+        assert_eq!(children.by_former_pid(7), None);
+        children.set_state(one, State::Restarting(2));
+        children.remove(one);
+        assert_eq!(children.by_former_pid(9), None);
     }
 
     #[test]

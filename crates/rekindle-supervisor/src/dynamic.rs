@@ -348,12 +348,12 @@ impl DynamicSupervisorRef {
         typed::<C>(self.target.start(child.into()).await?)
     }
 
-    /// Stops a child by its shutdown, and forgets it (DYN-013).
+    /// Stops a child by its shutdown, and forgets it (DYN-013). A child whose process has ended,
+    /// and which is about to be started again, is found by the pid of that process, and stays down.
     ///
     /// # Errors
     ///
-    /// If the process is no child of this supervisor, or has ended: also while its successor is
-    /// about to be started.
+    /// If the process is no child of this supervisor: also if it was one, and has a successor.
     pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
         self.target.terminate(Who::Pid(pid)).await
     }

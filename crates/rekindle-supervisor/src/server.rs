@@ -388,7 +388,12 @@ impl<K: Kind> Server<K> {
     async fn terminate_one(&mut self, who: &Who) -> Result<(), TerminateChildError> {
         let found = match who {
             Who::Id(id) => self.book.children.by_id(id),
-            Who::Pid(pid) => self.book.children.by_pid(*pid),
+            Who::Pid(pid) => {
+                let children = &self.book.children;
+                children
+                    .by_pid(*pid)
+                    .or_else(|| children.by_former_pid(*pid))
+            }
         };
         let key = found.ok_or(TerminateChildError::NotFound)?;
         self.stop_one(key).await;

@@ -32,7 +32,7 @@ impl<G: GenServer> Start<G> {
         let starter = Starter::new("");
         Start {
             args,
-            starter: if link { starter.link() } else { starter },
+            starter: starter.link_if(link),
             hibernate_after: None,
             at: Location::caller(),
         }

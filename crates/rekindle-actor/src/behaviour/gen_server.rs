@@ -640,7 +640,7 @@ fn inner<G: GenServer>(event: Event<ServerMessage<G>>, last: &mut Last) -> Inner
     let info = match event {
         Event::System(message) => return Inner::System(Box::new(message)),
         // The parent's end is the server's, if it traps exits (GEN-042).
-        Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
+        Event::Exit(exit) if Some(exit.from) == crate::ambient::guardian() => {
             return Inner::Stop(exit.reason);
         }
         Event::Exit(exit) => {

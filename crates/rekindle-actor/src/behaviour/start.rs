@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -151,6 +152,7 @@ pub struct Starter {
     via: Option<Registration>,
     timeout: Option<Duration>,
     tie: Tie,
+    heeds_parent: bool,
     mailbox: MailboxPolicy,
     label: Option<Arc<str>>,
     at: Option<&'static Location<'static>>,
@@ -166,6 +168,7 @@ impl Starter {
             via: None,
             timeout: None,
             tie: Tie::None,
+            heeds_parent: true,
             mailbox: MailboxPolicy::unbounded(),
             label: (!label.is_empty()).then_some(label),
             at: None,
@@ -199,6 +202,13 @@ impl Starter {
     pub fn timeout(mut self, limit: Duration) -> Starter {
         self.timeout = Some(limit);
         self
+    }
+
+    /// For the behaviours here, as in OTP: who is started with a link has the starter for its
+    /// parent, and who is started without has none.
+    pub(in crate::behaviour) fn link_if(mut self, linked: bool) -> Starter {
+        self.heeds_parent = linked;
+        if linked { self.link() } else { self }
     }
 
     /// Links the process with the starter.
@@ -276,10 +286,13 @@ impl Starter {
             policy: self.mailbox,
             at,
         };
-        let label = self.label;
+        let (label, heeds_parent) = (self.label, self.heeds_parent);
         let make_sender = |view: TaskView<'_>, _: Pid| {
-            if let (Some(label), Some(process)) = (label, view.host::<Process>()) {
-                process.shared().rare().label = Some(label);
+            if let Some(process) = view.host::<Process>() {
+                process.heeds_parent.store(heeds_parent, Ordering::Relaxed);
+                if let Some(label) = label {
+                    process.shared().rare().label = Some(label);
+                }
             }
             Sender::new(Address::of(view).expect("the process was made for this message"))
         };

@@ -219,7 +219,7 @@ impl<M: Send + 'static> Mailbox<M> {
             self.receive(
                 None,
                 Systems {
-                    parent: crate::ambient::parent(),
+                    parent: crate::ambient::guardian(),
                 },
             ),
             |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),

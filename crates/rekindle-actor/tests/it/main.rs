@@ -39,4 +39,7 @@ mod panics;
 mod requests;
 mod wrong_use;
 
+mod hard_signals;
+mod hard_start;
+
 mod simulator;

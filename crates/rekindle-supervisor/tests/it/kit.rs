@@ -98,6 +98,11 @@ impl Kit {
         self.log.lock().unwrap().push(what.into());
     }
 
+    /// What has been noted since the last look, without taking it.
+    pub(crate) fn peek(&self) -> String {
+        self.log.lock().unwrap().join(" ")
+    }
+
     /// What has been noted since the last look, in one line: `+a` is a start of `a`, `-a` the end.
     pub(crate) fn log(&self) -> String {
         std::mem::take(&mut *self.log.lock().unwrap()).join(" ")

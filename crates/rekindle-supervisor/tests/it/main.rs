@@ -20,8 +20,12 @@ mod admin;
 
 mod significant;
 
+mod hard_restarts;
+mod hard_stops;
+
 mod dynamic;
 mod events;
+mod hard_dynamic;
 
 mod partition;
 mod registry;

@@ -9,7 +9,7 @@ use super::handlers::Handlers;
 use super::id::HandlerEntry;
 use super::order::Order;
 use super::slot::Newcomer;
-use crate::ambient::{parent, trap_exit};
+use crate::ambient::{guardian, trap_exit};
 use crate::behaviour::{Ack, begin_ending, give_back_memory};
 use crate::exit::{Exit, ExitReason};
 use crate::mailbox::{Event, Info, Mailbox, ReplyTo};
@@ -162,7 +162,7 @@ async fn wait<E: Send + Sync + 'static>(
             Event::Timeout | Event::Alarm(_) => {}
             Event::Message(message) => return Woken::Message(message),
             Event::Down(down) => return Woken::Down(down),
-            Event::Exit(exit) if Some(exit.from) == parent() => return Woken::Stop(exit.reason),
+            Event::Exit(exit) if Some(exit.from) == guardian() => return Woken::Stop(exit.reason),
             Event::Exit(exit) => return Woken::Exit(exit),
         }
     }

@@ -67,7 +67,7 @@ impl<E: Send + Sync + 'static> StartEvents<E> {
     fn new(link: bool) -> Self {
         let starter = Starter::new("");
         StartEvents {
-            starter: if link { starter.link() } else { starter },
+            starter: starter.link_if(link),
             first: Vec::new(),
             hibernate_after: None,
             at: Location::caller(),

@@ -33,7 +33,7 @@ impl<M: GenStatem> StatemStart<M> {
         let starter = Starter::new("");
         StatemStart {
             args,
-            starter: if link { starter.link() } else { starter },
+            starter: starter.link_if(link),
             hibernate_after: None,
             at: Location::caller(),
         }

@@ -248,7 +248,7 @@ fn sort<M: GenStatem, A>(arrival: Arrival<Envelope<M>>, agenda: &mut Agenda<M, A
         Event::Alarm(tag) => agenda.alarm(tag).map_or(Sorted::Nothing, Sorted::Event),
         Event::System(message) => Sorted::System(Box::new(message)),
         // The parent's end is the machine's, if it traps exits.
-        Event::Exit(exit) if Some(exit.from) == crate::ambient::parent() => {
+        Event::Exit(exit) if Some(exit.from) == crate::ambient::guardian() => {
             Sorted::Stop(exit.reason)
         }
         Event::Exit(exit) => Sorted::Event(StatemEvent::Exit(Box::new(exit))),
