@@ -15,3 +15,6 @@ pub mod gen_task;
 pub mod job_queue;
 pub mod jobber;
 pub mod payments;
+
+#[cfg(doctest)]
+mod guide;
