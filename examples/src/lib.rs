@@ -18,3 +18,6 @@ pub mod payments;
 pub mod tcp_chat;
 #[cfg(feature = "tokio")]
 pub mod web;
+
+#[cfg(doctest)]
+mod guide;

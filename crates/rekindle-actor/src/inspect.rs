@@ -267,6 +267,9 @@ pub fn tree_text() -> String {
             let _ = write!(text, " {name:?}");
         }
         let _ = write!(text, " ({})", process.pid);
+        if let Some(label) = &process.label {
+            let _ = write!(text, ", {label}");
+        }
         if process.mailbox > 0 {
             let _ = write!(text, ", {} waiting", process.mailbox);
         }

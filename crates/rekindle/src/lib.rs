@@ -105,8 +105,3 @@ pub use rekindle_supervisor::*;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ReadmeDocTests;
-
-/// The program of the guide's page.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide/own-behaviours.md")]
-struct OwnBehavioursDocTests;

@@ -2,6 +2,7 @@
 
 mod counter;
 mod gen_task;
+mod guide;
 mod job_queue;
 mod jobber;
 mod payments;

@@ -1,0 +1,51 @@
+//! A key-value store, step 4: many buckets, found by name.
+
+mod bucket;
+mod store;
+
+use bucket::Request;
+use rekindle::prelude::*;
+
+async fn put(name: &str, key: &str, value: &str) -> Result<(), ExitReason> {
+    let bucket = store::bucket_or_new(name).await?;
+    let (key, value) = (key.to_owned(), value.to_owned());
+    bucket.call(|from| Request::Put(key, value, from)).await?;
+    Ok(())
+}
+
+#[rekindle::main]
+async fn main() -> Result<(), ExitReason> {
+    store::tree().start_link().await?;
+
+    put("shopping", "milk", "2").await?;
+    put("party", "guests", "12").await?;
+    put("party", "cake", "a large one").await?;
+    println!("buckets: {:?}", store::names()?);
+
+    // One of them crashes. The other does not notice.
+    let party = store::bucket("party");
+    let before = party.pid();
+    party
+        .call(|from| Request::Add("cake".into(), 1, from))
+        .await
+        .unwrap_err();
+    while party.pid().is_none() || party.pid() == before {
+        sleep(Duration::from_millis(1)).await;
+    }
+    println!("party: {:?}", party.call(Request::All).await?);
+    println!(
+        "shopping: {:?}",
+        store::bucket("shopping").call(Request::All).await?
+    );
+
+    // A bucket that is stopped is transient: it stays away.
+    party.stop().await?;
+    println!("buckets: {:?}", store::names()?);
+
+    // Ten thousand buckets are no trouble.
+    for n in 0..10_000 {
+        put(&format!("bucket {n}"), "key", "value").await?;
+    }
+    println!("buckets: {}", store::names()?.len());
+    Ok(())
+}

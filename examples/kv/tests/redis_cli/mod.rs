@@ -1,0 +1,1 @@
+//! What redis-cli does, as far as the tutorial needs it.
