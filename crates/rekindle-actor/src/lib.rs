@@ -118,7 +118,7 @@ pub use registry::{
 pub use rekindle_scheduler::{
     Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
 };
-pub use report::{CrashReport, PendingReport, recent_crashes, report_for_children};
+pub use report::{CrashReport, Outcome, PendingReport, recent_crashes, report_for_children};
 pub use request::{Answered, Callee, MultiCall, NoAnswer, Request, Requests, abcast, multi_call};
 pub use sender::{SendError, Sender};
 pub use signal::exit_signal as exit;

@@ -63,7 +63,7 @@ enum Work<T> {
 pub type TaskBody = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
 
 /// Reports name the process of a task by this type and the type of its work.
-struct TaskOf<F>(std::marker::PhantomData<F>);
+pub(crate) struct TaskOf<F>(std::marker::PhantomData<F>);
 
 impl<T: Send + 'static> Task<T> {
     /// Starts work linked to the running process (TASK-001).
