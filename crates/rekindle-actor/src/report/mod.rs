@@ -30,7 +30,7 @@ use rekindle_scheduler::{self as scheduler, Time, TimerAction};
 use crate::exit::ExitReason;
 use crate::link::within;
 use crate::pid::Pid;
-use crate::process::{LastMessage, Owner, Process, pack};
+use crate::process::{Owner, Process};
 use crate::runtimes;
 use crate::system::System;
 use crate::wait::{Wait, WaitKind};
@@ -39,7 +39,7 @@ use storms::{Looks, Repeated, Storms, Verdict, WindowEnd};
 
 pub(crate) use text::short_type_name;
 
-pub use pending::{Outcome, PendingReport};
+pub use pending::{CrashOutcome, PendingReport};
 
 /// Reports that a runtime remembers: see [`recent_crashes`].
 const REMEMBERED: usize = 64;
@@ -102,7 +102,7 @@ pub struct CrashReport {
     /// What kind of supervisor its parent is, if it said so: `dynamic, one_for_one`.
     pub supervisor: Option<String>,
     /// What was done about the crash, in a word for machines, if somebody said so: see
-    /// [`Outcome`].
+    /// [`CrashOutcome`].
     pub outcome: Option<&'static str>,
     /// What was done about the crash, in a sentence.
     pub action: Option<String>,
@@ -115,6 +115,15 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
     let rare = private.rare.as_ref();
     let last = rare.and_then(|rare| rare.last_message.clone());
     let state = rare.and_then(|rare| rare.state_text.clone());
+    let left_waiting = rare.and_then(|rare| rare.left_waiting);
+    // A body that panicked has left its last request here.
+    let owes = last
+        .as_ref()
+        .and_then(|last| last.from)
+        .is_some_and(|from| {
+            let mut deferred = rare.into_iter().flat_map(|rare| &rare.deferred);
+            deferred.any(|owed| owed.caller() == Some(from) && !owed.is_settled())
+        });
     let mailbox = private.queue.len();
     drop(private);
     let shared = process.shared.lock();
@@ -131,16 +140,24 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         }
         None => (Time::ZERO, None),
     });
-    let sender = last.as_ref().and_then(|last| Caller::of(last, owner, now));
+    let sender = last.as_ref().and_then(|last| last.from);
+    let sender_name = sender.and_then(|pid| {
+        runtimes::with_process(pid, |_, process| process.shared.lock().name()).flatten()
+    });
+    let sender_waits = sender.and_then(|pid| match left_waiting {
+        Some((left, wait)) if left == pid => Some(wait),
+        _ if owes => wait_of(pid).map(|(_, wait)| wait),
+        _ => None,
+    });
     let report = CrashReport {
         pid: owner.pid(),
         behaviour: (process.kind.behaviour)(),
         name,
         label,
         reason: reason.clone(),
-        last_sender: last.as_ref().and_then(|last| last.from),
-        last_sender_name: sender.as_ref().and_then(|sender| sender.name.clone()),
-        last_sender_waits: sender.and_then(|sender| sender.waits),
+        last_sender: sender,
+        last_sender_name: sender_name,
+        last_sender_waits: sender_waits,
         last_message: last.map(|last| last.what),
         state,
         ancestors: ancestors(process.parent()),
@@ -156,26 +173,15 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
     PendingReport::new(report, reports.unwrap_or_default(), process.node)
 }
 
-/// Who asked what a process crashed over.
-struct Caller {
-    name: Option<Arc<str>>,
-    waits: Option<Wait>,
-}
-
-impl Caller {
-    fn of(last: &LastMessage, owner: Owner<'_>, now: Time) -> Option<Caller> {
-        let (own, from) = (owner.pid(), last.from?);
-        let calls_us = pack(own.task());
-        runtimes::with_process(from, |_, caller: &Process| {
-            let name = caller.shared.lock().name();
-            // A call from another runtime has no edge.
-            let edge = caller.calling.load(Ordering::Relaxed);
-            let waits = caller.waiting.look(now).filter(|wait| {
-                wait.kind == WaitKind::Call && (edge == calls_us || from.node() != own.node())
-            });
-            Caller { name, waits }
-        })
-    }
+/// A process that waits for the answer to a call, and in what.
+pub(crate) fn wait_of(caller: Pid) -> Option<(Pid, Wait)> {
+    runtimes::with(caller.node(), |handle| {
+        let now = handle.now();
+        handle.with_task(caller.task(), |view| {
+            let wait = view.host::<Process>()?.waiting.look(now)?;
+            (wait.kind == WaitKind::Call).then_some((caller, wait))
+        })?
+    })
 }
 
 /// The chain of parents, as far as they live.

@@ -17,29 +17,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What was done about a crash: what a supervisor adds to its report.
 ///
 /// ```
-/// use rekindle_actor::Outcome;
+/// use rekindle_actor::CrashOutcome;
 ///
-/// let outcome = Outcome::new("restarted", "restarted as #1.813, 2 of 3 in 5s")
+/// let outcome = CrashOutcome::new("restarted", "restarted as #1.813, 2 of 3 in 5s")
 ///     .by("dynamic, one_for_one");
 /// assert_eq!(outcome.to_string(), "restarted as #1.813, 2 of 3 in 5s");
 /// // A text alone will do.
-/// let outcome = Outcome::from("given to the night shift");
+/// let outcome = CrashOutcome::from("given to the night shift");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CrashOutcome {
     word: Option<&'static str>,
     text: Cow<'static, str>,
     by: Option<String>,
 }
 
-impl Outcome {
+impl CrashOutcome {
     /// `word` is for machines, and one of few: repeated crashes are counted together if it is the
     /// same. Supervisors say `restarted`, `restart_later`, `restart_failed`, `not_restarted`,
     /// `gave_up`, `shut_down`, `stopping` and `not_a_child`. `text` is for people, and may hold
     /// what is new each time.
     #[must_use]
-    pub fn new(word: &'static str, text: impl Into<Cow<'static, str>>) -> Outcome {
-        Outcome {
+    pub fn new(word: &'static str, text: impl Into<Cow<'static, str>>) -> CrashOutcome {
+        CrashOutcome {
             word: Some(word),
             text: text.into(),
             by: None,
@@ -48,15 +48,15 @@ impl Outcome {
 
     /// Says what kind of supervisor did it; the report shows this beside the parent's name.
     #[must_use]
-    pub fn by(mut self, kind: impl Into<String>) -> Outcome {
+    pub fn by(mut self, kind: impl Into<String>) -> CrashOutcome {
         self.by = Some(kind.into());
         self
     }
 }
 
-impl From<&'static str> for Outcome {
-    fn from(text: &'static str) -> Outcome {
-        Outcome {
+impl From<&'static str> for CrashOutcome {
+    fn from(text: &'static str) -> CrashOutcome {
+        CrashOutcome {
             word: None,
             text: text.into(),
             by: None,
@@ -64,9 +64,9 @@ impl From<&'static str> for Outcome {
     }
 }
 
-impl From<String> for Outcome {
-    fn from(text: String) -> Outcome {
-        Outcome {
+impl From<String> for CrashOutcome {
+    fn from(text: String) -> CrashOutcome {
+        CrashOutcome {
             word: None,
             text: text.into(),
             by: None,
@@ -74,7 +74,7 @@ impl From<String> for Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for CrashOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
     }
@@ -113,9 +113,9 @@ impl PendingReport {
 
     /// Prints the report, with what was done about the crash. Once: later calls do nothing, and
     /// none does anything after 5 s, when it has printed itself.
-    pub fn print(&self, outcome: impl Into<Outcome>) {
+    pub fn print(&self, outcome: impl Into<CrashOutcome>) {
         if let Some(mut report) = self.0.take() {
-            let Outcome { word, text, by } = outcome.into();
+            let CrashOutcome { word, text, by } = outcome.into();
             report.outcome = word;
             report.action = Some(text.into_owned());
             report.supervisor = by;
@@ -140,7 +140,7 @@ impl PendingReport {
         let overdue = move || {
             if let Some(report) = Weak::upgrade(&pending).map(PendingReport) {
                 let text = format!("nothing heard of it for {}s", PATIENCE.as_secs());
-                report.print(Outcome::new("unknown", text));
+                report.print(CrashOutcome::new("unknown", text));
             }
         };
         let alarm = runtimes::with(self.0.node, |handle| {

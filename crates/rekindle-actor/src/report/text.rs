@@ -248,6 +248,7 @@ impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (millis, secs) = (self.0.as_millis(), self.0.as_secs());
         match secs {
+            0 if self.0.is_zero() => f.write_str("0s"),
             0 if millis == 0 => write!(f, "{}us", self.0.as_micros()),
             0 => write!(f, "{millis}ms"),
             1..60 if millis % 1000 < 100 => write!(f, "{secs}s"),
@@ -277,13 +278,13 @@ fn behaviour_path(name: &str) -> String {
         let work = work.strip_suffix('>').unwrap_or(work);
         return format!("Task of {}", behaviour_path(work));
     }
-    let name = name.trim_end_matches("::{{closure}}");
+    let name = name.replace("::{{closure}}", "");
     match name.split_once('<') {
         // What begins with a bracket is a path of its own: `<T as Trait>::function`.
         Some((path, generics)) if !path.is_empty() => {
             format!("{path}<{}", short_type_name(generics))
         }
-        _ => name.to_owned(),
+        _ => name,
     }
 }
 
@@ -432,6 +433,7 @@ orders::Cart (#812.1) crashed
     #[test]
     fn spans_of_time_have_two_units_at_most() {
         let rows = [
+            (Duration::ZERO, "0s"),
             (Duration::from_micros(250), "250us"),
             (Duration::from_millis(812), "812ms"),
             (Duration::from_millis(5_003), "5s"),
@@ -455,6 +457,7 @@ orders::Cart (#812.1) crashed
                 "orders::Cart<String>",
             ),
             ("app::main::{{closure}}::{{closure}}", "app::main"),
+            ("app::main::{{closure}}::inner", "app::main::inner"),
             (
                 "<app::Cart as app::Ships>::ship::{{closure}}",
                 "<app::Cart as app::Ships>::ship",
