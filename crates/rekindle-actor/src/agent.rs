@@ -352,6 +352,11 @@ impl<S: Send + 'static> StartAgent<S> {
     pub fn mailbox(self, policy: MailboxPolicy) -> Self {
         StartAgent(self.0.mailbox(policy))
     }
+
+    /// As [`Start::spawned_at`].
+    pub fn spawned_at(self, at: &'static Location<'static>) -> Self {
+        StartAgent(self.0.spawned_at(at))
+    }
 }
 
 impl<S: Send + 'static> IntoFuture for StartAgent<S> {

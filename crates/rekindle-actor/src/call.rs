@@ -168,6 +168,14 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         self
     }
 
+    /// Says where the call was made: what [`ProcessInfo::waits`](crate::ProcessInfo::waits) and
+    /// crash reports show. By default that is the caller of `call`; a behaviour whose own functions
+    /// call it passes its user's line on.
+    pub fn called_at(mut self, at: &'static Location<'static>) -> Self {
+        self.called_at = at;
+        self
+    }
+
     fn callee(&self) -> Option<&TaskRef> {
         match &self.callee {
             Callee::Borrowed(task) => Some(task),

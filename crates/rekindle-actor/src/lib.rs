@@ -123,7 +123,7 @@ pub use registry::{
 pub use rekindle_scheduler::{
     Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
 };
-pub use report::{CrashReport, PendingReport, recent_crashes, report_for_children};
+pub use report::{CrashOutcome, CrashReport, PendingReport, recent_crashes, report_for_children};
 pub use request::{Answered, Callee, MultiCall, NoAnswer, Request, Requests, abcast, multi_call};
 pub use sender::{SendError, Sender};
 pub use signal::exit_signal as exit;
@@ -133,8 +133,8 @@ pub use spawn::{
 pub use sys::{Stop, StopError, Stopping, SysError};
 pub use system::{Builder, Runtime};
 pub use task::{
-    AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Task,
-    TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
+    AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Origin,
+    Task, TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
 };
 pub use time::{
     Alarm, Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,

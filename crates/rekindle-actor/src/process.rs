@@ -30,8 +30,9 @@ use crate::link::Links;
 use crate::mailbox::{Bound, GivenUp, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
+use crate::report;
 use crate::run::Teardown;
-use crate::wait::Waiting;
+use crate::wait::{Wait, Waiting};
 
 /// What all processes of one body have in common.
 #[derive(Debug)]
@@ -134,6 +135,8 @@ pub(crate) struct PrivateRare {
     /// What the last message was, and the state, as far as the behaviour shows them.
     pub(crate) last_message: Option<LastMessage>,
     pub(crate) state_text: Option<String>,
+    /// Who still waited for an answer when the process ended, in what.
+    pub(crate) left_waiting: Option<(Pid, Wait)>,
     /// The replies given since the last look, while somebody watches: see `sys`.
     pub(crate) replies: Option<Vec<NotedReply>>,
 }
@@ -628,7 +631,14 @@ impl<'a> Owner<'a> {
         let exiting = private.exiting().cloned();
         drop(private);
         match exiting {
-            Some(reason) => served.fail(&reason),
+            Some(reason) => {
+                if !reason.is_clean() {
+                    // Now, for once it is told it waits no more.
+                    let left = served.caller().and_then(|caller| report::wait_of(caller));
+                    self.private().rare().left_waiting = left;
+                }
+                served.fail(&reason);
+            }
             None => self.defer(served),
         }
     }

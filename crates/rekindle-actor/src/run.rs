@@ -407,11 +407,12 @@ impl Process {
         let wants = crate::runtimes::with_process(other, |_, parent| {
             parent.reports.load(std::sync::atomic::Ordering::Relaxed)
         });
-        if wants == Some(true) {
-            teardown.report.take()
-        } else {
-            None
+        if wants != Some(true) {
+            return None;
         }
+        let report = teardown.report.take()?;
+        report.handed_over();
+        Some(report)
     }
 
     /// One more turn of an end that is under way.

@@ -115,6 +115,9 @@ pub struct SpawnOptions {
     pub link: bool,
     /// How many messages the mailbox takes.
     pub mailbox: MailboxPolicy,
+    /// Where the process was asked for, if not where it is spawned: what reports and
+    /// [`ProcessInfo`](crate::ProcessInfo) show.
+    pub spawned_at: Option<&'static Location<'static>>,
 }
 
 impl SpawnOptions {
@@ -124,6 +127,7 @@ impl SpawnOptions {
         SpawnOptions {
             link: false,
             mailbox: MailboxPolicy::unbounded(),
+            spawned_at: None,
         }
     }
 
@@ -138,6 +142,14 @@ impl SpawnOptions {
     #[must_use]
     pub const fn mailbox(mut self, policy: MailboxPolicy) -> Self {
         self.mailbox = policy;
+        self
+    }
+
+    /// Says where the process was asked for: a library that spawns for its user passes the user's
+    /// line on.
+    #[must_use]
+    pub const fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.spawned_at = Some(at);
         self
     }
 }
@@ -205,7 +217,8 @@ pub fn spawn_monitor<K, B: Body<K>>(body: B) -> (B::Handle, MonitorRef) {
 #[track_caller]
 pub fn spawn_with<K, B: Body<K>>(options: SpawnOptions, body: B) -> B::Handle {
     let tie = if options.link { Tie::Link } else { Tie::None };
-    spawn_tied(body, tie, Some(options.mailbox), Location::caller()).0
+    let at = options.spawned_at.unwrap_or(Location::caller());
+    spawn_tied(body, tie, Some(options.mailbox), at).0
 }
 
 /// As [`spawn`], for a spawn that was asked for elsewhere.

@@ -20,7 +20,8 @@ use crate::unwind;
 #[derive(Debug, Default)]
 pub(crate) struct System {
     pub(crate) names: Names,
-    pub(crate) reports: Reports,
+    /// Shared with reports that outlive the runtime.
+    pub(crate) reports: Arc<Reports>,
     pub(crate) tables: Tables,
 }
 
@@ -166,7 +167,7 @@ impl Builder {
     fn into_scheduler(self) -> scheduler::Builder {
         unwind::install_hook();
         let system = System {
-            reports: Reports::edited_by(self.editing),
+            reports: Arc::new(Reports::edited_by(self.editing)),
             ..System::default()
         };
         self.scheduler.extension(Arc::new(system))
@@ -232,15 +233,28 @@ pub struct Runtime {
     /// After the scheduler: processes use it to their end.
     #[cfg(feature = "tokio")]
     companion: Option<crate::companion::Companion>,
+    /// After the scheduler: what died with it is counted as well.
+    last_words: LastWords,
+}
+
+/// Prints what was only counted so far.
+struct LastWords(Arc<Reports>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
 }
 
 impl Runtime {
     fn over(scheduler: scheduler::Runtime) -> Runtime {
+        let reports = System::of(scheduler.handle()).map(|system| system.reports.clone());
         Runtime {
             known: Known::new(scheduler.handle().clone()),
             scheduler,
             #[cfg(feature = "tokio")]
             companion: None,
+            last_words: LastWords(reports.unwrap_or_default()),
         }
     }
 
@@ -313,9 +327,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Some(system) = System::of(self.scheduler.handle()) {
-            system.reports.flush();
-        }
+        // Before the end as well, in case a thread that is stuck holds it up.
+        self.last_words.0.flush();
     }
 }
 

@@ -1,5 +1,6 @@
 //! A piece of work in a process of its own, whose result is awaited.
 
+mod body;
 mod many;
 mod stream;
 
@@ -13,13 +14,14 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::exit::ExitReason;
 use crate::link::unlink;
-use crate::mailbox::{self, Awaiting, Lost, Mailbox, MailboxPolicy, ReplyTo};
+use crate::mailbox::{self, Awaiting, Lost, ReplyTo};
 use crate::pid::Pid;
 use crate::process::Owner;
 use crate::signal::exit_signal;
-use crate::spawn::{Order, Tie, kind_of};
+use crate::spawn::Tie;
 use crate::wait::WaitKind;
 
+pub use body::{Origin, TaskBody};
 pub use many::{AwaitMany, AwaitManyError, OnTimeout, YieldMany};
 pub use stream::{ItemError, ItemFailure, ItemWork, Launching, TaskStream, ZeroConcurrency};
 
@@ -59,11 +61,8 @@ enum Work<T> {
     Consumed,
 }
 
-/// The body of a task that somebody else runs: see [`Task::prepare`].
-pub type TaskBody = Pin<Box<dyn Future<Output = ExitReason> + Send>>;
-
 /// Reports name the process of a task by this type and the type of its work.
-struct TaskOf<F>(std::marker::PhantomData<F>);
+pub(crate) struct TaskOf<F>(std::marker::PhantomData<F>);
 
 impl<T: Send + 'static> Task<T> {
     /// Starts work linked to the running process (TASK-001).
@@ -72,8 +71,11 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// Outside of a runtime.
     #[track_caller]
-    pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
-        Task::start(work, Tie::Link, Location::caller())
+    pub fn spawn<F>(work: F) -> Task<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        Task::start(work, Tie::Link, Origin::of::<F>(Location::caller()))
     }
 
     /// Starts work without a link: a crash reaches the owner only as the task's result.
@@ -82,24 +84,20 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// Outside of a runtime.
     #[track_caller]
-    pub fn spawn_nolink(work: impl Future<Output = T> + Send + 'static) -> Task<T> {
-        Task::start(work, Tie::None, Location::caller())
+    pub fn spawn_nolink<F>(work: F) -> Task<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        Task::start(work, Tie::None, Origin::of::<F>(Location::caller()))
     }
 
-    fn start<F>(work: F, tie: Tie, at: &'static Location<'static>) -> Task<T>
+    fn start<F>(work: F, tie: Tie, origin: Origin) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let (reply, awaiting) = mailbox::acknowledgement::<T>();
-        let order = Order {
-            kind: kind_of::<TaskOf<F>, std::convert::Infallible>(),
-            tie,
-            policy: MailboxPolicy::unbounded(),
-            at,
-        };
-        let body = |_: Mailbox<std::convert::Infallible>| run(work, reply);
-        let (pid, _) = order.spawn(body, |_, pid| pid);
-        Task::over(pid, awaiting, tie == Tie::Link, at)
+        let pid = origin.spawn(tie, run(work, reply));
+        Task::over(pid, awaiting, tie == Tie::Link, origin.at())
     }
 
     fn over(
@@ -119,13 +117,15 @@ impl<T: Send + 'static> Task<T> {
     /// For supervisors of tasks: the work as the body of a process that somebody else starts, and
     /// what makes the task's handle once the pid is known.
     #[track_caller]
-    pub fn prepare(
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
+    pub fn prepare<F>(work: F) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let at = Location::caller();
         let (reply, awaiting) = mailbox::acknowledgement::<T>();
         let reply = Prepared(Some(reply));
-        let body = Box::pin(async move { run(work, reply.begin()).await });
+        let body = async move { run(work, reply.begin()).await };
+        let body = TaskBody::over(body, Origin::of::<F>(at));
         (body, move |pid| Task::over(pid, awaiting, false, at))
     }
 
@@ -136,18 +136,20 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// Outside of a process.
     #[track_caller]
-    pub fn prepare_linked(
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
+    pub fn prepare_linked<F>(work: F) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let at = Location::caller();
         let owner = crate::ambient::self_pid();
         let (reply, awaiting) = mailbox::acknowledgement::<T>();
         let reply = Prepared(Some(reply));
-        let body = Box::pin(async move {
+        let body = async move {
             let reply = reply.begin();
             crate::link::link(owner);
             run(work, reply).await
-        });
+        };
+        let body = TaskBody::over(body, Origin::of::<F>(at));
         (body, move |pid| Task::over(pid, awaiting, true, at))
     }
 

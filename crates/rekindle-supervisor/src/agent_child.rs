@@ -35,6 +35,7 @@ pub trait AgentChild {
 
     /// A child whose state is what `init` gives at each start. Permanent (AGENT-008), stopped within
     /// 5 s, called `Agent`.
+    #[track_caller]
     fn child(
         init: impl Fn() -> Self::State + Send + Sync + 'static,
     ) -> AgentChildBuilder<Self::State>;
@@ -43,13 +44,14 @@ pub trait AgentChild {
 impl<S: Send + 'static> AgentChild for Agent<S> {
     type State = S;
 
+    #[track_caller]
     fn child(init: impl Fn() -> S + Send + Sync + 'static) -> AgentChildBuilder<S> {
         AgentChildBuilder {
             init: Arc::new(init),
             name: None,
             via: None,
             mailbox: MailboxPolicy::unbounded(),
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 }
@@ -91,9 +93,12 @@ impl<S: Send + 'static> From<AgentChildBuilder<S>> for ChildSpec {
             options,
         } = builder;
         let (own_name, limit) = (name.clone(), options.start_timeout);
+        let at = options.made_at();
         let start = start_fn(move || {
             let init = init.clone();
-            let mut start = Agent::start_link(move || init()).mailbox(mailbox);
+            let mut start = Agent::start_link(move || init())
+                .spawned_at(at)
+                .mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
             }

@@ -1,5 +1,6 @@
 //! The dynamic supervisor: children that come and go while the program runs.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::children::ChildCount;
 use crate::errors::{StartChildError, SupervisorError, TerminateChildError};
 use crate::request::{ChildEntry, Kind, Message, Request, StopSupervisor, Target, Who, handles};
-use crate::server::{self, Charter, Settings, Shape};
+use crate::server::{self, Charter, Place, Settings, Shape};
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle, IntoStarted};
 use crate::supervisor::typed;
@@ -54,13 +55,18 @@ pub struct DynamicSupervisor {
 
 impl DynamicSupervisor {
     /// A supervisor with the defaults.
+    #[track_caller]
     pub fn new() -> DynamicSupervisor {
-        DynamicSupervisor::default()
+        DynamicSupervisor {
+            options: ChildOptions::here(),
+            ..DynamicSupervisor::default()
+        }
     }
 
     /// The same as [`new`](Self::new), to be read as the child of another supervisor.
+    #[track_caller]
     pub fn child() -> DynamicSupervisor {
-        DynamicSupervisor::default()
+        DynamicSupervisor::new()
     }
 
     child_options!("`DynamicSupervisor`", "as long as it takes");
@@ -90,8 +96,12 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// If a setting is wrong, or the name is taken.
-    pub async fn start_link(self) -> Result<DynamicSupervisorHandle, SupervisorError> {
-        self.launch(true).await
+    #[track_caller]
+    pub fn start_link(
+        self,
+    ) -> impl Future<Output = Result<DynamicSupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(true, at)
     }
 
     /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
@@ -99,11 +109,19 @@ impl DynamicSupervisor {
     /// # Errors
     ///
     /// As [`start_link`](Self::start_link).
-    pub async fn start(self) -> Result<DynamicSupervisorHandle, SupervisorError> {
-        self.launch(false).await
+    #[track_caller]
+    pub fn start(
+        self,
+    ) -> impl Future<Output = Result<DynamicSupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(false, at)
     }
 
-    async fn launch(self, linked: bool) -> Result<DynamicSupervisorHandle, SupervisorError> {
+    async fn launch(
+        self,
+        linked: bool,
+        at: Place,
+    ) -> Result<DynamicSupervisorHandle, SupervisorError> {
         let DynamicSupervisor {
             settings,
             max_children,
@@ -113,8 +131,9 @@ impl DynamicSupervisor {
         let charter = Charter {
             settings,
             shape: Shape::Dynamic { max_children },
+            role: Some("dynamic, one_for_one"),
         };
-        server::start_dynamic::<Dynamic>(charter, name, options.start_timeout, linked)
+        server::start_dynamic::<Dynamic>(charter, name, options.start_timeout, linked, at)
             .await
             .map(DynamicSupervisorHandle::new)
     }
@@ -167,12 +186,17 @@ impl<A: 'static, C: 'static> Template<A, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn start_link(self) -> Result<TemplateHandle<A, C>, SupervisorError> {
-        let supervisor = self.supervisor.start_link().await?;
-        Ok(TemplateHandle {
-            supervisor,
-            make: self.make,
-        })
+    #[track_caller]
+    pub fn start_link(
+        self,
+    ) -> impl Future<Output = Result<TemplateHandle<A, C>, SupervisorError>> + Send {
+        let starting = self.supervisor.start_link();
+        async move {
+            Ok(TemplateHandle {
+                supervisor: starting.await?,
+                make: self.make,
+            })
+        }
     }
 
     /// As [`DynamicSupervisor::start`].
@@ -180,12 +204,17 @@ impl<A: 'static, C: 'static> Template<A, C> {
     /// # Errors
     ///
     /// As there.
-    pub async fn start(self) -> Result<TemplateHandle<A, C>, SupervisorError> {
-        let supervisor = self.supervisor.start().await?;
-        Ok(TemplateHandle {
-            supervisor,
-            make: self.make,
-        })
+    #[track_caller]
+    pub fn start(
+        self,
+    ) -> impl Future<Output = Result<TemplateHandle<A, C>, SupervisorError>> + Send {
+        let starting = self.supervisor.start();
+        async move {
+            Ok(TemplateHandle {
+                supervisor: starting.await?,
+                make: self.make,
+            })
+        }
     }
 }
 
@@ -202,9 +231,13 @@ impl<A, C: Child> TemplateHandle<A, C> {
     /// # Errors
     ///
     /// See [`StartChildError`].
-    pub async fn start_child(&self, own: A) -> Result<C::Handle, StartChildError> {
+    #[track_caller]
+    pub fn start_child(
+        &self,
+        own: A,
+    ) -> impl Future<Output = Result<C::Handle, StartChildError>> + Send {
         let child = (self.make)(own);
-        self.supervisor.start_child(child).await
+        self.supervisor.start_child(child)
     }
 
     /// Stops a child by its shutdown, and forgets it; Ok as well if that process is gone already
@@ -225,8 +258,11 @@ impl<A, C: Child> TemplateHandle<A, C> {
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
-        self.supervisor.which_children().await
+    #[track_caller]
+    pub fn which_children(
+        &self,
+    ) -> impl Future<Output = Result<Vec<ChildEntry>, CallError>> + Send + use<A, C> {
+        self.supervisor.which_children()
     }
 
     /// How many children there are.
@@ -234,8 +270,11 @@ impl<A, C: Child> TemplateHandle<A, C> {
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn count_children(&self) -> Result<ChildCount, CallError> {
-        self.supervisor.count_children().await
+    #[track_caller]
+    pub fn count_children(
+        &self,
+    ) -> impl Future<Output = Result<ChildCount, CallError>> + Send + use<A, C> {
+        self.supervisor.count_children()
     }
 
     /// Stops the supervisor, after its children, and waits for it.
@@ -309,7 +348,8 @@ impl<A: 'static, C: 'static> Child for Template<A, C> {
 impl From<DynamicSupervisor> for ChildSpec {
     fn from(supervisor: DynamicSupervisor) -> ChildSpec {
         let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
-        let start = start_fn(move || supervisor.clone().start_link());
+        let at = options.made_at();
+        let start = start_fn(move || supervisor.clone().launch(true, at));
         options.into_spec(ChildKind::Supervisor, name, "DynamicSupervisor", start)
     }
 }
@@ -344,8 +384,13 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// See [`StartChildError`]. Nothing is left in the books.
-    pub async fn start_child<C: Child>(&self, child: C) -> Result<C::Handle, StartChildError> {
-        typed::<C>(self.target.start(child.into()).await?)
+    #[track_caller]
+    pub fn start_child<C: Child>(
+        &self,
+        child: C,
+    ) -> impl Future<Output = Result<C::Handle, StartChildError>> + Send + use<C> {
+        let started = self.target.start(child.into());
+        async move { typed::<C>(started.await?) }
     }
 
     /// Stops a child by its shutdown, and forgets it (DYN-013). A child whose process has ended,
@@ -354,8 +399,12 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// If the process is no child of this supervisor: also if it was one, and has a successor.
-    pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
-        self.target.terminate(Who::Pid(pid)).await
+    #[track_caller]
+    pub fn terminate_child(
+        &self,
+        pid: Pid,
+    ) -> impl Future<Output = Result<(), TerminateChildError>> + Send + use<> {
+        self.target.terminate(Who::Pid(pid))
     }
 
     /// The children, the newest first.
@@ -363,7 +412,10 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
-        self.target.ask(Request::WhichAll).await
+    #[track_caller]
+    pub fn which_children(
+        &self,
+    ) -> impl Future<Output = Result<Vec<ChildEntry>, CallError>> + Send + use<> {
+        self.target.ask(Request::WhichAll)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,19 +39,21 @@ pub trait EventManagerChild {
 
     /// A manager that starts with the handlers it is given here, and none of those that were
     /// added later. Permanent, stopped within 5 s, and called `GenEvent` unless it has a name.
+    #[track_caller]
     fn child() -> EventManagerChildBuilder<Self::Event>;
 }
 
 impl<E: Send + Sync + 'static> EventManagerChild for GenEvent<E> {
     type Event = E;
 
+    #[track_caller]
     fn child() -> EventManagerChildBuilder<E> {
         EventManagerChildBuilder {
             handlers: Vec::new(),
             name: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 }
@@ -125,8 +128,9 @@ impl<E: Send + Sync + 'static> From<EventManagerChildBuilder<E>> for ChildSpec {
             options,
         } = builder;
         let (own_name, limit) = (name.clone(), options.start_timeout);
+        let at = options.made_at();
         let start = start_fn(move || {
-            let mut start = GenEvent::<E>::start_link().mailbox(mailbox);
+            let mut start = GenEvent::<E>::start_link().spawned_at(at).mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
             }
@@ -203,6 +207,7 @@ impl<E> fmt::Debug for EventManagerChildBuilder<E> {
 /// ```
 pub trait GroupsChild: Sized {
     /// A scope of this name. Permanent, stopped within 5 s, and called like its name.
+    #[track_caller]
     fn child(name: impl Into<Arc<str>>) -> ChildSpec;
 }
 
@@ -211,10 +216,13 @@ where
     K: Ord + Clone + Send + Sync + 'static,
     M: Send + 'static,
 {
+    #[track_caller]
     fn child(name: impl Into<Arc<str>>) -> ChildSpec {
-        let name = name.into();
+        let (name, at) = (name.into(), Location::caller());
         ChildSpec::worker(name.clone(), move || {
-            Groups::<K, M>::start_link(name.clone()).into_future()
+            Groups::<K, M>::start_link(name.clone())
+                .spawned_at(at)
+                .into_future()
         })
     }
 }

@@ -83,6 +83,7 @@ where
     C::Handle: Clone + Send + Sync + 'static,
 {
     /// A supervisor, registered under this name, whose partitions are all like this child.
+    #[track_caller]
     pub fn new(name: impl Into<Arc<str>>, child: C) -> Self
     where
         C: Clone,
@@ -95,6 +96,7 @@ where
     }
 
     /// As [`new`](Self::new), with a child for each partition's number, from 0 on.
+    #[track_caller]
     pub fn with(
         name: impl Into<Arc<str>>,
         make: impl Fn(usize) -> C + Send + Sync + 'static,
@@ -104,7 +106,7 @@ where
             partitions: None,
             settings: Settings::default(),
             name: Some(name.into()),
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 
@@ -139,12 +141,10 @@ where
     /// # Panics
     ///
     /// Outside of a runtime.
-    pub async fn start_link(self) -> Result<PartitionsHandle<C>, SupervisorError> {
-        let (supervisor, table) = self.into_supervisor()?;
-        supervisor
-            .start_link()
-            .await
-            .map(|supervisor| PartitionsHandle { supervisor, table })
+    pub fn start_link(
+        self,
+    ) -> impl Future<Output = Result<PartitionsHandle<C>, SupervisorError>> + Send {
+        self.launch(true)
     }
 
     /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
@@ -156,12 +156,19 @@ where
     /// # Panics
     ///
     /// Outside of a runtime.
-    pub async fn start(self) -> Result<PartitionsHandle<C>, SupervisorError> {
+    pub fn start(
+        self,
+    ) -> impl Future<Output = Result<PartitionsHandle<C>, SupervisorError>> + Send {
+        self.launch(false)
+    }
+
+    async fn launch(self, linked: bool) -> Result<PartitionsHandle<C>, SupervisorError> {
         let (supervisor, table) = self.into_supervisor()?;
-        supervisor
-            .start()
-            .await
-            .map(|supervisor| PartitionsHandle { supervisor, table })
+        let starting = match linked {
+            true => supervisor.start_link().await,
+            false => supervisor.start().await,
+        };
+        starting.map(|supervisor| PartitionsHandle { supervisor, table })
     }
 
     fn into_supervisor(self) -> Result<(Supervisor, Arc<Table<C>>), SupervisorError> {
@@ -174,6 +181,7 @@ where
         let table = Arc::new(Table::<C>::new(count));
         let children = (0..count).map(|partition| table.child((self.make)(partition), partition));
         let mut supervisor = Supervisor::one_for_one()
+            .within(&self.options, "partitions, one_for_one")
             .intensity(self.settings.intensity, self.settings.period)
             .children(children);
         if let Some(backoff) = self.settings.backoff {
@@ -181,9 +189,6 @@ where
         }
         if let Some(name) = self.name {
             supervisor = supervisor.name(name);
-        }
-        if let Some(limit) = self.options.start_timeout {
-            supervisor = supervisor.start_timeout(limit);
         }
         Ok((supervisor, table))
     }
@@ -424,8 +429,11 @@ where
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
-        self.supervisor.which_children().await
+    #[track_caller]
+    pub fn which_children(
+        &self,
+    ) -> impl Future<Output = Result<Vec<ChildEntry>, CallError>> + Send + use<C> {
+        self.supervisor.which_children()
     }
 
     /// How many partitions there are.
@@ -433,8 +441,11 @@ where
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn count_children(&self) -> Result<ChildCount, CallError> {
-        self.supervisor.count_children().await
+    #[track_caller]
+    pub fn count_children(
+        &self,
+    ) -> impl Future<Output = Result<ChildCount, CallError>> + Send + use<C> {
+        self.supervisor.count_children()
     }
 
     /// Stops the supervisor, after its partitions, and waits for it (PART-008).

@@ -1,7 +1,9 @@
 //! What supervisors are asked, and how the question reaches them.
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,28 +137,39 @@ impl<K: Kind> Target<K> {
 
     /// Asks, and waits for as long as it takes: a supervisor that starts a child answers when the
     /// child's init is done.
-    pub(crate) async fn ask<T: Send + 'static>(
+    #[track_caller]
+    pub(crate) fn ask<T: Send + 'static, F>(
         &self,
-        make: impl FnOnce(ReplyTo<T>) -> Request + Send,
-    ) -> Result<T, CallError> {
-        let sender = self.resolve().ok_or(CallError::NoProc)?;
-        sender
-            .call(|reply| Message::new(make(reply)))
-            .no_timeout()
-            .await
+        make: F,
+    ) -> impl Future<Output = Result<T, CallError>> + Send + use<K, T, F>
+    where
+        F: FnOnce(ReplyTo<T>) -> Request + Send,
+    {
+        let (target, at) = (self.clone(), Location::caller());
+        async move {
+            let sender = target.resolve().ok_or(CallError::NoProc)?;
+            let call = sender.call(|reply| Message::new(make(reply)));
+            call.called_at(at).no_timeout().await
+        }
     }
 
-    pub(crate) async fn start(&self, spec: ChildSpec) -> Result<ChildHandle, StartChildError> {
+    #[track_caller]
+    pub(crate) fn start(
+        &self,
+        spec: ChildSpec,
+    ) -> impl Future<Output = Result<ChildHandle, StartChildError>> + Send + use<K> {
         let spec = Box::new(spec);
-        self.ask(|reply| Request::Start(spec, reply))
-            .await
-            .map_err(StartChildError::Supervisor)?
+        let asked = self.ask(|reply| Request::Start(spec, reply));
+        async move { asked.await.map_err(StartChildError::Supervisor)? }
     }
 
-    pub(crate) async fn terminate(&self, who: Who) -> Result<(), TerminateChildError> {
-        self.ask(|reply| Request::Terminate(who, reply))
-            .await
-            .map_err(TerminateChildError::Supervisor)?
+    #[track_caller]
+    pub(crate) fn terminate(
+        &self,
+        who: Who,
+    ) -> impl Future<Output = Result<(), TerminateChildError>> + Send + use<K> {
+        let asked = self.ask(|reply| Request::Terminate(who, reply));
+        async move { asked.await.map_err(TerminateChildError::Supervisor)? }
     }
 }
 
@@ -258,8 +271,11 @@ macro_rules! handles {
             /// # Errors
             ///
             /// If the supervisor does not answer.
-            pub async fn count_children(&self) -> Result<ChildCount, CallError> {
-                self.target.ask(Request::Count).await
+            #[track_caller]
+            pub fn count_children(
+                &self,
+            ) -> impl Future<Output = Result<ChildCount, CallError>> + Send + use<> {
+                self.target.ask(Request::Count)
             }
 
             /// Stops the supervisor, after its children, and waits for it (SUP-040).

@@ -18,6 +18,17 @@ pub enum Strategy {
     RestForOne,
 }
 
+impl Strategy {
+    /// The Erlang word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Strategy::OneForOne => "one_for_one",
+            Strategy::OneForAll => "one_for_all",
+            Strategy::RestForOne => "rest_for_one",
+        }
+    }
+}
+
 /// What a supervisor decides by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {

@@ -16,15 +16,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rekindle_actor::sys::{SystemEvent, SystemState, SystemVerdict};
 use rekindle_actor::{
-    Ack, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender, StartError, Starter,
-    TaskBody, guarded, is_alive, link, now, parent, report_for_children, self_pid, send_after,
-    spawn_link, trap_exit,
+    Ack, CrashOutcome, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender,
+    StartError, Starter, TaskBody, guarded, is_alive, link, now, parent, report_for_children,
+    self_pid, send_after, trap_exit,
 };
 
 use crate::backoff::Backoff;
@@ -81,6 +82,8 @@ pub(crate) enum Shape {
 pub(crate) struct Charter {
     pub(crate) settings: Settings,
     pub(crate) shape: Shape,
+    /// What kind of supervisor it is, for crash reports; `None` for its strategy.
+    pub(crate) role: Option<&'static str>,
 }
 
 /// What decides at the start what the supervisor is: `None` is to ignore.
@@ -102,14 +105,18 @@ impl Charter {
     }
 }
 
+/// Where a supervisor was made.
+pub(crate) type Place = &'static Location<'static>;
+
 /// Starts a supervisor.
 pub(crate) async fn start<K: Kind>(
     name: Option<Arc<str>>,
     timeout: Option<Duration>,
     linked: bool,
+    at: Place,
     resolve: Resolve,
 ) -> Result<Sender<Message<K>>, SupervisorError> {
-    let mut starter = Starter::new("");
+    let mut starter = Starter::new("").spawned_at(at);
     if let Some(name) = &name {
         starter = starter.name(name.clone());
     }
@@ -132,12 +139,14 @@ pub(crate) async fn start_dynamic<K: Kind>(
     name: Option<Arc<str>>,
     timeout: Option<Duration>,
     linked: bool,
+    at: Place,
 ) -> Result<Sender<Message<K>>, SupervisorError> {
     charter.check().map_err(SupervisorError::Invalid)?;
     start(
         name,
         timeout,
         linked,
+        at,
         Box::pin(async move { Ok(Some(charter)) }),
     )
     .await
@@ -200,6 +209,8 @@ struct Book {
     retries: u64,
     /// The name of pieces of work that run once.
     task_id: Arc<str>,
+    /// What kind of supervisor it is, for crash reports.
+    role: &'static str,
     /// The supervisor in words, for the log.
     who: String,
 }
@@ -210,7 +221,11 @@ impl<K: Kind> Server<K> {
         name: Option<Arc<str>>,
         plan: Charter,
     ) -> (Self, Vec<ChildSpec>) {
-        let Charter { settings, shape } = plan;
+        let Charter {
+            settings,
+            shape,
+            role,
+        } = plan;
         let (rules, max_children, specs) = match shape {
             Shape::Ordered {
                 strategy,
@@ -247,6 +262,7 @@ impl<K: Kind> Server<K> {
             backoff: settings.backoff,
             retries: 0,
             task_id: "Task".into(),
+            role: role.unwrap_or(rules.strategy.name()),
             who: match name {
                 Some(name) => format!("{name:?} ({})", self_pid()),
                 None => format!("{} ({})", K::LABEL, self_pid()),
@@ -372,7 +388,7 @@ impl<K: Kind> Server<K> {
 
     fn start_task(&mut self, body: TaskBody, how: Shutdown) -> Result<Pid, StartChildError> {
         self.book.check_room()?;
-        let pid = spawn_link(body);
+        let pid = body.spawn_link();
         let spec = ChildSpec {
             id: self.book.task_id.clone(),
             restart: Restart::Temporary,
@@ -452,7 +468,7 @@ impl<K: Kind> Server<K> {
             return Next::Wait;
         }
         let Some(key) = self.book.children.by_pid(from) else {
-            print(&report, || {
+            self.book.print(&report, "not_a_child", || {
                 "it is no child of this supervisor any more".to_owned()
             });
             return Next::Wait;
@@ -462,7 +478,7 @@ impl<K: Kind> Server<K> {
         self.book.log_end(key, from, &reason, report.is_some());
         match restart::plan(self.book.rules, &self.book.children, key, &reason) {
             Plan::Leave { forget } => {
-                print(&report, || {
+                self.book.print(&report, "not_restarted", || {
                     format!("not restarted ({})", self.book.restart_class(key))
                 });
                 if forget {
@@ -471,14 +487,17 @@ impl<K: Kind> Server<K> {
                 Next::Wait
             }
             Plan::ShutDown => {
-                print(&report, || "its supervisor shuts down with it".to_owned());
+                self.book.print(&report, "shut_down", || {
+                    "its supervisor shuts down with it".to_owned()
+                });
                 self.book.log_auto_shutdown(key);
                 Next::Stop(ExitReason::Shutdown)
             }
             Plan::Restart(group) => match self.book.pause(key) {
                 Some(pause) => {
                     self.stop_group(&group).await;
-                    print(&report, || format!("restart in {pause:?}"));
+                    self.book
+                        .print(&report, "restart_later", || format!("restart in {pause:?}"));
                     self.retry(key, pause);
                     Next::Wait
                 }
@@ -491,7 +510,7 @@ impl<K: Kind> Server<K> {
     async fn restart(&mut self, key: Key, report: Option<PendingReport>) -> Next {
         let Verdict::Allowed(count) = self.book.window.record(now()) else {
             let limit = self.book.limit();
-            print(&report, || {
+            self.book.print(&report, "gave_up", || {
                 format!("not restarted: more than {limit}, its supervisor gives up")
             });
             self.book.log_gives_up(key);
@@ -522,7 +541,7 @@ impl<K: Kind> Server<K> {
                     } else {
                         format!("{:?}: ", spec.id)
                     };
-                    print(&report, || {
+                    self.book.print(&report, "restart_failed", || {
                         format!("its restart failed: {of}{error}, {so_far}")
                     });
                     self.book.log_start_error(&spec.id, &error);
@@ -532,11 +551,13 @@ impl<K: Kind> Server<K> {
                 }
             }
         }
-        print(&report, || match (self.book.running(key), others) {
-            (Some(pid), 0) => format!("restarted as {pid}, {so_far}"),
-            (Some(pid), 1) => format!("restarted as {pid} with another one, {so_far}"),
-            (Some(pid), others) => format!("restarted as {pid} with {others} others, {so_far}"),
-            (None, _) => format!("its init chose not to start again, {so_far}"),
+        self.book.print(&report, "restarted", || {
+            match (self.book.running(key), others) {
+                (Some(pid), 0) => format!("restarted as {pid}, {so_far}"),
+                (Some(pid), 1) => format!("restarted as {pid} with another one, {so_far}"),
+                (Some(pid), others) => format!("restarted as {pid} with {others} others, {so_far}"),
+                (None, _) => format!("its init chose not to start again, {so_far}"),
+            }
         });
         Next::Wait
     }
@@ -614,12 +635,6 @@ async fn start_child(spec: &ChildSpec) -> Result<ChildHandle, StartError> {
     Ok(started)
 }
 
-fn print(report: &Option<PendingReport>, action: impl FnOnce() -> String) {
-    if let Some(report) = report {
-        report.print(action());
-    }
-}
-
 impl State {
     fn pid(self) -> Option<Pid> {
         match self {
@@ -641,6 +656,18 @@ impl From<State> for ChildState {
 
 /// The books: what can be done without waiting.
 impl Book {
+    /// Prints a crash report, with what was done: a word for machines, and a text for people.
+    fn print(
+        &self,
+        report: &Option<PendingReport>,
+        word: &'static str,
+        text: impl FnOnce() -> String,
+    ) {
+        if let Some(report) = report {
+            report.print(CrashOutcome::new(word, text()).by(self.role));
+        }
+    }
+
     fn running(&self, key: Key) -> Option<Pid> {
         self.children.get(key)?.state().pid()
     }
@@ -829,7 +856,7 @@ impl Book {
                 report.discard();
             }
         } else if report.is_some() {
-            print(report, || "it was being stopped".to_owned());
+            self.print(report, "stopping", || "it was being stopped".to_owned());
         } else {
             log::error!(
                 target: LOG,

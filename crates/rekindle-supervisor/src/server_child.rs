@@ -51,6 +51,7 @@ use crate::started::{Child, ChildHandle};
 pub trait ServerChild: GenServer {
     /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
     /// called like its type.
+    #[track_caller]
     fn child(args: Self::Args) -> ChildBuilder<Self>
     where
         Self::Args: Clone,
@@ -61,6 +62,7 @@ pub trait ServerChild: GenServer {
     }
 
     /// As [`child`](Self::child), for arguments that are made anew at each start.
+    #[track_caller]
     fn child_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildBuilder<Self> {
         ChildBuilder {
             args: Arc::new(args),
@@ -68,7 +70,7 @@ pub trait ServerChild: GenServer {
             via: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 }
@@ -120,8 +122,9 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
             options,
         } = builder;
         let (own_name, limit) = (name.clone(), options.start_timeout);
+        let at = options.made_at();
         let start = start_fn(move || {
-            let mut start = G::start_link(args()).mailbox(mailbox);
+            let mut start = G::start_link(args()).spawned_at(at).mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
             }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_actor::{IntoExitReason, StartError, guarded, spawn_link};
+use rekindle_actor::{IntoExitReason, SpawnOptions, StartError, guarded, spawn_with};
 
 use crate::started::{Child, ChildHandle, IntoStarted};
 
@@ -145,15 +146,17 @@ impl ChildSpec {
 
     /// A process that runs a future: a piece of work, in a process of its own. Temporary unless
     /// asked otherwise (TASK-009), called `Task`.
+    #[track_caller]
     pub fn task<W, F>(work: W) -> ChildSpec
     where
         W: Fn() -> F + Send + Sync + 'static,
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
+        let options = SpawnOptions::new().link().spawned_at(Location::caller());
         let start = move || {
             let body = work();
-            async move { spawn_link(body) }
+            async move { spawn_with(options, body) }
         };
         ChildSpec::worker("Task", start).restart(Restart::Temporary)
     }
@@ -351,9 +354,27 @@ pub(crate) struct ChildOptions {
     pub(crate) shutdown: Option<Shutdown>,
     pub(crate) significant: bool,
     pub(crate) start_timeout: Option<Duration>,
+    /// Where the builder was made: the place of the spawn, for reports.
+    at: Option<&'static Location<'static>>,
 }
 
 impl ChildOptions {
+    /// The defaults, for a builder that is made by the caller of the caller.
+    #[track_caller]
+    pub(crate) fn here() -> ChildOptions {
+        ChildOptions {
+            at: Some(Location::caller()),
+            ..ChildOptions::default()
+        }
+    }
+
+    /// Where the builder was made; a builder made by `Default` does not know, and is said to be
+    /// from where it is used.
+    #[track_caller]
+    pub(crate) fn made_at(&self) -> &'static Location<'static> {
+        self.at.unwrap_or(Location::caller())
+    }
+
     /// The specification; the id is the given one, else the name, else what the child is.
     pub(crate) fn into_spec(
         self,

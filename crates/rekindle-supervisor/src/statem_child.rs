@@ -66,6 +66,7 @@ use crate::started::{Child, ChildHandle};
 pub trait StatemChild: GenStatem {
     /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
     /// called like its type.
+    #[track_caller]
     fn child(args: Self::Args) -> StatemChildBuilder<Self>
     where
         Self::Args: Clone,
@@ -76,6 +77,7 @@ pub trait StatemChild: GenStatem {
     }
 
     /// As [`child`](Self::child), for arguments that are made anew at each start.
+    #[track_caller]
     fn child_with(
         args: impl Fn() -> Self::Args + Send + Sync + 'static,
     ) -> StatemChildBuilder<Self> {
@@ -84,7 +86,7 @@ pub trait StatemChild: GenStatem {
             name: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 }
@@ -127,8 +129,9 @@ impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
             options,
         } = builder;
         let (own_name, limit) = (name.clone(), options.start_timeout);
+        let at = options.made_at();
         let start = start_fn(move || {
-            let mut start = M::start_link(args()).mailbox(mailbox);
+            let mut start = M::start_link(args()).spawned_at(at).mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
             }

@@ -15,7 +15,7 @@ use crate::errors::{
 };
 use crate::request::{ChildEntry, Kind, Message, Request, StopSupervisor, Target, Who, handles};
 use crate::restart::Strategy;
-use crate::server::{self, Charter, Resolve, Settings, Shape};
+use crate::server::{self, Charter, Place, Resolve, Settings, Shape};
 use crate::spec::{AutoShutdown, ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle, IntoStarted};
 
@@ -59,6 +59,8 @@ pub struct Supervisor {
     auto_shutdown: AutoShutdown,
     children: Vec<ChildSpec>,
     init: Option<Init>,
+    /// What kind of supervisor it is, where the strategy does not say all.
+    role: Option<&'static str>,
     name: Option<Arc<str>>,
     options: ChildOptions,
 }
@@ -68,6 +70,7 @@ type Init = Arc<dyn Fn() -> Decided + Send + Sync>;
 
 impl Supervisor {
     /// A supervisor without children, under a strategy.
+    #[track_caller]
     pub fn new(strategy: Strategy) -> Supervisor {
         Supervisor {
             settings: Settings::default(),
@@ -75,22 +78,26 @@ impl Supervisor {
             auto_shutdown: AutoShutdown::Never,
             children: Vec::new(),
             init: None,
+            role: None,
             name: None,
-            options: ChildOptions::default(),
+            options: ChildOptions::here(),
         }
     }
 
     /// When a child fails, only that child is started again.
+    #[track_caller]
     pub fn one_for_one() -> Supervisor {
         Supervisor::new(Strategy::OneForOne)
     }
 
     /// When a child fails, all others are stopped, and all are started again.
+    #[track_caller]
     pub fn one_for_all() -> Supervisor {
         Supervisor::new(Strategy::OneForAll)
     }
 
     /// When a child fails, those after it are stopped, and it and they are started again.
+    #[track_caller]
     pub fn rest_for_one() -> Supervisor {
         Supervisor::new(Strategy::RestForOne)
     }
@@ -116,6 +123,7 @@ impl Supervisor {
     /// assert_eq!(supervisor.count_children().await.unwrap().active, 4);
     /// # });
     /// ```
+    #[track_caller]
     pub fn init<I, F>(init: I) -> Supervisor
     where
         I: Fn() -> F + Send + Sync + 'static,
@@ -129,6 +137,13 @@ impl Supervisor {
     }
 
     child_options!("`Supervisor`", "as long as it takes");
+
+    /// A supervisor that is part of another kind: made where that was made, and called like it.
+    pub(crate) fn within(mut self, options: &ChildOptions, role: &'static str) -> Self {
+        self.options = options.clone();
+        self.role = Some(role);
+        self
+    }
 
     /// Allows this many restarts within a period; with one more, the supervisor stops its
     /// children and ends with `Shutdown`. The default is 3 in 5 s.
@@ -169,8 +184,12 @@ impl Supervisor {
     ///
     /// If a setting is wrong, a child does not start, or the supervisor itself does not. Then
     /// nothing is left running.
-    pub async fn start_link(self) -> Result<SupervisorHandle, SupervisorError> {
-        self.launch(true).await
+    #[track_caller]
+    pub fn start_link(
+        self,
+    ) -> impl Future<Output = Result<SupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(true, at)
     }
 
     /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
@@ -178,11 +197,13 @@ impl Supervisor {
     /// # Errors
     ///
     /// As [`start_link`](Self::start_link).
-    pub async fn start(self) -> Result<SupervisorHandle, SupervisorError> {
-        self.launch(false).await
+    #[track_caller]
+    pub fn start(self) -> impl Future<Output = Result<SupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(false, at)
     }
 
-    async fn launch(self, linked: bool) -> Result<SupervisorHandle, SupervisorError> {
+    async fn launch(self, linked: bool, at: Place) -> Result<SupervisorHandle, SupervisorError> {
         let (name, limit) = (self.name.clone(), self.options.start_timeout);
         let resolve: Resolve = match self.init.clone() {
             Some(init) => Box::pin(async move {
@@ -195,7 +216,7 @@ impl Supervisor {
                 Box::pin(async move { Ok(Some(charter)) })
             }
         };
-        server::start::<Ordered>(name, limit, linked, resolve)
+        server::start::<Ordered>(name, limit, linked, at, resolve)
             .await
             .map(SupervisorHandle::new)
     }
@@ -206,6 +227,7 @@ impl Supervisor {
             strategy,
             auto_shutdown,
             children,
+            role,
             ..
         } = self;
         Charter {
@@ -215,6 +237,7 @@ impl Supervisor {
                 auto_shutdown,
                 children,
             },
+            role,
         }
     }
 }
@@ -222,7 +245,8 @@ impl Supervisor {
 impl From<Supervisor> for ChildSpec {
     fn from(supervisor: Supervisor) -> ChildSpec {
         let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
-        let start = start_fn(move || supervisor.clone().start_link());
+        let at = options.made_at();
+        let start = start_fn(move || supervisor.clone().launch(true, at));
         options.into_spec(ChildKind::Supervisor, name, "Supervisor", start)
     }
 }
@@ -271,8 +295,13 @@ impl SupervisorRef {
     ///
     /// See [`StartChildError`]. Except for a child whose init chose not to start, nothing is left
     /// in the books.
-    pub async fn start_child<C: Child>(&self, child: C) -> Result<C::Handle, StartChildError> {
-        typed::<C>(self.target.start(child.into()).await?)
+    #[track_caller]
+    pub fn start_child<C: Child>(
+        &self,
+        child: C,
+    ) -> impl Future<Output = Result<C::Handle, StartChildError>> + Send + use<C> {
+        let started = self.target.start(child.into());
+        async move { typed::<C>(started.await?) }
     }
 
     /// Stops a child by its shutdown; Ok when it is gone, or did not run. It stays in the books
@@ -281,11 +310,12 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
-    pub async fn terminate_child(
+    #[track_caller]
+    pub fn terminate_child<I: Into<Arc<str>>>(
         &self,
-        id: impl Into<Arc<str>>,
-    ) -> Result<(), TerminateChildError> {
-        self.target.terminate(Who::Id(id.into())).await
+        id: I,
+    ) -> impl Future<Output = Result<(), TerminateChildError>> + Send + use<I> {
+        self.target.terminate(Who::Id(id.into()))
     }
 
     /// Starts a child that does not run (SUP-048).
@@ -293,15 +323,14 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// See [`RestartChildError`].
-    pub async fn restart_child(
+    #[track_caller]
+    pub fn restart_child<I: Into<Arc<str>>>(
         &self,
-        id: impl Into<Arc<str>>,
-    ) -> Result<ChildHandle, RestartChildError> {
+        id: I,
+    ) -> impl Future<Output = Result<ChildHandle, RestartChildError>> + Send + use<I> {
         let id = id.into();
-        self.target
-            .ask(|reply| Request::Restart(id, reply))
-            .await
-            .map_err(RestartChildError::Supervisor)?
+        let asked = self.target.ask(|reply| Request::Restart(id, reply));
+        async move { asked.await.map_err(RestartChildError::Supervisor)? }
     }
 
     /// Forgets a child that does not run (SUP-049).
@@ -309,12 +338,14 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// See [`DeleteChildError`].
-    pub async fn delete_child(&self, id: impl Into<Arc<str>>) -> Result<(), DeleteChildError> {
+    #[track_caller]
+    pub fn delete_child<I: Into<Arc<str>>>(
+        &self,
+        id: I,
+    ) -> impl Future<Output = Result<(), DeleteChildError>> + Send + use<I> {
         let id = id.into();
-        self.target
-            .ask(|reply| Request::Delete(id, reply))
-            .await
-            .map_err(DeleteChildError::Supervisor)?
+        let asked = self.target.ask(|reply| Request::Delete(id, reply));
+        async move { asked.await.map_err(DeleteChildError::Supervisor)? }
     }
 
     /// The children, the newest first (SUP-050).
@@ -322,8 +353,11 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn which_children(&self) -> Result<Vec<ChildEntry>, CallError> {
-        self.target.ask(Request::WhichAll).await
+    #[track_caller]
+    pub fn which_children(
+        &self,
+    ) -> impl Future<Output = Result<Vec<ChildEntry>, CallError>> + Send + use<> {
+        self.target.ask(Request::WhichAll)
     }
 
     /// One child (SUP-050).
@@ -331,12 +365,14 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
-    pub async fn which_child(&self, id: impl Into<Arc<str>>) -> Result<ChildEntry, FindChildError> {
+    #[track_caller]
+    pub fn which_child<I: Into<Arc<str>>>(
+        &self,
+        id: I,
+    ) -> impl Future<Output = Result<ChildEntry, FindChildError>> + Send + use<I> {
         let id = id.into();
-        self.target
-            .ask(|reply| Request::Which(id, reply))
-            .await
-            .map_err(FindChildError::Supervisor)?
+        let asked = self.target.ask(|reply| Request::Which(id, reply));
+        async move { asked.await.map_err(FindChildError::Supervisor)? }
     }
 
     /// The specification of a child, with the defaults filled in (SUP-011). That of a temporary
@@ -345,15 +381,14 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
-    pub async fn get_childspec(
+    #[track_caller]
+    pub fn get_childspec<I: Into<Arc<str>>>(
         &self,
-        id: impl Into<Arc<str>>,
-    ) -> Result<ChildSpec, FindChildError> {
+        id: I,
+    ) -> impl Future<Output = Result<ChildSpec, FindChildError>> + Send + use<I> {
         let id = id.into();
-        self.target
-            .ask(|reply| Request::Spec(id, reply))
-            .await
-            .map_err(FindChildError::Supervisor)?
+        let asked = self.target.ask(|reply| Request::Spec(id, reply));
+        async move { asked.await.map_err(FindChildError::Supervisor)? }
     }
 }
 

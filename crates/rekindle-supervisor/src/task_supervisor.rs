@@ -11,7 +11,7 @@ use rekindle_actor::{
 use crate::children::ChildCount;
 use crate::errors::{StartChildError, SupervisorError, TerminateChildError};
 use crate::request::{Kind, Message, Request, StopSupervisor, Target, Who, handles};
-use crate::server::{self, Charter, Settings, Shape};
+use crate::server::{self, Charter, Place, Settings, Shape};
 use crate::spec::{
     ChildKind, ChildOptions, ChildSpec, DEFAULT_SHUTDOWN, Shutdown, child_options, start_fn,
 };
@@ -56,13 +56,18 @@ pub struct TaskSupervisor {
 
 impl TaskSupervisor {
     /// A supervisor with the defaults: no limit of tasks, 3 restarts in 5 s, no name.
+    #[track_caller]
     pub fn new() -> TaskSupervisor {
-        TaskSupervisor::default()
+        TaskSupervisor {
+            options: ChildOptions::here(),
+            ..TaskSupervisor::default()
+        }
     }
 
     /// The same as [`new`](Self::new), to be read as the child of another supervisor.
+    #[track_caller]
     pub fn child() -> TaskSupervisor {
-        TaskSupervisor::default()
+        TaskSupervisor::new()
     }
 
     child_options!("`TaskSupervisor`", "as long as it takes");
@@ -86,8 +91,12 @@ impl TaskSupervisor {
     /// # Errors
     ///
     /// If a setting is wrong, or the name is taken.
-    pub async fn start_link(self) -> Result<TaskSupervisorHandle, SupervisorError> {
-        self.launch(true).await
+    #[track_caller]
+    pub fn start_link(
+        self,
+    ) -> impl Future<Output = Result<TaskSupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(true, at)
     }
 
     /// As [`start_link`](Self::start_link), without the link: it lives until it is stopped.
@@ -95,11 +104,19 @@ impl TaskSupervisor {
     /// # Errors
     ///
     /// As [`start_link`](Self::start_link).
-    pub async fn start(self) -> Result<TaskSupervisorHandle, SupervisorError> {
-        self.launch(false).await
+    #[track_caller]
+    pub fn start(
+        self,
+    ) -> impl Future<Output = Result<TaskSupervisorHandle, SupervisorError>> + Send {
+        let at = self.options.made_at();
+        self.launch(false, at)
     }
 
-    async fn launch(self, linked: bool) -> Result<TaskSupervisorHandle, SupervisorError> {
+    async fn launch(
+        self,
+        linked: bool,
+        at: Place,
+    ) -> Result<TaskSupervisorHandle, SupervisorError> {
         let TaskSupervisor {
             settings,
             max_children,
@@ -109,8 +126,9 @@ impl TaskSupervisor {
         let charter = Charter {
             settings,
             shape: Shape::Dynamic { max_children },
+            role: Some("tasks"),
         };
-        server::start_dynamic::<Tasks>(charter, name, options.start_timeout, linked)
+        server::start_dynamic::<Tasks>(charter, name, options.start_timeout, linked, at)
             .await
             .map(TaskSupervisorHandle::new)
     }
@@ -119,7 +137,8 @@ impl TaskSupervisor {
 impl From<TaskSupervisor> for ChildSpec {
     fn from(supervisor: TaskSupervisor) -> ChildSpec {
         let (options, name) = (supervisor.options.clone(), supervisor.name.clone());
-        let start = start_fn(move || supervisor.clone().start_link());
+        let at = options.made_at();
+        let start = start_fn(move || supervisor.clone().launch(true, at));
         options.into_spec(ChildKind::Supervisor, name, "TaskSupervisor", start)
     }
 }
@@ -162,11 +181,16 @@ impl TaskSupervisorRef {
     /// # Panics
     ///
     /// Outside of a process.
-    pub async fn async_<T: Send + 'static>(
+    #[track_caller]
+    pub fn async_<T, F>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Task<T>, StartChildError> {
-        self.async_with(TASK_SHUTDOWN, work).await
+        work: F,
+    ) -> impl Future<Output = Result<Task<T>, StartChildError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.async_with(TASK_SHUTDOWN, work)
     }
 
     /// As [`async_`](Self::async_), with another way to be stopped.
@@ -178,13 +202,19 @@ impl TaskSupervisorRef {
     /// # Panics
     ///
     /// Outside of a process.
-    pub async fn async_with<T: Send + 'static>(
+    #[track_caller]
+    pub fn async_with<T, F>(
         &self,
         shutdown: Shutdown,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Task<T>, StartChildError> {
+        work: F,
+    ) -> impl Future<Output = Result<Task<T>, StartChildError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
         let (body, task) = Task::prepare_linked(work);
-        Ok(task(self.run(body, shutdown).await?))
+        let started = self.run(body, shutdown);
+        async move { Ok(task(started.await?)) }
     }
 
     /// Starts work as a child of the supervisor, not linked with the running process: a crash
@@ -193,11 +223,16 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
-    pub async fn async_nolink<T: Send + 'static>(
+    #[track_caller]
+    pub fn async_nolink<T, F>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Task<T>, StartChildError> {
-        self.async_nolink_with(TASK_SHUTDOWN, work).await
+        work: F,
+    ) -> impl Future<Output = Result<Task<T>, StartChildError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.async_nolink_with(TASK_SHUTDOWN, work)
     }
 
     /// As [`async_nolink`](Self::async_nolink), with another way to be stopped.
@@ -205,17 +240,24 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
-    pub async fn async_nolink_with<T: Send + 'static>(
+    #[track_caller]
+    pub fn async_nolink_with<T, F>(
         &self,
         shutdown: Shutdown,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Task<T>, StartChildError> {
+        work: F,
+    ) -> impl Future<Output = Result<Task<T>, StartChildError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
         let (body, task) = Task::prepare(work);
-        Ok(task(self.run(body, shutdown).await?))
+        let started = self.run(body, shutdown);
+        async move { Ok(task(started.await?)) }
     }
 
     /// A task per item, as a child of the supervisor and linked with the process that consumes the
     /// stream: see [`TaskStream`].
+    #[track_caller]
     pub fn async_stream<I, T, F, Fut>(&self, items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
         I: IntoIterator,
@@ -225,8 +267,10 @@ impl TaskSupervisorRef {
     {
         let tasks = self.clone();
         TaskStream::launched_by(items, work, move |work| {
-            let tasks = tasks.clone();
-            Box::pin(async move { Ok(tasks.async_(work).await?) })
+            let origin = work.origin();
+            let (body, task) = Task::prepare_linked(work);
+            let started = tasks.run(body.with_origin(origin), TASK_SHUTDOWN);
+            Box::pin(async move { Ok(task(started.await?)) })
         })
     }
 
@@ -245,6 +289,7 @@ impl TaskSupervisorRef {
     /// assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
     /// # });
     /// ```
+    #[track_caller]
     pub fn async_stream_nolink<I, T, F, Fut>(&self, items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
         I: IntoIterator,
@@ -254,8 +299,10 @@ impl TaskSupervisorRef {
     {
         let tasks = self.clone();
         TaskStream::launched_by(items, work, move |work| {
-            let tasks = tasks.clone();
-            Box::pin(async move { Ok(tasks.async_nolink(work).await?) })
+            let origin = work.origin();
+            let (body, task) = Task::prepare(work);
+            let started = tasks.run(body.with_origin(origin), TASK_SHUTDOWN);
+            Box::pin(async move { Ok(task(started.await?)) })
         })
     }
 
@@ -264,13 +311,16 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
-    pub async fn start_child<F>(&self, work: F) -> Result<Pid, StartChildError>
+    #[track_caller]
+    pub fn start_child<F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<Pid, StartChildError>> + Send + use<F>
     where
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
-        let body: TaskBody = Box::pin(async move { work.await.into_exit_reason() });
-        self.run(body, TASK_SHUTDOWN).await
+        self.run(TaskBody::new(work), TASK_SHUTDOWN)
     }
 
     /// Starts work that nobody awaits, by a specification: for work that is restarted, or stopped
@@ -292,8 +342,13 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// See [`StartChildError`].
-    pub async fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartChildError> {
-        self.target.start(spec).await.map(|started| started.pid())
+    #[track_caller]
+    pub fn start_child_with(
+        &self,
+        spec: ChildSpec,
+    ) -> impl Future<Output = Result<Pid, StartChildError>> + Send + use<> {
+        let started = self.target.start(spec);
+        async move { started.await.map(|started| started.pid()) }
     }
 
     /// The tasks that run, the newest first (TASK-023).
@@ -301,12 +356,13 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
-    pub async fn children(&self) -> Result<Vec<Pid>, CallError> {
-        let children = self.target.ask(Request::WhichAll).await?;
-        Ok(children
-            .into_iter()
-            .filter_map(|child| child.state.pid())
-            .collect())
+    #[track_caller]
+    pub fn children(&self) -> impl Future<Output = Result<Vec<Pid>, CallError>> + Send + use<> {
+        let asked = self.target.ask(Request::WhichAll);
+        async move {
+            let children = asked.await?.into_iter();
+            Ok(children.filter_map(|child| child.state.pid()).collect())
+        }
     }
 
     /// Stops a task by its shutdown (TASK-023).
@@ -314,14 +370,22 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// If the process is no task of this supervisor (any more).
-    pub async fn terminate_child(&self, pid: Pid) -> Result<(), TerminateChildError> {
-        self.target.terminate(Who::Pid(pid)).await
+    #[track_caller]
+    pub fn terminate_child(
+        &self,
+        pid: Pid,
+    ) -> impl Future<Output = Result<(), TerminateChildError>> + Send + use<> {
+        self.target.terminate(Who::Pid(pid))
     }
 
-    async fn run(&self, body: TaskBody, shutdown: Shutdown) -> Result<Pid, StartChildError> {
-        self.target
-            .ask(|reply| Request::StartTask(body, shutdown, reply))
-            .await
-            .map_err(StartChildError::Supervisor)?
+    #[track_caller]
+    fn run(
+        &self,
+        body: TaskBody,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = Result<Pid, StartChildError>> + Send + use<> {
+        let ask = move |reply| Request::StartTask(body, shutdown, reply);
+        let asked = self.target.ask(ask);
+        async move { asked.await.map_err(StartChildError::Supervisor)? }
     }
 }

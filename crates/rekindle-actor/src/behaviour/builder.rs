@@ -71,6 +71,13 @@ impl<G: GenServer> Start<G> {
         self
     }
 
+    /// Says where the start was asked for: see [`Starter::spawned_at`]. By default that is where
+    /// this value was made.
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
+        self
+    }
+
     fn begin(self, monitored: bool) -> Starting<ServerMessage<G>> {
         let Start {
             args,

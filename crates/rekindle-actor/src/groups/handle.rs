@@ -443,6 +443,12 @@ where
             name,
         }
     }
+
+    /// As [`Start::spawned_at`].
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.start = self.start.spawned_at(at);
+        self
+    }
 }
 
 impl<K, M> IntoFuture for StartGroups<K, M>

@@ -167,6 +167,7 @@ enum Target<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> {
 
 impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
     /// A registry of unique keys, to be started.
+    #[track_caller]
     pub fn unique() -> StartRegistry<K, V, Unique> {
         StartRegistry::new()
     }
@@ -274,6 +275,7 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
 
 impl<K: RegistryKey, V: RegistryValue> Registry<K, V, Duplicate> {
     /// A registry of duplicate keys, to be started.
+    #[track_caller]
     pub fn duplicate() -> StartRegistry<K, V, Duplicate> {
         StartRegistry::new()
     }

@@ -13,6 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -43,6 +44,7 @@ use crate::sys::Stop;
 pub struct StartRegistry<K, V, Kind> {
     plan: Plan<K, V>,
     limit: Option<Duration>,
+    at: &'static Location<'static>,
     kind: PhantomData<fn() -> Kind>,
 }
 
@@ -56,6 +58,7 @@ pub(super) struct Plan<K, V> {
 }
 
 impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> StartRegistry<K, V, Kind> {
+    #[track_caller]
     pub(super) fn new() -> Self {
         StartRegistry {
             plan: Plan {
@@ -66,6 +69,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> StartRegistry<K, V, K
                 listeners: Vec::new(),
             },
             limit: None,
+            at: Location::caller(),
             kind: PhantomData,
         }
     }
@@ -135,6 +139,13 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> StartRegistry<K, V, K
         self
     }
 
+    /// Says where the registry was asked for, for reports and
+    /// [`ProcessInfo`](crate::ProcessInfo). By default that is where this value was made.
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
+        self
+    }
+
     /// Starts the registry, linked with the running process. Await the result.
     ///
     /// # Panics
@@ -168,6 +179,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> StartRegistry<K, V, K
         if let Some(limit) = self.limit {
             start = start.timeout(limit);
         }
+        start = start.spawned_at(self.at);
         StartingRegistry(start.into_future())
     }
 }
@@ -193,6 +205,7 @@ impl<K, V, Kind> Clone for StartRegistry<K, V, Kind> {
                 listeners: self.plan.listeners.clone(),
             },
             limit: self.limit,
+            at: self.at,
             kind: PhantomData,
         }
     }

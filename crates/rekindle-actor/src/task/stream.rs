@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,18 +11,46 @@ use std::time::Duration;
 
 use rekindle_scheduler as scheduler;
 
-use super::Task;
+use super::{Origin, Task};
 use crate::ambient::raise;
 use crate::deadline::Deadline;
 use crate::exit::ExitReason;
 use crate::link::unlink_flush;
 use crate::signal::exit_signal;
+use crate::spawn::Tie;
 
 /// How long an item may take unless told otherwise: 5 s, as a call.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The work on one item.
-pub type ItemWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// The work on one item: a future.
+#[must_use = "futures do nothing unless awaited"]
+pub struct ItemWork<T> {
+    work: Pin<Box<dyn Future<Output = T> + Send>>,
+    origin: Origin,
+}
+
+impl<T> ItemWork<T> {
+    /// What the work is, and where the stream was made: for
+    /// [`TaskBody::with_origin`](crate::TaskBody::with_origin).
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
+impl<T> Future for ItemWork<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.work.as_mut().poll(cx)
+    }
+}
+
+impl<T> fmt::Debug for ItemWork<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ItemWork").field(&self.origin).finish()
+    }
+}
 
 /// A task that is about to be started: see [`TaskStream::launched_by`].
 pub type Launching<T> = Pin<Box<dyn Future<Output = Result<Task<T>, ExitReason>> + Send>>;
@@ -165,6 +194,7 @@ impl std::error::Error for ZeroConcurrency {}
 impl<T: Send + 'static> Task<T> {
     /// A task per item, linked with the process that consumes the stream: if one fails, so does a
     /// consumer that does not trap exits (TASK-026, TASK-029). See [`TaskStream`].
+    #[track_caller]
     pub fn async_stream<I, F, Fut>(items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
         I: IntoIterator,
@@ -176,6 +206,7 @@ impl<T: Send + 'static> Task<T> {
 
     /// As [`async_stream`](Self::async_stream), without links: a task that fails is its item's
     /// error, and nothing else.
+    #[track_caller]
     pub fn async_stream_nolink<I, F, Fut>(items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
         I: IntoIterator,
@@ -187,14 +218,19 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
+    #[track_caller]
     fn new<F, Fut>(input: I, mut work: F, launch: Launch<T>) -> Self
     where
         F: FnMut(I::Item) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
+        let origin = Origin::of::<Fut>(Location::caller());
         TaskStream {
             input: Some(input),
-            work: Box::new(move |item| Box::pin(work(item))),
+            work: Box::new(move |item| ItemWork {
+                work: Box::pin(work(item)),
+                origin,
+            }),
             alive: Arc::new(()),
             launch,
             max_concurrency: None,
@@ -208,6 +244,7 @@ impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
     }
 
     /// For supervisors of tasks: the tasks are started by `launch`.
+    #[track_caller]
     pub fn launched_by<F, Fut>(
         items: impl IntoIterator<IntoIter = I>,
         work: F,
@@ -323,16 +360,24 @@ impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
             let kept = self.keep.map(|keep| keep(&item));
             let work = (self.work)(item);
             let stage = match &mut self.launch {
-                Launch::Linked => Stage::Running(Task::spawn(work)),
-                Launch::Unlinked => Stage::Running(Task::spawn_nolink(work)),
+                Launch::Linked => {
+                    let origin = work.origin;
+                    Stage::Running(Task::start(work, Tie::Link, origin))
+                }
+                Launch::Unlinked => {
+                    let origin = work.origin;
+                    Stage::Running(Task::start(work, Tie::None, origin))
+                }
                 Launch::By(launch) => {
                     let alive = Arc::downgrade(&self.alive);
-                    Stage::Starting(launch(Box::pin(async move {
+                    let origin = work.origin;
+                    let work = Box::pin(async move {
                         if alive.strong_count() == 0 {
                             raise(ExitReason::Normal);
                         }
                         work.await
-                    })))
+                    });
+                    Stage::Starting(launch(ItemWork { work, origin }))
                 }
             };
             self.items.push_back(Item {

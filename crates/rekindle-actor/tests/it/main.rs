@@ -36,6 +36,7 @@ mod bounded;
 mod calls;
 mod edges;
 mod panics;
+mod reports;
 mod requests;
 mod wrong_use;
 

@@ -61,6 +61,7 @@ pub(crate) struct Kit {
 
 impl Kit {
     /// A child that does as it is told.
+    #[track_caller]
     pub(crate) fn child(&self, name: &'static str) -> ChildBuilder<Probe> {
         Probe::child(self.args(name)).id(name)
     }

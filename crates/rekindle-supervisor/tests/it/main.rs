@@ -32,6 +32,7 @@ mod registry;
 mod task;
 
 mod backoff;
+mod places;
 mod report;
 mod scale;
 mod statem;

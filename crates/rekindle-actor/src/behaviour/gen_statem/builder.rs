@@ -64,6 +64,13 @@ impl<M: GenStatem> StatemStart<M> {
         self
     }
 
+    /// Says where the start was asked for: see [`Starter::spawned_at`](crate::Starter::spawned_at). By default that is where
+    /// this value was made.
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
+        self
+    }
+
     fn begin(self, monitored: bool) -> Starting<Envelope<M>> {
         let StatemStart {
             args,

@@ -1,0 +1,134 @@
+//! The files of each kind of project, with their placeholders filled in.
+//!
+//! | placeholder    | becomes                                          |
+//! |----------------|--------------------------------------------------|
+//! | `{{package}}`  | the name of the package: `my-app`                |
+//! | `{{name}}`     | the name of the crate: `my_app`                  |
+//! | `{{Name}}`     | the name of a type: `MyApp`                      |
+//! | `{{rekindle}}` | the dependency on rekindle: a version, or a path |
+
+use crate::Name;
+
+/// What a project is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// An application with a supervision tree. The default.
+    #[default]
+    Sup,
+    /// A library with a server.
+    Server,
+    /// A library with a behaviour.
+    Behaviour,
+}
+
+impl Kind {
+    /// All there are.
+    pub const ALL: [Kind; 3] = [Kind::Sup, Kind::Server, Kind::Behaviour];
+
+    /// Its flag, without the dashes.
+    #[must_use]
+    pub fn flag(self) -> &'static str {
+        match self {
+            Kind::Sup => "sup",
+            Kind::Server => "server",
+            Kind::Behaviour => "behaviour",
+        }
+    }
+
+    pub(crate) fn of_flag(flag: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.flag() == flag)
+    }
+
+    /// The templates: path in the project, text.
+    fn templates(self) -> &'static [(&'static str, &'static str)] {
+        macro_rules! templates {
+            ($kind:literal: $($path:literal),*) => {
+                &[
+                    (".gitignore", include_str!("../templates/common/gitignore")),
+                    // Not `Cargo.toml`: that would make a package of the folder, and cargo would
+                    // leave it out of ours.
+                    ("Cargo.toml", include_str!(concat!("../templates/", $kind, "/Cargo.toml.in"))),
+                    $(($path, include_str!(concat!("../templates/", $kind, "/", $path))),)*
+                ]
+            };
+        }
+        match self {
+            Kind::Sup => templates!("sup":
+                "README.md", "src/main.rs", "src/lib.rs", "src/counter.rs", "tests/tree.rs"),
+            Kind::Server => templates!("server": "README.md", "src/lib.rs", "tests/server.rs"),
+            Kind::Behaviour => {
+                templates!("behaviour": "README.md", "src/lib.rs", "tests/behaviour.rs")
+            }
+        }
+    }
+
+    /// The files of a project.
+    pub(crate) fn files(self, name: &Name, rekindle: &str) -> Vec<File> {
+        let ty = self.type_name(name);
+        let fill = |text: &str| {
+            text.replace("{{package}}", name.as_package())
+                .replace("{{name}}", &name.as_crate())
+                .replace("{{Name}}", &ty)
+                .replace("{{rekindle}}", rekindle)
+        };
+        let files = self.templates().iter().map(|&(path, text)| File {
+            path,
+            text: fill(text),
+        });
+        files.collect()
+    }
+
+    /// The project's name as a type, unless the project needs that word for something else.
+    fn type_name(self, name: &Name) -> String {
+        let ty = name.as_type();
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let taken = self
+            .templates()
+            .iter()
+            .flat_map(|(_, text)| text.split(|c: char| !is_word(c)))
+            .any(|word| word == ty);
+        match taken || ty == "Self" {
+            true => format!("My{ty}"),
+            false => ty,
+        }
+    }
+}
+
+/// A file of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it is in the project.
+    pub path: &'static str,
+    /// What is in it.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_placeholder_is_left() {
+        for kind in Kind::ALL {
+            for file in kind.files(&"my_app".parse().unwrap(), "\"0.1\"") {
+                assert!(!file.text.contains("{{"), "{kind:?} {}", file.path);
+                assert!(file.text.ends_with('\n'));
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_does_not_take_a_word_that_the_project_needs() {
+        let rows = [
+            (Kind::Server, "limits", "Limits"),
+            (Kind::Server, "request", "MyRequest"),
+            (Kind::Server, "result", "MyResult"),
+            (Kind::Behaviour, "result", "MyResult"),
+            (Kind::Behaviour, "handle", "MyHandle"),
+            (Kind::Server, "self_", "MySelf"),
+        ];
+        for (kind, name, ty) in rows {
+            assert_eq!(kind.type_name(&name.parse().unwrap()), ty);
+        }
+    }
+}
