@@ -9,6 +9,7 @@
 
 use std::future::{Future, pending};
 use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -35,6 +36,9 @@ fn seeds() -> u64 {
 /// When a run counts as hung. A guard against hanging for ever, not a measure of anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A test's body. Boxed, so that what runs it is compiled once and not for each test.
+type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Runs `body` under the simulator with each seed, and on the pool with one and two workers.
 #[track_caller]
 pub(crate) fn on_both<F, Fut>(body: F)
@@ -42,8 +46,9 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    on_sim(&body);
-    on_pool(&body);
+    let body = || -> Body { Box::pin(body()) };
+    simulate(&body);
+    pool_up(&body);
 }
 
 /// Runs `body` under the simulator only: for what needs exact or very long times.
@@ -53,14 +58,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    for seed in 0..seeds() {
-        run(
-            &format!("simulator, seed {seed}"),
-            move || Runtime::simulated(seed),
-            body(),
-        );
-    }
-    passed_on("simulator");
+    simulate(&|| Box::pin(body()));
 }
 
 /// Runs `body` on the pool only: for what needs real threads.
@@ -70,8 +68,29 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
+    pool_up(&|| Box::pin(body()));
+}
+
+#[track_caller]
+fn simulate(body: &dyn Fn() -> Body) {
+    for seed in 0..seeds() {
+        run(
+            &format!("simulator, seed {seed}"),
+            Box::new(move || Runtime::simulated(seed)),
+            body(),
+        );
+    }
+    passed_on("simulator");
+}
+
+#[track_caller]
+fn pool_up(body: &dyn Fn() -> Body) {
     for workers in [1, 2] {
-        run(&format!("pool of {workers}"), move || pool(workers), body());
+        run(
+            &format!("pool of {workers}"),
+            Box::new(move || pool(workers)),
+            body(),
+        );
     }
     passed_on("pool");
 }
@@ -84,10 +103,7 @@ pub(crate) fn pool(workers: usize) -> Runtime {
 }
 
 #[track_caller]
-fn run<Fut>(what: &str, runtime: impl FnOnce() -> Runtime + Send + 'static, body: Fut)
-where
-    Fut: Future<Output = ()> + Send + 'static,
-{
+fn run(what: &str, runtime: Box<dyn FnOnce() -> Runtime + Send>, body: Body) {
     let outcome = within_patience(what, move || {
         let runtime = runtime();
         let outcome = runtime.run(body);
@@ -145,6 +161,10 @@ where
     F: FnOnce(Mailbox<M>) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
+    start_with_inbox(Box::new(|inbox| Box::pin(body(inbox)))).await;
+}
+
+async fn start_with_inbox<M: Send + 'static>(body: Box<dyn FnOnce(Mailbox<M>) -> Body + Send>) {
     let started = Starter::new("test").start(|inbox: Mailbox<M>, ack: Ack| async move {
         body(inbox).await;
         ack.ready();

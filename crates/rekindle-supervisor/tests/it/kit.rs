@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,16 +28,15 @@ impl Drop for Seed {
     }
 }
 
+/// A test's body. Boxed, so that what runs it is compiled once and not for each test.
+type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Runs a test under the simulator, with several seeds.
 pub(crate) fn simulated<F>(test: impl Fn(Kit) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    for seed in 1..=8 {
-        let _seed = Seed(seed);
-        Runtime::simulated(seed).block_on(test(Kit::default()));
-    }
-    passed_on("simulator");
+    simulate(&|kit| Box::pin(test(kit)));
 }
 
 /// Runs a test under the simulator, and on a pool of two workers.
@@ -44,7 +44,20 @@ pub(crate) fn everywhere<F>(test: impl Fn(Kit) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    simulated(&test);
+    let test = |kit| -> Body { Box::pin(test(kit)) };
+    simulate(&test);
+    pool_up(&test);
+}
+
+fn simulate(test: &dyn Fn(Kit) -> Body) {
+    for seed in 1..=8 {
+        let _seed = Seed(seed);
+        Runtime::simulated(seed).block_on(test(Kit::default()));
+    }
+    passed_on("simulator");
+}
+
+fn pool_up(test: &dyn Fn(Kit) -> Body) {
     Builder::new()
         .workers(2)
         .start()
