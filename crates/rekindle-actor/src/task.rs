@@ -90,7 +90,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let order = Order {
             kind: kind_of::<TaskOf<F>, std::convert::Infallible>(),
             tie,
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Task<T> {
         work: impl Future<Output = T> + Send + 'static,
     ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
         let at = Location::caller();
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
         let body = Box::pin(async move { run(work, reply.begin()).await });
         (body, move |pid| Task::over(pid, awaiting, false, at))
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Task<T> {
     ) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send) {
         let at = Location::caller();
         let owner = crate::ambient::self_pid();
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
         let body = Box::pin(async move {
             let reply = reply.begin();

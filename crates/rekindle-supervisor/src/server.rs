@@ -109,7 +109,7 @@ pub(crate) async fn start<K: Kind>(
     linked: bool,
     resolve: Resolve,
 ) -> Result<Sender<Message<K>>, SupervisorError> {
-    let mut starter = Starter::new("");
+    let mut starter = Starter::default();
     if let Some(name) = &name {
         starter = starter.name(name.clone());
     }
