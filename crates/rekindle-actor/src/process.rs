@@ -27,7 +27,7 @@ use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction,
 
 use crate::exit::ExitReason;
 use crate::link::Links;
-use crate::mailbox::{Bound, GivenUp, PrivateCell, Protocol, Queue, Served};
+use crate::mailbox::{Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::report;
@@ -149,7 +149,21 @@ pub(crate) struct NotedReply {
     pub(crate) to: Option<Pid>,
 }
 
-pub(crate) type AtExit = Box<dyn FnOnce(&ExitReason) + Send>;
+/// What is to be done when a process is gone.
+pub(crate) enum AtExit {
+    /// A start that was never acknowledged fails with the process's reason.
+    Owed(Owed),
+    Act(Box<dyn FnOnce(&ExitReason) + Send>),
+}
+
+impl AtExit {
+    pub(crate) fn act(self, reason: &ExitReason) {
+        match self {
+            AtExit::Owed(owed) => owed.fail(reason.clone()),
+            AtExit::Act(act) => act(reason),
+        }
+    }
+}
 
 /// What somebody keeps of processes (a registry, say), and lets go of when one of them ends: before
 /// anyone hears of the end, as with names.
@@ -539,6 +553,12 @@ impl<'a> Owner<'a> {
         Pid::new(self.process.node, self.view.id())
     }
 
+    /// A waker of the running process, if one runs here.
+    #[inline]
+    pub(crate) fn own_waker() -> Option<Waker> {
+        Owner::current(|owner| owner.map(|owner| owner.view().waker()))
+    }
+
     /// What only the process may touch. Never held while foreign code runs.
     #[inline]
     pub(crate) fn private(self) -> RefMut<'a, Private> {
@@ -549,7 +569,7 @@ impl<'a> Owner<'a> {
     pub(crate) fn at_exit(f: AtExit) {
         Owner::current(|owner| {
             let Some(owner) = owner else {
-                return f(&ExitReason::NoProc);
+                return f.act(&ExitReason::NoProc);
             };
             let mut private = owner.private();
             if !private.is_gone() {
@@ -557,7 +577,7 @@ impl<'a> Owner<'a> {
             }
             let reason = private.exiting().cloned().unwrap_or(ExitReason::NoProc);
             drop(private);
-            f(&reason);
+            f.act(&reason);
         });
     }
 

@@ -28,11 +28,11 @@ use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
 use crate::link::Links;
-use crate::mailbox::{self, GivenUp, MailboxOverflow, Queue, Served};
+use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor;
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{AtExit, Holding, Owner, Process};
+use crate::process::{Owner, PrivateRare, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
 use crate::unwind::{self, Inside};
@@ -43,17 +43,27 @@ const STEPS_PER_TURN: usize = 1024;
 /// An end that is under way.
 pub(crate) struct Teardown {
     reason: ExitReason,
-    holdings: Vec<Arc<dyn Holding>>,
     queue: Queue,
-    deferred: Vec<Served>,
-    /// After `deferred`: who is owed an answer hears the reason, not that there is none.
-    given_up: Vec<GivenUp>,
-    at_exit: Vec<AtExit>,
+    /// In this order: its holdings, what is deferred, what was given up (after that, for who is owed
+    /// an answer hears the reason, not that there is none), and what is to be done at the exit.
+    rare: Option<Box<PrivateRare>>,
+    /// Whether the process had a name.
+    named: bool,
     links: Links,
-    watchers: btree_map::IntoIter<MonitorRef, Option<Arc<str>>>,
+    watchers: Option<btree_map::IntoIter<MonitorRef, Option<Arc<str>>>>,
     report: Option<PendingReport>,
     /// Steps 4 to 6 are done.
     announced: bool,
+}
+
+impl Teardown {
+    fn next_deferred(&mut self) -> Option<Served> {
+        self.rare.as_mut()?.deferred.pop()
+    }
+
+    fn next_watcher(&mut self) -> Option<(MonitorRef, Option<Arc<str>>)> {
+        self.watchers.as_mut()?.next()
+    }
 }
 
 impl Host for Process {
@@ -296,37 +306,33 @@ impl Process {
         let queue = std::mem::replace(&mut private.queue, Queue::new());
         let mut rare = private.rare.take();
         drop(private);
+        if let Some(rare) = &mut rare {
+            // Only the process's own turns would have used these.
+            rare.wakers = Vec::new();
+            rare.last_message = None;
+            rare.state_text = None;
+        }
         if let Some(alarm) = alarm {
             scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(alarm.key)));
         }
         let mut shared = self.shared();
         let links = shared.end(reason.clone());
-        let watchers = shared
-            .rare
-            .as_mut()
-            .map(|r| std::mem::take(&mut r.watchers));
+        let (mut named, mut watchers) = (false, None);
+        if let Some(rare) = &mut shared.rare {
+            // Nobody can give it a name any more: it has ended.
+            named = rare.name.is_some();
+            if !rare.watchers.is_empty() {
+                watchers = Some(std::mem::take(&mut rare.watchers).into_iter());
+            }
+        }
         drop(shared);
         Teardown {
             reason,
-            holdings: rare
-                .as_mut()
-                .map(|r| std::mem::take(&mut r.holdings))
-                .unwrap_or_default(),
             queue,
-            deferred: rare
-                .as_mut()
-                .map(|r| std::mem::take(&mut r.deferred))
-                .unwrap_or_default(),
-            given_up: rare
-                .as_mut()
-                .map(|r| std::mem::take(&mut r.given_up))
-                .unwrap_or_default(),
-            at_exit: rare
-                .as_mut()
-                .map(|r| std::mem::take(&mut r.at_exit))
-                .unwrap_or_default(),
+            rare,
+            named,
             links,
-            watchers: watchers.unwrap_or_default().into_iter(),
+            watchers,
             report,
             announced: false,
         }
@@ -336,15 +342,18 @@ impl Process {
     fn steps(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) -> bool {
         let pid = owner.pid();
         for _ in 0..STEPS_PER_TURN {
-            if let Some(holding) = teardown.holdings.last() {
+            let rare = teardown.rare.as_deref_mut();
+            if let Some(rare) = rare
+                && let Some(holding) = rare.holdings.last()
+            {
                 if holding.release(pid) {
-                    teardown.holdings.pop();
+                    rare.holdings.pop();
                     // Whoever remembers that the process held a key looks again.
                     self.name_epoch.fetch_add(1, Ordering::AcqRel);
                 }
             } else if let Some(node) = teardown.queue.pop() {
                 signal::refuse(pid, node, &teardown.reason, false);
-            } else if let Some(served) = teardown.deferred.pop() {
+            } else if let Some(served) = teardown.next_deferred() {
                 served.fail(&teardown.reason);
             } else if !teardown.announced {
                 teardown.announced = true;
@@ -362,7 +371,7 @@ impl Process {
                         report,
                     },
                 );
-            } else if let Some((reference, name)) = teardown.watchers.next() {
+            } else if let Some((reference, name)) = teardown.next_watcher() {
                 monitor::notify(pid, reference, name, &teardown.reason);
             } else {
                 // A report that nobody took is printed here.
@@ -377,25 +386,22 @@ impl Process {
     /// Steps 4 to 6.
     fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
         self.release_senders();
-        let name = self
-            .shared()
-            .rare
-            .as_mut()
-            .and_then(|rare| rare.name.take());
-        if let Some(name) = name {
-            names::free(owner.pid(), &name);
+        if teardown.named {
+            let name = self.shared().rare.as_mut().and_then(|r| r.name.take());
+            if let Some(name) = name {
+                names::free(owner.pid(), &name);
+            }
         }
         turn.vacate();
         let mut private = owner.private();
         private.set_gone();
         let late = private.rare.take();
         drop(private);
-        teardown.given_up.clear();
-        let at_exit = late
-            .map(|mut rare| std::mem::take(&mut rare.at_exit))
-            .unwrap_or_default();
-        for act in teardown.at_exit.drain(..).chain(at_exit) {
-            act(&teardown.reason);
+        for mut rare in [teardown.rare.take(), late].into_iter().flatten() {
+            rare.given_up.clear();
+            for last in rare.at_exit.drain(..) {
+                last.act(&teardown.reason);
+            }
         }
     }
 

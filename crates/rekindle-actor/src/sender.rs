@@ -77,6 +77,10 @@ impl<M: Send + 'static> Sender<M> {
         Sender(address)
     }
 
+    pub(crate) fn into_address(self) -> Address<M> {
+        self.0
+    }
+
     pub(crate) fn address(&self) -> &Address<M> {
         &self.0
     }

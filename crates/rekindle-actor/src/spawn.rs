@@ -344,7 +344,7 @@ pub(crate) fn main_process<T: Send + 'static>(
     runtime: &Handle,
     future: impl Future<Output = T> + Send + 'static,
 ) -> MainProcess<T> {
-    let (reply, awaiting) = mailbox::acknowledgement::<T>();
+    let (reply, awaiting) = mailbox::acknowledgement::<T>(None);
     let order = Order {
         kind: kind_of::<Main, Infallible>(),
         tie: Tie::None,

@@ -95,7 +95,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let pid = origin.spawn(tie, run(work, reply));
         Task::over(pid, awaiting, tie == Tie::Link, origin.at())
     }
@@ -122,7 +122,7 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let at = Location::caller();
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
         let body = async move { run(work, reply.begin()).await };
         let body = TaskBody::over(body, Origin::of::<F>(at));
@@ -142,7 +142,7 @@ impl<T: Send + 'static> Task<T> {
     {
         let at = Location::caller();
         let owner = crate::ambient::self_pid();
-        let (reply, awaiting) = mailbox::acknowledgement::<T>();
+        let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
         let body = async move {
             let reply = reply.begin();

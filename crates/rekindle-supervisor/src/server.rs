@@ -116,7 +116,7 @@ pub(crate) async fn start<K: Kind>(
     at: Place,
     resolve: Resolve,
 ) -> Result<Sender<Message<K>>, SupervisorError> {
-    let mut starter = Starter::new("").spawned_at(at);
+    let mut starter = Starter::default().spawned_at(at);
     if let Some(name) = &name {
         starter = starter.name(name.clone());
     }

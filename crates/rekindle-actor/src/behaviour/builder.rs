@@ -29,7 +29,7 @@ pub struct Start<G: GenServer> {
 impl<G: GenServer> Start<G> {
     #[track_caller]
     pub(super) fn new(args: G::Args, link: bool) -> Start<G> {
-        let starter = Starter::new("");
+        let starter = Starter::default();
         Start {
             args,
             starter: starter.link_if(link),
@@ -117,7 +117,7 @@ impl<G: GenServer> Future for StartFuture<G> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0)
             .poll(cx)
-            .map(|result| result.map(|sender| Addr::new(sender.address().clone())))
+            .map(|result| result.map(|sender| Addr::new(sender.into_address())))
     }
 }
 

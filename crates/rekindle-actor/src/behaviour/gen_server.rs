@@ -456,7 +456,7 @@ pub(super) fn serve<G: GenServer>(
 ///     enter_loop(inbox, Counter { n }, Next::Wait).await
 /// }
 ///
-/// let started = Starter::new("").start_behaviour::<Counter, _, _, _>(body).await.unwrap();
+/// let started = Starter::default().start_behaviour::<Counter, _, _, _>(body).await.unwrap();
 /// let counter: Addr<Counter> = Addr::from_pid(started.pid()).unwrap();
 /// assert_eq!(counter.call(|from| from).await, Ok(7));
 /// # });

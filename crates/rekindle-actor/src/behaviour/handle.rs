@@ -56,7 +56,7 @@ impl<G: GenServer> Addr<G> {
     /// The handle on a process, if it lives and is such a server.
     #[must_use]
     pub fn from_pid(pid: Pid) -> Option<Addr<G>> {
-        Sender::from_pid(pid).map(|sender| Addr(sender.address().clone()))
+        Sender::from_pid(pid).map(|sender| Addr(sender.into_address()))
     }
 
     /// The handle on the process that holds a name now, if it is such a server.
@@ -243,7 +243,7 @@ impl<E: Send + 'static> Named<E> {
                 return Some(known.address.clone());
             }
         }
-        let holder = Sender::<E>::whereis(&self.name).map(|sender| sender.address().clone());
+        let holder = Sender::<E>::whereis(&self.name).map(|sender| sender.into_address());
         *target = holder.clone().map(|address| {
             let epoch = address.process().name_epoch.load(Ordering::Acquire);
             Target { address, epoch }

@@ -44,7 +44,7 @@ impl<M: Send + 'static> NamedAddress<M> {
                 return Some(address.clone());
             }
         }
-        let address = Sender::<M>::whereis(&self.name).map(|sender| sender.address().clone());
+        let address = Sender::<M>::whereis(&self.name).map(|sender| sender.into_address());
         *known = address.clone().map(|address| {
             let epoch = address.process().name_epoch.load(Ordering::Acquire);
             Known { address, epoch }

@@ -18,7 +18,7 @@ use crate::exit::ExitReason;
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy, ReplyTo};
 use crate::names::{self, RegisterError};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{Owner, Process};
+use crate::process::{AtExit, Owner, Process};
 use crate::registry::Registration;
 use crate::sender::Sender;
 use crate::signal::exit_signal;
@@ -100,7 +100,7 @@ impl Ack {
             Owner::current(|owner| {
                 let Some(owner) = owner else { return };
                 let tell = Box::new(move |_: &ExitReason| reply.reply(Err(error)));
-                owner.private().rare().at_exit.push(tell);
+                owner.private().rare().at_exit.push(AtExit::Act(tell));
             });
         }
         ExitReason::Normal
@@ -158,11 +158,9 @@ pub struct Starter {
     at: Option<&'static Location<'static>>,
 }
 
-impl Starter {
-    /// A start with the defaults: no name, no link, no time limit, an unbounded mailbox. `label`
-    /// says in reports what is started; an empty one says nothing.
-    pub fn new(label: impl Into<Arc<str>>) -> Starter {
-        let label = label.into();
+impl Default for Starter {
+    /// A start with the defaults of [`Starter::new`], and without a label.
+    fn default() -> Starter {
         Starter {
             name: None,
             via: None,
@@ -170,8 +168,20 @@ impl Starter {
             tie: Tie::None,
             heeds_parent: true,
             mailbox: MailboxPolicy::unbounded(),
-            label: (!label.is_empty()).then_some(label),
+            label: None,
             at: None,
+        }
+    }
+}
+
+impl Starter {
+    /// A start with the defaults: no name, no link, no time limit, an unbounded mailbox. `label`
+    /// says in reports what is started; an empty one says nothing.
+    pub fn new(label: impl Into<Arc<str>>) -> Starter {
+        let label = label.into();
+        Starter {
+            label: (!label.is_empty()).then_some(label),
+            ..Starter::default()
         }
     }
 
@@ -278,7 +288,7 @@ impl Starter {
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
     {
-        let (reply, awaiting) = mailbox::acknowledgement();
+        let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
         let ack = Ack { reply: Some(reply) };
         let order = Order {
             kind: kind_of::<Who, M>(),

@@ -27,7 +27,7 @@ pub(crate) use queue::{Position, Queue};
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
 pub use reply::ReplyTo;
-pub(crate) use reply::{Awaiting, GivenUp, Lost, Served, acknowledgement, refuse, request};
+pub(crate) use reply::{Awaiting, GivenUp, Lost, Owed, Served, acknowledgement, refuse, request};
 
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, Process};

@@ -49,7 +49,7 @@ use rekindle_scheduler::{Node, NodePtr, NodeVtable};
 use super::node::{Class, Kind};
 use crate::exit::ExitReason;
 use crate::pid::Pid;
-use crate::process::Owner;
+use crate::process::{AtExit, Owner};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{self, UnsafeCell, block};
 use crate::unwind;
@@ -203,9 +203,13 @@ where
     awaiting
 }
 
-/// A reply's way without a request: for acknowledgements.
-pub(crate) fn acknowledgement<T: Send + 'static>() -> (ReplyTo<T>, Awaiting<T>) {
-    let head = allocate::<(), T>(None, None, CALLER | REPLY | STARTING);
+/// A reply's way without a request: for acknowledgements. `waker` is that of the process that will
+/// wait, as a rule.
+pub(crate) fn acknowledgement<T: Send + 'static>(
+    waker: Option<Waker>,
+) -> (ReplyTo<T>, Awaiting<T>) {
+    let registered = waker.as_ref().map(identity);
+    let head = allocate::<(), T>(None, waker, CALLER | REPLY | STARTING);
     let reply = ReplyTo {
         head,
         answer: PhantomData,
@@ -216,7 +220,7 @@ pub(crate) fn acknowledgement<T: Send + 'static>() -> (ReplyTo<T>, Awaiting<T>) 
         Awaiting {
             head,
             sent: true,
-            registered: None,
+            registered,
             answer: PhantomData,
         },
     )
@@ -491,14 +495,14 @@ impl<T> ReplyTo<T> {
 }
 
 /// The right to answer a start, without the type of the answer.
-struct Owed(NonNull<Head>);
+pub(crate) struct Owed(NonNull<Head>);
 
 // SAFETY: as `ReplyTo`; without the type there is no answer to cross threads.
 unsafe impl Send for Owed {}
 
 impl Owed {
     /// Ends the wait with the reason of the process that should have answered.
-    fn fail(self, reason: ExitReason) {
+    pub(crate) fn fail(self, reason: ExitReason) {
         // SAFETY: we are REPLY. Acknowledgements have no SERVER party, so by invariant 3 the
         // failure's place is ours.
         unsafe {
@@ -518,7 +522,7 @@ impl<T> Drop for ReplyTo<T> {
             // A start that was never acknowledged fails with the reason of the one who starts,
             // but not before the process and its name are gone (START-003, GEN-005).
             let owed = Owed(self.head);
-            return Owner::at_exit(Box::new(move |reason| owed.fail(reason.clone())));
+            return Owner::at_exit(AtExit::Owed(owed));
         }
         let given_up = GivenUp(self.head);
         if state & CALLER != 0 && state & RESOLVED == 0 {

@@ -780,7 +780,7 @@ pub struct Asking<T> {
 impl<T: Send + 'static> Asking<T> {
     #[track_caller]
     fn new(pid: Option<Pid>, request: impl FnOnce(Answer<T>) -> Request) -> Asking<T> {
-        let (reply, awaiting) = mailbox::acknowledgement();
+        let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
         let sent = match pid.is_some_and(is_running) {
             true => Err((in_signal(request(reply)), SysError::CallingSelf)),
             false => send(pid, request(reply)).map_err(|unsent| (unsent, SysError::NoProc)),

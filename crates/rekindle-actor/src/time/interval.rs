@@ -10,7 +10,7 @@ use parking_lot::ReentrantMutex;
 use rekindle_scheduler::{self as scheduler, Time, TimerAction, TimerKey};
 
 use super::{TimerRef, now, run_after};
-use crate::process::Owner;
+use crate::process::{AtExit, Owner};
 use crate::recipient::Recipient;
 use crate::spawn::spawn_at;
 
@@ -222,7 +222,7 @@ struct AtEnd<F: FnOnce() + Send + 'static>(Option<F>);
 impl<F: FnOnce() + Send + 'static> Drop for AtEnd<F> {
     fn drop(&mut self) {
         if let Some(act) = self.0.take() {
-            Owner::at_exit(Box::new(move |_| act()));
+            Owner::at_exit(AtExit::Act(Box::new(move |_| act())));
         }
     }
 }

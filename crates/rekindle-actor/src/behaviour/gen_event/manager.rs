@@ -91,7 +91,7 @@ impl<E: Send + Sync + 'static> EventManager<E> {
     /// The handle on a process, if it lives and is a manager of such events.
     #[must_use]
     pub fn from_pid(pid: Pid) -> Option<Self> {
-        Sender::from_pid(pid).map(|sender| EventManager::over(sender.address().clone()))
+        Sender::from_pid(pid).map(|sender| EventManager::over(sender.into_address()))
     }
 
     /// The handle on the process that holds a name now, if it is a manager of such events.

@@ -65,7 +65,7 @@ pub struct StartEvents<E> {
 impl<E: Send + Sync + 'static> StartEvents<E> {
     #[track_caller]
     fn new(link: bool) -> Self {
-        let starter = Starter::new("");
+        let starter = Starter::default();
         StartEvents {
             starter: starter.link_if(link),
             first: Vec::new(),
@@ -165,7 +165,7 @@ impl<E: Send + Sync + 'static> Future for StartEventsFuture<E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0)
             .poll(cx)
-            .map(|result| result.map(|sender| EventManager::over(sender.address().clone())))
+            .map(|result| result.map(|sender| EventManager::over(sender.into_address())))
     }
 }
 

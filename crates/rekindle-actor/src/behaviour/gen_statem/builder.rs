@@ -30,7 +30,7 @@ pub struct StatemStart<M: GenStatem> {
 impl<M: GenStatem> StatemStart<M> {
     #[track_caller]
     pub(super) fn new(args: M::Args, link: bool) -> StatemStart<M> {
-        let starter = Starter::new("");
+        let starter = Starter::default();
         StatemStart {
             args,
             starter: starter.link_if(link),

@@ -350,19 +350,19 @@ fn loom_a_request_that_is_refused_or_thrown_away_unread() {
 #[test]
 fn loom_an_acknowledgement_that_comes_or_never_comes() {
     check(|| {
-        let (reply, awaiting) = acknowledgement();
+        let (reply, awaiting) = acknowledgement(None);
         let starter = thread::spawn(move || reply.reply(Token::new()));
         assert_eq!(wait(awaiting, &[0], vec![starter]), Ok(()));
     });
     check(|| {
-        let (reply, awaiting) = acknowledgement();
+        let (reply, awaiting) = acknowledgement(None);
         let starter = thread::spawn(move || drop(reply));
         let none = Err(Lost::Exited(ExitReason::NoProc));
         assert_eq!(wait(awaiting, &[0], vec![starter]), none);
     });
     for answered in [false, true] {
         check(move || {
-            let (reply, awaiting) = acknowledgement();
+            let (reply, awaiting) = acknowledgement(None);
             let starter = thread::spawn(move || match answered {
                 true => reply.reply(Token::new()),
                 false => drop(reply),
