@@ -12,7 +12,7 @@ use crate::core::{Core, Kind, Parts};
 use crate::pool::{Hook, Pool, Settings};
 use crate::random::SharedRandom;
 use crate::runtime::Runtime;
-use crate::sim::Sim;
+use crate::sim::{Exploration, Sim};
 use crate::sync::prepare_barriers;
 use crate::time::Time;
 use crate::time::clock::Clock;
@@ -45,6 +45,7 @@ pub struct Builder {
     on_worker_stop: Option<Hook>,
     /// What the clock reads at the start.
     epoch: Time,
+    exploration: Exploration,
 }
 
 impl Builder {
@@ -60,6 +61,7 @@ impl Builder {
             on_worker_start: None,
             on_worker_stop: None,
             epoch: Time::ZERO,
+            exploration: Exploration::Random,
         }
     }
 
@@ -112,6 +114,13 @@ impl Builder {
     /// Called by every thread that ran tasks, after its last.
     pub fn on_worker_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.on_worker_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// How a simulated runtime picks what happens next. Default: at random. It means nothing to a
+    /// runtime with threads.
+    pub fn exploration(mut self, exploration: Exploration) -> Builder {
+        self.exploration = exploration;
         self
     }
 
@@ -186,7 +195,7 @@ impl Builder {
             blocking: BlockingPool::new(&self.thread_name, 1),
             extension: self.extension,
             seats: 1,
-            kind: Kind::Sim(Sim::new(seed)),
+            kind: Kind::Sim(Sim::new(seed, self.exploration)),
         });
         Runtime::of(core)
     }
