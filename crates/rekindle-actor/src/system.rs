@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_scheduler::{self as scheduler, Handle, Simulation};
+use rekindle_scheduler::{self as scheduler, Exploration, Handle, Simulation};
 
 use crate::exit::ExitReason;
 use crate::groups::Tables;
@@ -22,6 +22,7 @@ pub(crate) struct System {
     pub(crate) names: Names,
     pub(crate) reports: Reports,
     pub(crate) tables: Tables,
+    pub(crate) detours: crate::faults::Detours,
 }
 
 impl System {
@@ -130,6 +131,13 @@ impl Builder {
         Ok(Runtime::over(self.into_scheduler().start()?))
     }
 
+    /// How a simulated runtime picks what happens next: see [`Exploration`]. The default is at
+    /// random.
+    pub fn exploration(mut self, exploration: Exploration) -> Builder {
+        self.scheduler = self.scheduler.exploration(exploration);
+        self
+    }
+
     /// Makes a runtime that runs on the calling thread, in virtual time, in an order drawn from
     /// `seed`: the same seed gives the same run.
     #[must_use]
@@ -236,6 +244,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         if let Some(system) = System::of(self.scheduler.handle()) {
+            system.detours.clear();
             system.reports.flush();
         }
     }
