@@ -21,6 +21,7 @@ use rekindle_actor::{ExitReason, Pid, StartError, faults as actor, spawn};
 use rekindle_scheduler::{Fate, Simulation, TurnAhead};
 use rekindle_supervisor::ChildSpec;
 
+use crate::invariants;
 use crate::kit::{Crash, Kit};
 use crate::random::Random;
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     /// Those who are killed at each of their turns, with the turns they have had.
     pub(crate) victims: Vec<(Pid, u64)>,
     hooked: bool,
+    /// Whether the invariants are looked at before each turn.
+    watched: bool,
     /// How many processes were killed.
     pub(crate) kills: u64,
 }
@@ -78,6 +81,7 @@ impl Plan {
             random,
             victims: Vec::new(),
             hooked: false,
+            watched: false,
             kills: 0,
         }
     }
@@ -330,6 +334,13 @@ impl Faults {
     }
 
     #[track_caller]
+    pub(crate) fn watch_invariants(&self) {
+        self.must_be_simulated("watch_invariants");
+        self.kit.plan.lock().watched = true;
+        self.hook();
+    }
+
+    #[track_caller]
     fn add(&self, what: &str, rule: Rule) {
         self.must_be_simulated(what);
         rekindle_scheduler::trace(|| format!("fault planned: {rule:?}"));
@@ -366,6 +377,15 @@ impl Faults {
 
 /// What becomes of a turn.
 fn turn(kit: &Kit, ahead: &TurnAhead<'_>) -> Fate {
+    let watched = kit.plan.lock().watched;
+    if watched && let Some(broken) = invariants::broken().into_iter().next() {
+        kit.plan.lock().watched = false;
+        rekindle_scheduler::trace(|| format!("an invariant is broken: {broken}"));
+        if let Some(body) = *kit.body.lock() {
+            let why = format!("an invariant is broken: {broken}");
+            rekindle_actor::exit(body, ExitReason::msg(why));
+        }
+    }
     let Some(pid) = actor::pid_of(ahead.task) else {
         return Fate::Run;
     };

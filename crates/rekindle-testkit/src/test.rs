@@ -246,6 +246,17 @@ impl<M: Send + 'static> Test<M> {
         Faults::of(&self.kit)
     }
 
+    /// Has all [`invariants`](crate::invariants) looked at before each turn of any process from now
+    /// on; the first that does not hold ends the test. It costs a look at every process each time.
+    ///
+    /// # Panics
+    ///
+    /// On real threads, where the state changes while it is looked at.
+    #[track_caller]
+    pub fn watch_invariants(&mut self) {
+        self.faults().watch_invariants();
+    }
+
     /// Says something in the trace that a failure prints.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
