@@ -84,12 +84,11 @@ impl fmt::Display for CapturedLog {
 /// A process whose ancestors are dead is taken for a descendant: so a crash is not missed because
 /// its supervisor has ended as well.
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::{Test, capture_log};
 /// use rekindle::prelude::*;
 ///
-/// # fn main() { body() }
-/// # #[rekindle::test(simulated)]
+/// #[rekindle::test(simulated)]
 /// async fn body(t: &mut Test) {
 ///     let (_, log) = capture_log(async {
 ///         spawn(async { panic!("on purpose") as () });

@@ -181,12 +181,11 @@ fn descendants(of: Pid) -> Vec<Pid> {
 
 /// Faults for the run of one test: see [`Test::faults`](crate::Test::faults).
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::{Test, assert_down};
 /// use rekindle::prelude::*;
 ///
-/// # fn main() { body() }
-/// # #[rekindle::test(simulated)]
+/// #[rekindle::test(simulated)]
 /// async fn body(t: &mut Test) {
 ///     let worker = spawn(async {
 ///         for _ in 0..100 { sleep(Duration::from_secs(1)).await }
@@ -222,7 +221,8 @@ impl Faults {
         self.add("kill_at", Rule::Kill { pid, turns: turn });
     }
 
-    /// Kills a process now: as `exit(pid, Kill)`.
+    /// Kills a process: as `exit(pid, Kill)`, by the process that calls this; so a delay between the
+    /// two delays it.
     pub fn kill(&self, pid: Pid) {
         kill(pid);
     }
@@ -230,15 +230,14 @@ impl Faults {
     /// Kills descendants of a process, chosen by the seed, as often as the result is told. The
     /// process itself lives.
     ///
-    /// ```
+    /// ```test_harness
     /// # use rekindle::testkit::Test;
     /// # use rekindle::prelude::*;
-    /// # fn main() { body() }
-    /// # #[rekindle::test(simulated)]
-    /// # async fn body(t: &mut Test) {
+    /// #[rekindle::test(simulated)]
+    /// async fn body(t: &mut Test) {
     /// # let sup = t.start_supervised(Supervisor::one_for_one().id("sup")).await;
     /// t.faults().kill_descendants_of(sup.pid()).every(100);
-    /// # }
+    /// }
     /// ```
     pub fn kill_descendants_of(&self, pid: Pid) -> KillDescendants {
         KillDescendants {

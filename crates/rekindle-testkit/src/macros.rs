@@ -7,15 +7,14 @@
 /// The first argument is a [`Test`](crate::Test) or a [`Probe`](crate::Probe). After `=>` stands
 /// what the macro gives: the pattern's variables are to be had there.
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::assert_receive;
 /// use rekindle::prelude::*;
 ///
 /// #[derive(Debug)]
 /// enum Msg { Started, Done { id: u32, took: Duration } }
 ///
-/// # fn main() { body() }
-/// # #[rekindle::test(simulated)]
+/// #[rekindle::test(simulated)]
 /// async fn body(t: &mut rekindle::testkit::Test<Msg>) {
 ///     let to = t.recipient();
 ///     spawn(async move {
@@ -76,12 +75,11 @@ macro_rules! assert_received {
 /// Sees that no message comes that fits a pattern, for 100 ms unless told otherwise; panics with
 /// the message if one does. It waits for the whole time; under the simulator that is nothing.
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::refute_receive;
 /// use rekindle::prelude::*;
 ///
-/// # fn main() { body() }
-/// # #[rekindle::test(simulated)]
+/// #[rekindle::test(simulated)]
 /// async fn body(t: &mut rekindle::testkit::Test<u32>) {
 ///     t.recipient().send(3);
 ///     refute_receive!(t, n if n > 3, within = Duration::from_secs(60));

@@ -20,12 +20,11 @@ enum ToProbe<M> {
 /// A test may have any number of probes; each is a process of its own, with its own pid, so it can
 /// stand in for a server's client, a subscriber, or a parent.
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::{Probe, Test, assert_receive, assert_down};
 /// use rekindle::prelude::*;
 ///
-/// # fn main() { body() }
-/// # #[rekindle::test(simulated)]
+/// #[rekindle::test(simulated)]
 /// async fn body(t: &mut Test) {
 ///     let mut probe: Probe<String> = t.probe();
 ///     let to = probe.recipient();

@@ -19,24 +19,16 @@ const LOOKS: u32 = 5;
 
 /// A test from inside: its body is a process, which receives messages of type `M`.
 ///
-/// ```
+/// ```test_harness
 /// use rekindle::testkit::{Test, assert_receive};
 /// use rekindle::prelude::*;
 ///
-/// # fn main() { a_message_comes_late() }
-/// # #[cfg(any())]
 /// #[rekindle::test(simulated, seeds = 20)]
 /// async fn a_message_comes_late(t: &mut Test<&'static str>) {
 ///     send_after(Duration::from_secs(3600), &t.recipient(), "late");
 ///     t.advance(Duration::from_secs(3600)).await;
 ///     assert_receive!(t, "late");
 /// }
-/// # #[rekindle::test(simulated, seeds = 20)]
-/// # async fn a_message_comes_late(t: &mut Test<&'static str>) {
-/// #     send_after(Duration::from_secs(3600), &t.recipient(), "late");
-/// #     t.advance(Duration::from_secs(3600)).await;
-/// #     assert_receive!(t, "late");
-/// # }
 /// ```
 pub struct Test<M = Never> {
     inbox: Inbox<M>,

@@ -120,3 +120,8 @@ struct ReadmeDocTests;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/own-behaviours.md")]
 struct OwnBehavioursDocTests;
+
+/// The tests of the guide's page.
+#[cfg(all(doctest, feature = "testkit", feature = "macros"))]
+#[doc = include_str!("../../../docs/guide/testing.md")]
+struct TestingDocTests;
