@@ -212,3 +212,120 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: TokenStream, item: TokenStream) -> String {
+        expand(arguments, item)
+            .expect_err("it is wrong")
+            .to_string()
+    }
+
+    fn test() -> TokenStream {
+        quote!(
+            async fn name() {}
+        )
+    }
+
+    #[test]
+    fn a_wrong_option_names_the_known_ones() {
+        for wrong in [quote!(seedz = 3), quote!(a::b), quote!(simulate)] {
+            let text = error(wrong, test());
+            assert!(
+                text.contains("`seeds = 500`") && text.contains("`simulated`"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_that_do_not_fit_together_are_refused() {
+        let rows = [
+            (
+                quote!(simulated, workers = 2),
+                "the simulator has one thread",
+            ),
+            (quote!(seeds = 3), "`seeds` needs `simulated`"),
+            (quote!(strategy = pct), "`strategy` needs `simulated`"),
+            (quote!(simulated, simulated), "given twice"),
+            (quote!(simulated, seeds = 0), "would never run"),
+            (quote!(workers = 0), "one worker at least"),
+            (
+                quote!(simulated, strategy = fifo),
+                "the strategies are `random`",
+            ),
+            (
+                quote!(simulated, strategy = 7),
+                "the strategies are `random`",
+            ),
+            (
+                quote!(simulated, strategy = pct(width = 1)),
+                "the strategies are `random`",
+            ),
+            (quote!(simulated, strategy = pct(depth = 0)), "1 at least"),
+        ];
+        for (arguments, expected) in rows {
+            let text = error(arguments, test());
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn functions_that_cannot_be_tests_are_refused() {
+        let rows = [
+            (
+                quote!(
+                    fn f() {}
+                ),
+                "write `async` before `fn`",
+            ),
+            (
+                quote!(
+                    async fn f(a: Test, b: u8) {}
+                ),
+                "one argument at most",
+            ),
+            (
+                quote!(
+                    async fn f(t: &Test) {}
+                ),
+                "`t: &mut Test`",
+            ),
+            (
+                quote!(
+                    async fn f(&self) {}
+                ),
+                "has no `self`",
+            ),
+            (
+                quote!(
+                    async fn f<T>() {}
+                ),
+                "no type parameters",
+            ),
+        ];
+        for (item, expected) in rows {
+            let text = error(quote!(), item);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn attributes_stay_with_the_test() {
+        let item = quote! {
+            #[should_panic(expected = "x")]
+            #[ignore]
+            async fn name(t: &mut Test) {}
+        };
+        let text = expand(quote!(simulated, seeds = 5), item)
+            .unwrap()
+            .to_string();
+        assert!(
+            text.contains("should_panic") && text.contains("# [ignore]"),
+            "{text}"
+        );
+        assert!(text.contains(". simulated () . seeds (5)"), "{text}");
+    }
+}
