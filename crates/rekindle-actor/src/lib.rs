@@ -78,6 +78,13 @@ mod companion;
 
 mod system;
 
+// The one switch of the feature.
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+#[path = "faults_off.rs"]
+mod faults;
+
 pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
 pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
@@ -121,7 +128,7 @@ pub use registry::{
     StartingRegistry, Unique, UpdateError, Via, ViaValue,
 };
 pub use rekindle_scheduler::{
-    Blocking, BlockingError, Handle, Simulation, Time, blocking, yield_now,
+    Blocking, BlockingError, Exploration, Handle, Simulation, Time, blocking, yield_now,
 };
 pub use report::{CrashOutcome, CrashReport, PendingReport, recent_crashes, report_for_children};
 pub use request::{Answered, Callee, MultiCall, NoAnswer, Request, Requests, abcast, multi_call};

@@ -27,6 +27,7 @@ use std::task::Poll;
 use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
+use crate::faults;
 use crate::link::Links;
 use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor;
@@ -240,6 +241,7 @@ impl Process {
         F: Future<Output = ExitReason>,
     {
         owner.private().set_exiting(ExitReason::Normal);
+        faults::note(|| "ends: normal".to_owned());
         let dropped = {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
@@ -285,7 +287,11 @@ impl Process {
         F: Future<Output = ExitReason>,
     {
         // `quick_end` may have been here, and may have found a worse reason.
-        let reason = owner.private().exiting().cloned().unwrap_or(reason);
+        let before = owner.private().exiting().cloned();
+        if before.is_none() {
+            faults::note(|| format!("ends: {reason}"));
+        }
+        let reason = before.unwrap_or(reason);
         owner.private().set_exiting(reason.clone());
         let dropped = {
             let _inside = Inside::enter();

@@ -4,9 +4,12 @@
 //! processes). The difference is at the other end: a signal *acts* when it is received, at the
 //! start of the receiver's turn, however many messages lie unread before it.
 
+use std::fmt;
+
 use rekindle_scheduler::{self as scheduler, NodePtr};
 
 use crate::exit::{ExitReason, Origin, Reception, receive_exit};
+use crate::faults;
 use crate::link::{self, LinkIds};
 use crate::mailbox;
 use crate::monitor::{self, Down};
@@ -58,11 +61,35 @@ impl Signal {
     }
 }
 
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Signal::Link { .. } => f.write_str("links"),
+            Signal::Unlink { .. } => f.write_str("unlinks"),
+            Signal::Exit { reason, .. } => write!(f, "exit signal ({reason})"),
+            Signal::Monitor { .. } => f.write_str("monitors"),
+            Signal::Demonitor { .. } => f.write_str("demonitors"),
+            Signal::Down(down) => write!(f, "Down ({})", down.reason),
+            Signal::System(_) => f.write_str("sys message"),
+            Signal::Alarm(_) => f.write_str("alarm"),
+        }
+    }
+}
+
 /// Sends a signal; gives it back if there is no such process.
 pub(crate) fn try_send(to: Pid, signal: Signal) -> Result<(), Signal> {
     let mut unsent = Some(signal);
     runtimes::with(to.node(), |handle| {
-        let node = mailbox::signal(unsent.take()?);
+        let signal = unsent.take()?;
+        let detour = faults::detour(|| Some(to), || signal.to_string());
+        let node = mailbox::signal(signal);
+        if let Some(to) = detour {
+            match mailbox::parcel_by_id(handle, to.task(), node) {
+                Ok(parcel) => faults::put(to, parcel),
+                Err(node) => unsent = Some(mailbox::open_signal(node)),
+            }
+            return Some(());
+        }
         mailbox::push_by_id(handle, to.task(), node)
             .err()
             .map(|node| {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use rekindle_scheduler::{self as scheduler, Handle, TaskView, map_output};
 
 use crate::exit::{ExitReason, IntoExitReason};
+use crate::faults;
 use crate::link::Links;
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy};
 use crate::monitor;
@@ -315,6 +316,7 @@ impl Order {
                     Tie::None => None,
                     tie => tie_to_parent(tie, id, view, pid),
                 };
+                faults::note(|| format!("spawns {pid} {}", view.describe()));
                 (handle(view, pid), reference)
             },
         )

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rekindle_scheduler::{self as scheduler, Handle, Simulation};
+use rekindle_scheduler::{self as scheduler, Exploration, Handle, Simulation};
 
 use crate::exit::ExitReason;
 use crate::groups::Tables;
@@ -23,6 +23,7 @@ pub(crate) struct System {
     /// Shared with reports that outlive the runtime.
     pub(crate) reports: Arc<Reports>,
     pub(crate) tables: Tables,
+    pub(crate) detours: crate::faults::Detours,
 }
 
 impl System {
@@ -204,6 +205,13 @@ impl Builder {
         Ok(runtime)
     }
 
+    /// How a simulated runtime picks what happens next: see [`Exploration`]. The default is at
+    /// random.
+    pub fn exploration(mut self, exploration: Exploration) -> Builder {
+        self.scheduler = self.scheduler.exploration(exploration);
+        self
+    }
+
     /// Makes a runtime that runs on the calling thread, in virtual time, in an order drawn from
     /// `seed`: the same seed gives the same run.
     #[must_use]
@@ -327,6 +335,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if let Some(system) = System::of(self.scheduler.handle()) {
+            system.detours.clear();
+        }
         // Before the end as well, in case a thread that is stuck holds it up.
         self.last_words.0.flush();
     }

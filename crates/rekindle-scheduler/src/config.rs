@@ -13,7 +13,7 @@ use crate::core::{Core, Kind, Parts};
 use crate::pool::{Hook, Pool, Settings};
 use crate::random::SharedRandom;
 use crate::runtime::Runtime;
-use crate::sim::Sim;
+use crate::sim::{Exploration, Sim};
 use crate::sync::prepare_barriers;
 use crate::time::Time;
 use crate::time::clock::Clock;
@@ -47,6 +47,7 @@ pub struct Builder {
     around_threads: Option<Around>,
     /// What the clock reads at the start.
     epoch: Time,
+    exploration: Exploration,
 }
 
 impl Builder {
@@ -63,6 +64,7 @@ impl Builder {
             on_worker_stop: None,
             around_threads: None,
             epoch: Time::ZERO,
+            exploration: Exploration::Random,
         }
     }
 
@@ -147,6 +149,13 @@ impl Builder {
         self
     }
 
+    /// How a simulated runtime picks what happens next. Default: at random. It means nothing to a
+    /// runtime with threads.
+    pub fn exploration(mut self, exploration: Exploration) -> Builder {
+        self.exploration = exploration;
+        self
+    }
+
     /// What the clock reads at the start, for tests of its end. Default: zero.
     #[doc(hidden)]
     pub fn epoch(mut self, epoch: Time) -> Builder {
@@ -221,7 +230,7 @@ impl Builder {
             extension: self.extension,
             around: None,
             seats: 1,
-            kind: Kind::Sim(Sim::new(seed)),
+            kind: Kind::Sim(Sim::new(seed, self.exploration)),
         });
         Runtime::of(core)
     }

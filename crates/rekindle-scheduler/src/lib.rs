@@ -75,7 +75,9 @@ pub use config::Builder;
 pub use context::{EnterGuard, coarse_now, running, with_handle};
 pub use metrics::Metrics;
 pub use runtime::{Handle, Runtime, YieldNow, blocking, spawn, yield_now};
-pub use sim::Simulation;
+pub use sim::{
+    Exploration, Fate, Settled, Simulation, Stuck, TraceEvent, TraceWhat, TurnAhead, trace,
+};
 pub use static_cell::StaticCell;
 pub use task::{
     AbortHandle, Host, JoinError, JoinHandle, MapOutput, Node, NodeList, NodePtr, NodeVtable,

@@ -331,6 +331,13 @@ impl Handle {
         self.core.sim().is_some()
     }
 
+    /// The controls of a simulated runtime; `None` for one with threads. Inside a simulation those
+    /// that move it panic, and the others work.
+    #[must_use]
+    pub fn simulation(&self) -> Option<Simulation<'_>> {
+        Simulation::of(&self.core)
+    }
+
     /// Whether the runtime shuts down, or has.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {

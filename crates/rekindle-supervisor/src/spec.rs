@@ -189,6 +189,41 @@ impl ChildSpec {
         self
     }
 
+    /// Has `before` run ahead of each start and restart, in the supervisor's process; if it fails,
+    /// the start fails with its reason. For what must be true before a child may start, and for
+    /// tests that have a start fail.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_actor::{ExitReason, StartError};
+    /// use rekindle_supervisor::{ChildSpec, Supervisor};
+    ///
+    /// let spec = ChildSpec::task(|| async {})
+    ///     .before_start(|| async { Err(StartError::Failed(ExitReason::msg("no disk"))) });
+    /// assert!(Supervisor::one_for_one().child(spec).start().await.is_err());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn before_start<B, F>(mut self, before: B) -> Self
+    where
+        B: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), StartError>> + Send + 'static,
+    {
+        self.start = self.start.map(|start| {
+            let before = Arc::new(before);
+            let started: StartFn = Arc::new(move || {
+                let (start, before) = (start.clone(), before.clone());
+                Box::pin(async move {
+                    before().await?;
+                    start().await
+                })
+            });
+            started
+        });
+        self
+    }
+
     /// Starts a child by this specification, in the running process.
     pub(crate) async fn start(&self) -> Result<ChildHandle, StartError> {
         let Some(start) = &self.start else {

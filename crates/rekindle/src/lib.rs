@@ -82,7 +82,14 @@
 //! | an answer that may come too late           | [`Alias`], [`Monitoring`]                                    |
 //! | to look inside                             | [`info`](fn@info), [`list`], [`tree`], [`sys`], [`recent_crashes`] |
 //! | a behaviour of your own                    | [`Starter`], [`Mailbox::next_event`], [`sys::SystemMessage`] |
-//! | tests in virtual time, from a seed         | [`Runtime::simulated`]                                       |
+//! | tests in virtual time, from a seed         | [`Runtime::simulated`]; `testkit` and `#[rekindle::test]`, with the feature `testkit` |
+//!
+//! # Features
+//!
+//! | feature    | default | adds                                                                        |
+//! |------------|---------|-----------------------------------------------------------------------------|
+//! | `macros`   | yes     | the attributes: `#[rekindle::main]` and its neighbours                        |
+//! | `testkit`  | no      | `rekindle::testkit`, and with `macros` `#[rekindle::test]`: for `[dev-dependencies]` |
 //!
 //! Crash reports and everything else go through the `log` crate. Without a logger, crash reports
 //! go to stderr.
@@ -98,10 +105,21 @@ pub use rekindle_macros::main;
 #[cfg(feature = "net")]
 #[doc(inline)]
 pub use rekindle_net as net;
+#[cfg(all(feature = "macros", feature = "testkit"))]
+#[doc(inline)]
+pub use rekindle_macros::test;
 #[doc(inline)]
 pub use rekindle_supervisor::*;
+#[cfg(feature = "testkit")]
+#[doc(inline)]
+pub use rekindle_testkit as testkit;
 
 /// The examples of the project's front page, compiled and run with the other doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ReadmeDocTests;
+
+/// The tests of the guide's page.
+#[cfg(all(doctest, feature = "testkit", feature = "macros"))]
+#[doc = include_str!("../../../docs/guide/testing.md")]
+struct TestingDocTests;

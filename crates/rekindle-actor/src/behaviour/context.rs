@@ -30,6 +30,14 @@ impl<G: GenServer> Context<G> {
         }
     }
 
+    /// A context for callbacks that are called by hand in the running process: for test harnesses.
+    /// The process must be one whose messages are [`ServerMessage<G>`](crate::ServerMessage), or
+    /// [`addr`](Self::addr) panics.
+    #[must_use]
+    pub fn of_running() -> Self {
+        Context::new(None)
+    }
+
     /// The server's pid.
     #[must_use]
     pub fn pid(&self) -> Pid {

@@ -29,8 +29,10 @@ pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
 pub use reply::ReplyTo;
 pub(crate) use reply::{Awaiting, GivenUp, Lost, Owed, Served, acknowledgement, refuse, request};
 
+use crate::faults;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, Process};
+use crate::run::pid_of;
 use crate::signal::Signal;
 
 /// A value that only the running process reaches.
@@ -124,6 +126,10 @@ impl<M: Send + 'static> Address<M> {
             return Err((message, refusal));
         }
         let node = node::letter(message);
+        if let Some(to) = faults::detour(|| Some(self.pid()), || message_name::<M>("")) {
+            faults::put(to, parcel(&self.task, node));
+            return Ok(());
+        }
         // SAFETY: a fresh letter, and an address is only made for a process whose messages are
         // `M` (`of`, `receive::Mailbox`): invariant 2 of `node.rs`. `M: Send`.
         match unsafe { self.task.view().push(node) } {
@@ -146,6 +152,12 @@ impl<M: Send + 'static> Address<M> {
         if let Some(bound) = &process.bound {
             bound.admit(task)?;
         }
+        let receiver = || pid_of(task);
+        if let Some(to) = faults::detour(receiver, || message_name::<T>("request for ")) {
+            faults::put(to, parcel(&task.to_ref(), awaiting.node()));
+            awaiting.mark_sent();
+            return Ok(());
+        }
         // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
         match unsafe { task.push_request(awaiting.node()) } {
             Ok(()) => {
@@ -165,6 +177,66 @@ pub(crate) fn push_by_id(handle: &Handle, task: TaskId, node: NodePtr) -> Result
     // SAFETY: a fresh signal block (the only caller is `signal::try_send`), and a pid, which the
     // id is part of, is made for processes only (invariant 1 of `node.rs`).
     unsafe { handle.push(task, node) }
+}
+
+/// A block that is not in its receiver's inbox yet.
+struct OnItsWay {
+    task: TaskRef,
+    node: Option<NodePtr>,
+}
+
+// SAFETY: the value is the only owner of the block, whose contents are `Send`.
+unsafe impl Send for OnItsWay {}
+
+impl OnItsWay {
+    fn arrive(mut self) {
+        let Some(node) = self.node.take() else { return };
+        // SAFETY: the block is ours, and `parcel` was given it for this very task, which is a
+        // process that knows such blocks.
+        self.node = unsafe { self.task.view().push(node) }.err();
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        let Some(node) = self.node.take() else { return };
+        let view = self.task.view();
+        if let Some(process) = view.host::<Process>() {
+            process.release_senders();
+        }
+        match pid_of(view) {
+            Some(pid) => crate::signal::refuse(pid, node, &crate::ExitReason::NoProc, true),
+            None => discard(node),
+        }
+    }
+}
+
+/// A block that was about to be pushed to this task, to be pushed later. If nobody is there then,
+/// it is refused.
+fn parcel(task: &TaskRef, node: NodePtr) -> faults::Parcel {
+    let way = OnItsWay {
+        task: task.clone(),
+        node: Some(node),
+    };
+    Box::new(move || way.arrive())
+}
+
+/// A block that was about to be pushed to this process, as [`parcel`]; gives it back if the process
+/// is dead.
+pub(crate) fn parcel_by_id(
+    handle: &Handle,
+    task: TaskId,
+    node: NodePtr,
+) -> Result<faults::Parcel, NodePtr> {
+    match handle.lookup(task) {
+        Some(task) => Ok(parcel(&task, node)),
+        None => Err(node),
+    }
+}
+
+fn message_name<M>(prefix: &str) -> String {
+    let name = crate::report::short_type_name(std::any::type_name::<M>());
+    format!("{prefix}{name}")
 }
 
 /// Takes the exit of a process out of the queue, if it came by a link.

@@ -48,6 +48,7 @@ use rekindle_scheduler::{Node, NodePtr, NodeVtable};
 
 use super::node::{Class, Kind};
 use crate::exit::ExitReason;
+use crate::faults;
 use crate::pid::Pid;
 use crate::process::{AtExit, Owner};
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -420,6 +421,14 @@ impl<T: Send + 'static> ReplyTo<T> {
     /// Answers. A caller that has given up, or whose callee has ended, never learns of it.
     #[inline]
     pub fn reply(self, answer: T) {
+        if let Some(to) = faults::detour(|| self.caller(), || "reply".to_owned()) {
+            return faults::put(to, Box::new(move || self.reply_now(answer)));
+        }
+        self.reply_now(answer);
+    }
+
+    #[inline]
+    fn reply_now(self, answer: T) {
         // The process that serves this very request holds SERVER until it has handled it, which
         // keeps the block: then REPLY goes in the same step.
         let leaving = if Owner::is_serving(self.head.addr().get()) {

@@ -5,7 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rekindle_scheduler::{Builder, Handle, Runtime, Time, blocking, sleep, spawn, yield_now};
+use rekindle_scheduler::{
+    Builder, Exploration, Fate, Handle, Runtime, Stuck, Time, TraceWhat, blocking, sleep, spawn,
+    trace, yield_now,
+};
 
 use crate::support::Alive;
 
@@ -200,4 +203,177 @@ fn a_clock_that_starts_near_the_end_of_time_stops_there() {
         sleep(Duration::from_secs(2)).await;
     });
     assert!(runtime.handle().now() - late >= Duration::from_secs(3));
+}
+
+/// The order in which tasks that always can run have their turns.
+fn order_of(exploration: Exploration, seed: u64) -> Vec<usize> {
+    let runtime = Builder::new().exploration(exploration).simulated(seed);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..4)
+            .map(|i| {
+                let order = Arc::clone(&order);
+                spawn(async move {
+                    for _ in 0..3 {
+                        order.lock().unwrap().push(i);
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    order.lock().unwrap().clone()
+}
+
+#[test]
+fn priorities_run_one_task_to_its_end_before_the_next() {
+    for seed in 0..20 {
+        let calm = Exploration::Priorities {
+            changes: 0,
+            steps: 20,
+        };
+        let order = order_of(calm, seed);
+        assert_eq!(order, order_of(calm, seed));
+        let switches = order.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(switches, 3, "{order:?}");
+    }
+}
+
+#[test]
+fn each_change_of_priority_makes_a_switch_or_two() {
+    let changes = |changes| {
+        let exploration = Exploration::Priorities { changes, steps: 14 };
+        let orders = (0..200).map(|seed| order_of(exploration, seed));
+        orders
+            .map(|order| order.windows(2).filter(|pair| pair[0] != pair[1]).count())
+            .max()
+    };
+    assert_eq!(changes(1), Some(4));
+    assert!(changes(3) > Some(4));
+}
+
+#[test]
+fn the_future_given_is_told_why_it_never_ends() {
+    let runtime = Runtime::simulated(1);
+    let simulation = runtime.simulation().unwrap();
+    assert_eq!(simulation.complete(async { 7 }), Ok(7));
+    let stuck = simulation.complete(std::future::pending::<()>());
+    assert!(matches!(stuck, Err(Stuck::Standstill(_))), "{stuck:?}");
+    simulation.limit_steps(simulation.steps() + 100);
+    let endless = simulation.complete(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    assert!(matches!(endless, Err::<(), _>(Stuck::Steps(_))));
+}
+
+#[test]
+fn settled_waits_for_all_but_time() {
+    let runtime = Runtime::simulated(3);
+    let turns = Arc::new(Mutex::new(0));
+    let theirs = Arc::clone(&turns);
+    runtime.block_on(async {
+        drop(spawn(async move {
+            for _ in 0..50 {
+                yield_now().await;
+                *theirs.lock().unwrap() += 1;
+            }
+            sleep(Duration::from_secs(1)).await;
+            *theirs.lock().unwrap() += 1;
+        }));
+        let settled = Handle::current().simulation().unwrap().settled();
+        settled.await;
+        assert_eq!(*turns.lock().unwrap(), 50);
+        assert_eq!(Handle::current().now(), Time::ZERO);
+    });
+}
+
+#[test]
+fn a_turn_can_be_stalled() {
+    let runtime = Runtime::simulated(3);
+    let simulation = runtime.simulation().unwrap();
+    let mut asked = 0;
+    simulation.on_turn(move |ahead| {
+        asked += 1;
+        assert_eq!(
+            ahead.at,
+            Time::ZERO + Duration::from_secs(if asked == 1 { 0 } else { 5 })
+        );
+        match asked {
+            1 => Fate::Stall(Duration::from_secs(5)),
+            _ => Fate::Run,
+        }
+    });
+    let at = runtime.block_on(async { spawn(async { Handle::current().now() }).await.unwrap() });
+    assert_eq!(at, Time::ZERO + Duration::from_secs(5));
+}
+
+#[test]
+fn a_stalled_task_is_cancelled_with_the_others() {
+    let (alive, count) = Alive::counter();
+    let runtime = Runtime::simulated(3);
+    let simulation = runtime.simulation().unwrap();
+    simulation.on_turn(|_| Fate::Stall(Duration::from_secs(5)));
+    drop(runtime.handle().spawn(async move { drop(alive) }));
+    simulation.run_until_idle();
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 1);
+    drop(runtime);
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_trace_says_what_happened_and_keeps_the_last() {
+    let runtime = Runtime::simulated(3);
+    let simulation = runtime.simulation().unwrap();
+    trace(|| unreachable!("nothing is recorded"));
+    simulation.record(4);
+    runtime.block_on(async {
+        spawn(async {
+            trace(|| "one".to_owned());
+            sleep(Duration::from_secs(1)).await;
+            trace(|| "two".to_owned());
+        })
+        .await
+        .unwrap();
+    });
+    let events = simulation.trace();
+    assert_eq!(events.len(), 4);
+    assert_eq!(events[0].what, TraceWhat::Clock);
+    assert!(matches!(events[1].what, TraceWhat::Turn { .. }));
+    assert!(matches!(&events[2].what, TraceWhat::Note { text, .. } if text == "two"));
+    assert_eq!(events[3].what, TraceWhat::Main);
+    assert_eq!(events[2].at, Time::ZERO + Duration::from_secs(1));
+}
+
+#[test]
+fn a_clock_that_jumps_fires_what_was_due_late_and_in_order() {
+    let runtime = Runtime::simulated(3);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    runtime.block_on(async {
+        let tasks = [3, 1, 2].map(|n| {
+            let order = Arc::clone(&order);
+            spawn(async move {
+                sleep(Duration::from_secs(n)).await;
+                order.lock().unwrap().push((n, Handle::current().now()));
+            })
+        });
+        let handle = Handle::current();
+        handle.simulation().unwrap().settled().await;
+        handle
+            .simulation()
+            .unwrap()
+            .jump_clock(Duration::from_secs(10));
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let late = Time::ZERO + Duration::from_secs(10);
+    let mut order = order.lock().unwrap().clone();
+    assert!(order.iter().all(|(_, at)| *at == late));
+    order.sort_unstable();
+    assert_eq!(order.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3]);
 }
