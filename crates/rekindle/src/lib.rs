@@ -102,12 +102,12 @@ pub use rekindle_actor::*;
 #[cfg(feature = "macros")]
 #[doc(inline)]
 pub use rekindle_macros::main;
-#[cfg(feature = "net")]
-#[doc(inline)]
-pub use rekindle_net as net;
 #[cfg(all(feature = "macros", feature = "testkit"))]
 #[doc(inline)]
 pub use rekindle_macros::test;
+#[cfg(feature = "net")]
+#[doc(inline)]
+pub use rekindle_net as net;
 #[doc(inline)]
 pub use rekindle_supervisor::*;
 #[cfg(feature = "testkit")]
