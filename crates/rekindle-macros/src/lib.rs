@@ -5,6 +5,7 @@
 //!
 //! Reading order: one attribute a file, each a pure function from tokens to tokens.
 
+mod gen_server;
 mod main_attribute;
 
 use proc_macro::TokenStream;
@@ -25,4 +26,10 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     main_attribute::expand(arguments.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+#[doc = include_str!("gen_server/page.md")]
+#[proc_macro_attribute]
+pub fn gen_server(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    gen_server::expand(arguments.into(), item.into()).into()
 }

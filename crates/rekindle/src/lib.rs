@@ -94,7 +94,7 @@ pub mod prelude;
 pub use rekindle_actor::*;
 #[cfg(feature = "macros")]
 #[doc(inline)]
-pub use rekindle_macros::main;
+pub use rekindle_macros::{gen_server, main};
 #[doc(inline)]
 pub use rekindle_supervisor::*;
 
@@ -102,6 +102,11 @@ pub use rekindle_supervisor::*;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ReadmeDocTests;
+
+/// The examples of the attributes' pages, whose crate cannot use this one.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../rekindle-macros/src/gen_server/page.md")]
+struct GenServerAttributeDocTests;
 
 /// The program of the guide's page.
 #[cfg(doctest)]
