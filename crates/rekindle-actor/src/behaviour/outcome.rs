@@ -52,6 +52,7 @@ impl<G: GenServer> IntoStep<G> for Next<G> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<G: GenServer, T: IntoStep<G>, E: Into<ExitReason>> IntoStep<G> for Result<T, E> {
     #[inline]
     fn into_step(self) -> Step<G> {
@@ -103,6 +104,7 @@ impl<G: GenServer> IntoInit<G> for Init<G> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<G: GenServer, T: IntoInit<G>, E: Into<ExitReason>> IntoInit<G> for Result<T, E> {
     #[inline]
     fn into_init(self) -> Result<Init<G>, ExitReason> {
