@@ -197,13 +197,19 @@ fn by_name(method: &ImplItemFn) -> syn::Result<Role<'_>> {
         "format_status" => {
             check_signature(signature, "format_status")?;
             let callback = read()?;
-            no_fields(&callback, "`format_status` is given nothing but `&self`")?;
+            plain(
+                signature,
+                "`format_status` is a plain `fn` of `&self` alone",
+            )?;
             Ok(Role::FormatStatus(callback))
         }
         "hibernate" => {
             check_signature(signature, "hibernate")?;
             let callback = read()?;
-            no_fields(&callback, "`hibernate` is given nothing but `&mut self`")?;
+            plain(
+                signature,
+                "`hibernate` is a plain `fn` of `&mut self` alone",
+            )?;
             Ok(Role::Hibernate(callback))
         }
         "handle_call" => by_hand(HandKind::Call),
@@ -345,6 +351,17 @@ fn check_answer(callback: &Callback<'_>) -> syn::Result<()> {
             lifetime,
             "the answer goes to another process, and cannot borrow from the state: answer with an owned value",
         )),
+    }
+}
+
+/// For the callbacks that are not futures and get nothing but the state.
+fn plain(signature: &Signature, says: &str) -> syn::Result<()> {
+    if let Some(keyword) = &signature.asyncness {
+        return Err(Error::new_spanned(keyword, says));
+    }
+    match signature.inputs.iter().nth(1) {
+        Some(argument) => Err(Error::new_spanned(argument, says)),
+        None => Ok(()),
     }
 }
 
