@@ -250,6 +250,10 @@ impl PartialEq for ExitReason {
 }
 
 /// How a body may end: with nothing, with a result, or with a reason of its own.
+#[diagnostic::on_unimplemented(
+    message = "a process's body cannot end with `{Self}`",
+    note = "a body ends with nothing, an `ExitReason`, or a `Result<(), E>` whose error is the reason: end it with `;`, or use a `Task` for work with a result"
+)]
 pub trait IntoExitReason {
     /// The reason.
     fn into_exit_reason(self) -> ExitReason;
@@ -267,6 +271,7 @@ impl IntoExitReason for ExitReason {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Into<ExitReason>> IntoExitReason for Result<(), E> {
     fn into_exit_reason(self) -> ExitReason {
         match self {

@@ -89,12 +89,12 @@ pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAg
 pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
-    Ack, Addr, Context, Enter, GenServer, GenStatem, Init, Name, Never, Next, ServerMessage, Shown,
-    Start, StartError, StartFuture, StartMonitor, StartMonitorFuture, Starter, Starting,
-    StatemAddr, StatemContext, StatemEvent, StatemInit, StatemName, StatemStart, StatemStartFuture,
-    StatemStartMonitor, StatemStartMonitorFuture, StatemStatus, StatemStep, Step, Transition, When,
-    begin_ending, enter_loop, enter_loop_as, give_back_memory, guarded, note_last_message,
-    note_state,
+    Ack, Addr, Context, Enter, GenServer, GenStatem, Init, IntoInit, IntoStep, Name, Never, Next,
+    ServerHandle, ServerMessage, Shown, Start, StartError, StartFuture, StartMonitor,
+    StartMonitorFuture, Starter, Starting, StatemAddr, StatemContext, StatemEvent, StatemInit,
+    StatemName, StatemStart, StatemStartFuture, StatemStartMonitor, StatemStartMonitorFuture,
+    StatemStatus, StatemStep, Step, Transition, When, begin_ending, enter_loop, enter_loop_as,
+    give_back_memory, guarded, note_last_message, note_state,
 };
 pub use behaviour::{
     AddHandler, AddHandlerError, CallHandlerError, DeleteHandler, DeleteHandlerError, EventHandler,

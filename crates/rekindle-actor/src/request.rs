@@ -546,6 +546,10 @@ impl<T, L: fmt::Debug> fmt::Debug for Requests<T, L> {
 ///
 /// Implemented for [`Addr`], [`Name`] and [`Sender`], and for references to them. The handle of an
 /// own behaviour implements it by passing on to its [`Sender`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer requests",
+    note = "pass an `Addr<G>`, a `Name<G>` or a `Sender<M>`; the handle of a behaviour of your own implements `Callee` by its `Sender`"
+)]
 pub trait Callee {
     /// The requests.
     type Call: Send + 'static;

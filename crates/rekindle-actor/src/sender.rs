@@ -38,7 +38,7 @@ impl<M> SendError<M> {
     }
 
     /// The same error about another message.
-    pub(crate) fn map<N>(self, f: impl FnOnce(M) -> N) -> SendError<N> {
+    pub fn map<N>(self, f: impl FnOnce(M) -> N) -> SendError<N> {
         match self {
             SendError::NoProc(message) => SendError::NoProc(f(message)),
             SendError::Full(message) => SendError::Full(f(message)),

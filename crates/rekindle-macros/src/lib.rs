@@ -5,6 +5,7 @@
 //!
 //! Reading order: one attribute a file, each a pure function from tokens to tokens.
 
+mod gen_server;
 mod main_attribute;
 mod test_attribute;
 
@@ -60,4 +61,10 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     test_attribute::expand(arguments.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+#[doc = include_str!("gen_server/page.md")]
+#[proc_macro_attribute]
+pub fn gen_server(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    gen_server::expand(arguments.into(), item.into()).into()
 }

@@ -29,6 +29,10 @@ use crate::started::{Child, ChildHandle, IntoStarted};
 /// assert_eq!(other.get(|text| text.len()).await, Ok(0));
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an agent, and so no child",
+    note = "write `Agent::child(|| state)`"
+)]
 pub trait AgentChild {
     /// What the agent keeps.
     type State: Send + 'static;

@@ -33,6 +33,10 @@ use crate::started::{Child, ChildHandle, IntoStarted};
 /// assert!(more.is_alive());
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event manager, and so no child",
+    note = "write `GenEvent::<MyEvent>::child()`"
+)]
 pub trait EventManagerChild {
     /// The type of the events.
     type Event: Send + Sync + 'static;
@@ -205,6 +209,10 @@ impl<E> fmt::Debug for EventManagerChildBuilder<E> {
 /// # drop(tree);
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scope of groups, and so no child",
+    note = "write `Groups::<MyKey, MyMessage>::child(name)`"
+)]
 pub trait GroupsChild: Sized {
     /// A scope of this name. Permanent, stopped within 5 s, and called like its name.
     #[track_caller]

@@ -101,7 +101,7 @@ pub use partition::{
 };
 pub use request::{ChildEntry, ChildState, StopSupervisor};
 pub use restart::Strategy;
-pub use server_child::{ChildBuilder, ServerChild};
+pub use server_child::{ChildBuilder, ServerChild, StartAgain};
 pub use spec::{
     AutoShutdown, ChildKind, ChildSpec, DEFAULT_SHUTDOWN, Restart, Shutdown, SpecError,
     check_child_specs,

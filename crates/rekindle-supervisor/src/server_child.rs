@@ -48,13 +48,17 @@ use crate::started::{Child, ChildHandle};
 /// assert_eq!(counter.call(|from| from).await, Ok(7));
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a generic server, and so no child",
+    note = "put `#[gen_server]` on its impl block, or implement `GenServer` for it"
+)]
 pub trait ServerChild: GenServer {
     /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
     /// called like its type.
     #[track_caller]
     fn child(args: Self::Args) -> ChildBuilder<Self>
     where
-        Self::Args: Clone,
+        Self::Args: StartAgain,
     {
         // A mutex, so that arguments need not be `Sync`.
         let args = Mutex::new(args);
@@ -75,7 +79,26 @@ pub trait ServerChild: GenServer {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<G: GenServer> ServerChild for G {}
+
+/// Arguments that a child can be started with again and again: whatever is `Clone`.
+///
+/// ```
+/// use rekindle_supervisor::StartAgain;
+///
+/// fn is_repeatable<A: StartAgain>(_: &A) -> bool { true }
+/// assert!(is_repeatable(&"a connection string".to_owned()));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a child cannot be started again with `{Self}`",
+    label = "this is gone after the first start",
+    note = "a child's arguments are needed anew at each restart: derive `Clone` for `{Self}`, share it in an `Arc`, or make it anew with `child_with(|| ..)`"
+)]
+pub trait StartAgain: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<A: Clone> StartAgain for A {}
 
 /// A generic server as a child: see [`ServerChild`].
 #[must_use = "a child is nothing without a supervisor"]

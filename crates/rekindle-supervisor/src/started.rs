@@ -137,6 +137,10 @@ impl<T: IntoStarted, E: IntoStartError> IntoStarted for Result<T, E> {
 }
 
 /// Why a start function failed.
+#[diagnostic::on_unimplemented(
+    message = "a child's start cannot fail with `{Self}`",
+    note = "fail with a `StartError` or an `ExitReason`: `.map_err(ExitReason::error)` makes one of any error"
+)]
 pub trait IntoStartError {
     /// The error as a supervisor knows it.
     fn into_start_error(self) -> StartError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rekindle_actor::{GenStatem, MailboxPolicy, StatemAddr};
 
-use crate::server_child::short_type_name;
+use crate::server_child::{StartAgain, short_type_name};
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle};
 
@@ -63,13 +63,17 @@ use crate::started::{Child, ChildHandle};
 /// assert_eq!(lamp.call(|from| from).await, Ok(Switch::Off));
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a state machine, and so no child",
+    note = "implement `GenStatem` for it"
+)]
 pub trait StatemChild: GenStatem {
     /// A child that starts with a clone of `args` each time. Permanent, stopped within 5 s, and
     /// called like its type.
     #[track_caller]
     fn child(args: Self::Args) -> StatemChildBuilder<Self>
     where
-        Self::Args: Clone,
+        Self::Args: StartAgain,
     {
         // A mutex, so that arguments need not be `Sync`.
         let args = Mutex::new(args);
@@ -91,6 +95,7 @@ pub trait StatemChild: GenStatem {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: GenStatem> StatemChild for M {}
 
 /// A state machine as a child: see [`StatemChild`].

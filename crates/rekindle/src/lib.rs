@@ -8,8 +8,50 @@
 //!
 //! # In three steps
 //!
-//! **1. A server.** A [`GenServer`] has a state and callbacks. Each request carries the way back
-//! for its answer, typed.
+//! **1. A server** has a state, and a method for each message. [`#[gen_server]`](macro@gen_server)
+//! makes the messages of them, and a typed handle: what is a `#[call]` here is a method there.
+//!
+//! ```
+//! # #[cfg(feature = "macros")] {
+//! use rekindle::prelude::*;
+//!
+//! struct Counter { n: i64 }
+//!
+//! #[gen_server]
+//! impl Counter {
+//!     fn init(n: i64) -> Self { Counter { n } }
+//!     #[call] fn get(&self) -> i64 { self.n }
+//!     #[cast] fn add(&mut self, k: i64) { self.n += k }
+//! }
+//!
+//! // **2. A tree.** Each child says when it is restarted; the supervisor says how often.
+//! let runtime = Runtime::new()?;
+//! runtime.block_on(async {
+//!     let tree = Supervisor::one_for_one()
+//!         .intensity(3, Duration::from_secs(5))
+//!         .child(Counter::child(0).name("counter").restart(Restart::Permanent))
+//!         .start_link()
+//!         .await
+//!         .expect("the tree starts");
+//!
+//! // **3. Use it.** A name survives restarts; a call never lies about what went wrong.
+//!     let counter = Name::<Counter>::new("counter");
+//!     counter.add(2);
+//!     assert_eq!(counter.get().await, Ok(2));
+//!
+//!     exit(counter.pid().unwrap(), ExitReason::Kill);
+//!     # while counter.get().await != Ok(0) { sleep(Duration::from_millis(1)).await; }
+//!     // ... a moment later there is a new counter under the same name.
+//!     assert_eq!(counter.get().timeout(Duration::from_secs(1)).await, Ok(0));
+//!     # drop(tree);
+//! });
+//! # }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The attribute writes nothing that could not be written by hand. By hand, a server implements
+//! [`GenServer`]: its messages are types of its own, and each request carries the way back for its
+//! answer.
 //!
 //! ```
 //! use rekindle::prelude::*;
@@ -34,27 +76,12 @@
 //!     }
 //! }
 //!
-//! // **2. A tree.** Each child says when it is restarted; the supervisor says how often.
-//! let runtime = Runtime::new()?;
-//! runtime.block_on(async {
-//!     let tree = Supervisor::one_for_one()
-//!         .intensity(3, Duration::from_secs(5))
-//!         .child(Counter::child(0).name("counter").restart(Restart::Permanent))
-//!         .start_link()
-//!         .await
-//!         .expect("the tree starts");
-//!
-//! // **3. Use it.** A name survives restarts; a call never lies about what went wrong.
-//!     let counter = Name::<Counter>::new("counter");
-//!     counter.cast(2);
-//!     assert_eq!(counter.call(Request::Get).await, Ok(2));
-//!
-//!     exit(counter.pid().unwrap(), ExitReason::Kill);
-//!     # while counter.call(Request::Get).await != Ok(0) { sleep(Duration::from_millis(1)).await; }
-//!     // ... a moment later there is a new counter under the same name.
-//!     assert_eq!(counter.call(Request::Get).await, Ok(0));
-//!     # drop(tree);
-//! });
+//! # Runtime::new()?.block_on(async {
+//! let counter = Counter::start_link(0).await?;
+//! counter.cast(2);
+//! assert_eq!(counter.call(Request::Get).await?, 2);
+//! # Ok::<(), ExitReason>(())
+//! # }).unwrap();
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -66,7 +93,7 @@
 //! | you want                                   | look at                                                     |
 //! |--------------------------------------------|-------------------------------------------------------------|
 //! | a process without a behaviour              | [`spawn`], [`Mailbox`]                                       |
-//! | a server                                   | [`GenServer`], [`Addr`], [`Name`], [`CallError`]             |
+//! | a server                                   | [`#[gen_server]`](macro@gen_server), [`GenServer`], [`Addr`], [`Name`], [`CallError`] |
 //! | a state machine                            | [`GenStatem`], [`Transition`], [`StatemAddr`]                |
 //! | a state that several share                 | [`Agent`]                                                    |
 //! | processes found by keys; publish, subscribe | [`Registry`], [`Via`]                                       |
@@ -99,12 +126,12 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use rekindle_actor::*;
-#[cfg(feature = "macros")]
-#[doc(inline)]
-pub use rekindle_macros::main;
 #[cfg(all(feature = "macros", feature = "testkit"))]
 #[doc(inline)]
 pub use rekindle_macros::test;
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use rekindle_macros::{gen_server, main};
 #[cfg(feature = "net")]
 #[doc(inline)]
 pub use rekindle_net as net;
@@ -123,3 +150,8 @@ struct ReadmeDocTests;
 #[cfg(all(doctest, feature = "testkit", feature = "macros"))]
 #[doc = include_str!("../../../docs/guide/testing.md")]
 struct TestingDocTests;
+
+/// The examples of the attributes' pages, whose crate cannot use this one.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../rekindle-macros/src/gen_server/page.md")]
+struct GenServerAttributeDocTests;

@@ -5,6 +5,8 @@
 
 pub use std::time::Duration;
 
+#[cfg(feature = "macros")]
+pub use crate::gen_server;
 pub use crate::{
     Addr, Agent, Builder, CallError, Context, Down, Duplicate, Enter, EventHandler, EventManager,
     Exit, ExitReason, GenEvent, GenServer, GenStatem, Groups, Handle, HandlerContext, HandlerStep,

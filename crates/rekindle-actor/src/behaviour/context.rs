@@ -79,15 +79,12 @@ impl<G: GenServer> Context<G> {
     /// # Errors
     ///
     /// If the period is zero.
-    pub fn send_interval(
-        &self,
-        period: Duration,
-        message: impl Into<G::Info>,
-    ) -> Result<Interval, ZeroPeriod>
+    pub fn send_interval<M>(&self, period: Duration, message: M) -> Result<Interval, ZeroPeriod>
     where
-        G::Info: Clone,
+        M: Clone + Send + Sync + 'static,
+        G::Info: From<M>,
     {
-        send_interval(period, &self.recipient(), message.into())
+        send_interval(period, &self.addr().recipient(), message)
     }
 
     /// After how much idle time the server sheds memory, if it was asked to at its start.

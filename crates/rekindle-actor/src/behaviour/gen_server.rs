@@ -45,6 +45,13 @@ pub enum Next<G: GenServer> {
     Stop(ExitReason),
 }
 
+impl<G: GenServer> Next<G> {
+    /// [`Next::Continue`] with what the server's `Continue` can be made of.
+    pub fn continue_with(work: impl Into<G::Continue>) -> Self {
+        Next::Continue(work.into())
+    }
+}
+
 /// How init ends.
 pub enum Init<G: GenServer> {
     /// With a state; the server waits for messages.
@@ -61,7 +68,15 @@ pub enum Init<G: GenServer> {
     Fail(ExitReason),
 }
 
-/// A message about to be handled, shown to [`GenServer::show_message`].
+impl<G: GenServer> Init<G> {
+    /// [`Init::Continue`] with what the server's `Continue` can be made of.
+    pub fn continue_with(state: G, work: impl Into<G::Continue>) -> Self {
+        Init::Continue(state, work.into())
+    }
+}
+
+/// A message about to be handled, shown to [`GenServer::show_message`] and
+/// [`GenServer::message_kind`].
 pub enum Shown<'a, G: GenServer> {
     /// A request.
     Call(&'a G::Call),
@@ -69,7 +84,17 @@ pub enum Shown<'a, G: GenServer> {
     Cast(&'a G::Cast),
     /// A plain message.
     Info(&'a G::Info),
+    /// What was put off by [`Next::Continue`] or [`Init::Continue`].
+    Continue(&'a G::Continue),
 }
+
+impl<G: GenServer> Clone for Shown<'_, G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<G: GenServer> Copy for Shown<'_, G> {}
 
 /// What lies in a server's mailbox: the message type of its process.
 pub enum ServerMessage<G: GenServer> {
@@ -141,7 +166,7 @@ pub enum ServerMessage<G: GenServer> {
 /// long and callers need not wait for each other, use a [`Task`](crate::Task) per piece of work.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a generic server",
-    note = "implement `GenServer` for it: `init`, the five associated types, and the callbacks it needs"
+    note = "put `#[gen_server]` on its impl block, or implement `GenServer` for it: the five associated types, `init`, and the callbacks it needs"
 )]
 pub trait GenServer: Sized + Send + 'static {
     /// What the start passes to `init`.
@@ -256,6 +281,60 @@ pub trait GenServer: Sized + Send + 'static {
         None
     }
 
+    /// Which kind of message this is, as a number of the server's own choice: for
+    /// [`kind_name`](Self::kind_name). It is asked for before each message is handled, so a look
+    /// at the enum's variant is all that it should cost.
+    #[inline]
+    fn message_kind(message: Shown<'_, Self>) -> u16 {
+        let _ = message;
+        0
+    }
+
+    /// What a kind of message is called in crash reports and `sys` traces; without it they say the
+    /// message's type. `#[gen_server]` names each after its method.
+    ///
+    /// ```
+    /// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Shown, Step};
+    /// # struct Fragile;
+    /// enum Request { Get(ReplyTo<i64>), Break(ReplyTo<i64>) }
+    ///
+    /// impl GenServer for Fragile {
+    ///     # type Args = (); type Call = Request; type Cast = Never; type Info = Never; type Continue = Never;
+    ///     # async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Fragile)) }
+    ///     // ...
+    ///     async fn handle_call(&mut self, request: Request, _: &mut Context<Self>) -> Step<Self> {
+    ///         match request {
+    ///             Request::Get(from) => from.reply(7),
+    ///             Request::Break(_) => return Err(ExitReason::msg("broken")),
+    ///         }
+    ///         Ok(Next::Wait)
+    ///     }
+    ///     fn message_kind(message: Shown<'_, Self>) -> u16 {
+    ///         match message {
+    ///             Shown::Call(Request::Get(_)) => 1,
+    ///             Shown::Call(Request::Break(_)) => 2,
+    ///             _ => 0,
+    ///         }
+    ///     }
+    ///     fn kind_name(kind: u16) -> Option<&'static str> {
+    ///         [None, Some("Get"), Some("Break")][usize::from(kind)]
+    ///     }
+    /// }
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// let fragile = Fragile::start(()).await.unwrap();
+    /// assert!(fragile.call(Request::Break).await.is_err());
+    /// # while fragile.is_alive() { rekindle_actor::yield_now().await; }
+    /// let report = rekindle_actor::recent_crashes().pop().unwrap();
+    /// assert_eq!(report.last_message.as_deref(), Some("call Break"));
+    /// # });
+    /// ```
+    #[must_use]
+    fn kind_name(kind: u16) -> Option<&'static str> {
+        let _ = kind;
+        None
+    }
+
     /// Starts the server without a link. Await it, or say more first: see [`Start`].
     #[track_caller]
     fn start(args: Self::Args) -> Start<Self> {
@@ -283,29 +362,82 @@ fn unhandled<G>(what: &str) -> ExitReason {
     ))
 }
 
-/// What kind of message was handled last.
+/// What was handled last.
 #[derive(Clone, Copy)]
-enum Last {
+struct Last {
+    what: What,
+    /// The server's own number for the kind of message: see [`GenServer::message_kind`].
+    kind: u16,
+}
+
+#[derive(Clone, Copy)]
+enum What {
     Call,
     Cast,
     Info,
+    Continue,
     Timeout,
     Down,
     Exit,
-    Continue,
 }
 
 impl Last {
+    /// What carries nothing of the server's own types.
+    const fn plain(what: What) -> Last {
+        Last { what, kind: 0 }
+    }
+
+    #[inline]
+    fn shown<G: GenServer>(message: Shown<'_, G>) -> Last {
+        Last {
+            what: What::of(message),
+            kind: G::message_kind(message),
+        }
+    }
+
     fn describe<G: GenServer>(self) -> String {
-        let typed = |kind: &str, ty: &str| format!("{kind} {}", short_type_name(ty));
+        let word = self.what.word();
+        match self.what {
+            What::Timeout | What::Down | What::Exit => word.to_owned(),
+            _ => format!("{word} {}", self.name::<G>()),
+        }
+    }
+
+    /// The name of the kind, or else of the type.
+    fn name<G: GenServer>(self) -> String {
+        let name = match self.what {
+            What::Call => type_name::<G::Call>(),
+            What::Cast => type_name::<G::Cast>(),
+            What::Info => type_name::<G::Info>(),
+            What::Continue => type_name::<G::Continue>(),
+            What::Timeout | What::Down | What::Exit => return self.what.word().to_owned(),
+        };
+        match G::kind_name(self.kind) {
+            Some(name) => name.to_owned(),
+            None => short_type_name(name),
+        }
+    }
+}
+
+impl What {
+    fn of<G: GenServer>(message: Shown<'_, G>) -> What {
+        match message {
+            Shown::Call(_) => What::Call,
+            Shown::Cast(_) => What::Cast,
+            Shown::Info(_) => What::Info,
+            Shown::Continue(_) => What::Continue,
+        }
+    }
+
+    fn word(self) -> &'static str {
         match self {
-            Last::Call => typed("call", type_name::<G::Call>()),
-            Last::Cast => typed("cast", type_name::<G::Cast>()),
-            Last::Info => typed("message", type_name::<G::Info>()),
-            Last::Continue => typed("continue", type_name::<G::Continue>()),
-            Last::Timeout => "timeout".to_owned(),
-            Last::Down => "down".to_owned(),
-            Last::Exit => "exit".to_owned(),
+            What::Call => "call",
+            What::Cast => "cast",
+            What::Info => "message",
+            What::Continue => "continue",
+            What::Timeout => "timeout",
+            What::Down => "down",
+            What::Exit => "exit",
         }
     }
 }
@@ -316,15 +448,14 @@ impl Last {
 macro_rules! serve_from {
     ($g:ident, $state:ident, $next:ident, $inbox:ident, $cx:ident) => {{
         let mut system = SystemState::new();
-        let mut last = Last::Continue;
+        let mut last = Last::plain(What::Continue);
         // Whether the last message was shown; its text is kept aside, for few servers show any.
         let mut showed = false;
         let reason = loop {
             let step = match $next {
                 Next::Stop(reason) => break reason,
                 Next::Continue(work) => {
-                    last = Last::Continue;
-                    showed = false;
+                    last = show(Shown::<$g>::Continue(&work), &mut showed, &$inbox);
                     if !system.is_idle() {
                         tell_handled(&mut system, &$state);
                         system.note(|| SystemEvent::Inner(last.describe::<$g>()));
@@ -344,18 +475,15 @@ macro_rules! serve_from {
                     };
                     match got {
                         Arrival::Message(ServerMessage::Call(request)) => {
-                            last = Last::Call;
-                            show(Shown::<$g>::Call(&request), &mut showed, &$inbox);
+                            last = show(Shown::<$g>::Call(&request), &mut showed, &$inbox);
                             guard!($state.handle_call(request, &mut $cx))
                         }
                         Arrival::Message(ServerMessage::Cast(message)) => {
-                            last = Last::Cast;
-                            show(Shown::<$g>::Cast(&message), &mut showed, &$inbox);
+                            last = show(Shown::<$g>::Cast(&message), &mut showed, &$inbox);
                             guard!($state.handle_cast(message, &mut $cx))
                         }
                         Arrival::Message(ServerMessage::Info(message)) => {
-                            last = Last::Info;
-                            show(Shown::<$g>::Info(&message), &mut showed, &$inbox);
+                            last = show(Shown::<$g>::Info(&message), &mut showed, &$inbox);
                             guard!($state.handle_info(Info::Message(message), &mut $cx))
                         }
                         Arrival::Other(event) => match inner::<$g>(*event, &mut last) {
@@ -541,19 +669,15 @@ fn tell_arrival<G: GenServer>(
     arrival: &Arrival<ServerMessage<G>>,
     caller: Option<Pid>,
 ) {
-    let typed = |ty: &str| short_type_name(ty);
     match arrival {
-        Arrival::Message(ServerMessage::Call(request)) => system.message_in("call", caller, || {
-            G::show_message(Shown::Call(request)).unwrap_or_else(|| typed(type_name::<G::Call>()))
-        }),
-        Arrival::Message(ServerMessage::Cast(message)) => system.message_in("cast", None, || {
-            G::show_message(Shown::Cast(message)).unwrap_or_else(|| typed(type_name::<G::Cast>()))
-        }),
+        Arrival::Message(ServerMessage::Call(request)) => {
+            system.message_in("call", caller, || text(Shown::<G>::Call(request)));
+        }
+        Arrival::Message(ServerMessage::Cast(message)) => {
+            system.message_in("cast", None, || text(Shown::<G>::Cast(message)));
+        }
         Arrival::Message(ServerMessage::Info(message)) => {
-            system.message_in("message", None, || {
-                G::show_message(Shown::Info(message))
-                    .unwrap_or_else(|| typed(type_name::<G::Info>()))
-            })
+            system.message_in("message", None, || text(Shown::<G>::Info(message)));
         }
         Arrival::Other(event) => match &**event {
             Event::Down(down) => system.message_in("down", None, || match (&down.name, down.pid) {
@@ -568,6 +692,11 @@ fn tell_arrival<G: GenServer>(
             Event::System(_) | Event::Message(_) | Event::Alarm(_) => {}
         },
     }
+}
+
+/// A message's own text, or else its name.
+fn text<G: GenServer>(message: Shown<'_, G>) -> String {
+    G::show_message(message).unwrap_or_else(|| Last::shown(message).name::<G>())
 }
 
 /// As [`wait`], without a word to those who watch.
@@ -644,34 +773,36 @@ fn inner<G: GenServer>(event: Event<ServerMessage<G>>, last: &mut Last) -> Inner
             return Inner::Stop(exit.reason);
         }
         Event::Exit(exit) => {
-            *last = Last::Exit;
+            *last = Last::plain(What::Exit);
             Info::Exit(exit)
         }
         Event::Down(down) => {
-            *last = Last::Down;
+            *last = Last::plain(What::Down);
             Info::Down(down)
         }
         Event::Timeout | Event::Alarm(_) | Event::Message(_) => {
-            *last = Last::Timeout;
+            *last = Last::plain(What::Timeout);
             Info::Timeout
         }
     };
     Inner::Info(Box::new(info))
 }
 
-/// Notes a message that is about to be handled, if the server shows it.
+/// Notes a message that is about to be handled, if the server shows it; gives what is to be
+/// remembered of it in any case.
 #[inline]
-fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool, inbox: &Mailbox<ServerMessage<G>>) {
-    let kind = match message {
-        Shown::Call(_) => "call",
-        Shown::Cast(_) => "cast",
-        Shown::Info(_) => "message",
-    };
-    let text = unwind::catch(|| G::show_message(message)).ok().flatten();
+fn show<G: GenServer>(
+    message: Shown<'_, G>,
+    showed: &mut bool,
+    inbox: &Mailbox<ServerMessage<G>>,
+) -> Last {
+    let shown = unwind::catch(|| (Last::shown(message), G::show_message(message)));
+    let (last, text) = shown.unwrap_or((Last::plain(What::of(message)), None));
     *showed = text.is_some();
     if let Some(text) = text {
-        note_last_message(format!("{kind} {text}"), inbox.caller());
+        note_last_message(format!("{} {text}", last.what.word()), inbox.caller());
     }
+    last
 }
 
 /// Leaves for the crash report what was being done, and with what state.
@@ -725,6 +856,7 @@ impl<G: GenServer> fmt::Debug for Shown<'_, G> {
             Shown::Call(_) => "Call(..)",
             Shown::Cast(_) => "Cast(..)",
             Shown::Info(_) => "Info(..)",
+            Shown::Continue(_) => "Continue(..)",
         })
     }
 }

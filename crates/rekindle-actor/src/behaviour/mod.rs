@@ -8,7 +8,9 @@ mod gen_statem;
 mod guarded;
 mod handle;
 mod named;
+mod outcome;
 mod parts;
+mod server_handle;
 mod start;
 
 pub use builder::{Start, StartFuture, StartMonitor, StartMonitorFuture};
@@ -31,5 +33,7 @@ pub use gen_statem::{
 pub use guarded::guarded;
 pub use handle::{Addr, Name};
 pub(crate) use named::NamedAddress;
+pub use outcome::{IntoInit, IntoStep};
 pub use parts::{begin_ending, give_back_memory, note_last_message, note_state};
+pub use server_handle::ServerHandle;
 pub use start::{Ack, StartError, Starter, Starting};

@@ -22,6 +22,10 @@ pub struct Unique;
 pub struct Duplicate;
 
 /// The kinds of registries: [`Unique`] and [`Duplicate`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of registry",
+    note = "the kinds are `Unique` and `Duplicate`"
+)]
 pub trait RegistryKind: sealed::Sealed + Debug + Send + Sync + 'static {
     #[doc(hidden)]
     const UNIQUE: bool;

@@ -43,13 +43,23 @@ use start::{Server, table_of};
 use table::{Held, Table};
 
 /// What can be a registry's key: anything that can be hashed and compared, and shared.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a registry's key",
+    note = "derive `Hash`, `PartialEq` and `Eq` for it; it must be `Send + Sync + 'static` as well, for every process may look it up"
+)]
 pub trait RegistryKey: Hash + Eq + Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<K: Hash + Eq + Send + Sync + 'static> RegistryKey for K {}
 
 /// What can be a registry's value: anything that can be shared.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a registry's value",
+    note = "a value is seen by every process: it must be `Send + Sync + 'static`; put a `Mutex` around what is not `Sync`"
+)]
 pub trait RegistryValue: Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<V: Send + Sync + 'static> RegistryValue for V {}
 
 /// A handle on a registry: a store in which processes register themselves under keys, with values,

@@ -8,6 +8,10 @@ use crate::sender::Sender;
 /// What the functions of [`sys`](crate::sys) take for a process: its pid, its name, or a handle.
 ///
 /// A name is looked up when the function is called, in the running runtime.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which process is meant",
+    note = "give a `Pid`, a name, or a handle such as `&Addr<G>`"
+)]
 pub trait Target {
     /// The process, if there is one now.
     fn target_pid(&self) -> Option<Pid>;

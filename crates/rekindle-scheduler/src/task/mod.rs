@@ -64,6 +64,10 @@ pub use node::{Node, NodeList, NodePtr, NodeVtable};
 use state::{Pushed, Woken};
 
 /// What lives beside a future in its cell, and stands between it and the scheduler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot host a task",
+    note = "implement `Host` for it: it stands between a task's future and the scheduler"
+)]
 pub trait Host: Send + Sync + 'static {
     /// What the futures of this host resolve to.
     type Output;

@@ -29,6 +29,10 @@ use crate::{inspect, names};
 
 /// What a handle on an event manager stands for: [`ManagerLife`] or [`ManagerByName`]. Nobody else implements
 /// it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which event manager is meant",
+    note = "the handles are `EventManager<E>`, on one life, and `EventManagerName<E>`, on a name"
+)]
 pub trait ManagerTarget<E>: Clone + Send + Sync + fmt::Debug + sealed::Reach<E> + 'static {}
 
 pub(super) mod sealed {
