@@ -125,7 +125,7 @@ pub use recipient::Recipient;
 pub use registry::{
     DispatchError, Duplicate, LockError, MetaKey, NoRegistry, Registration, RegistrationError,
     Registry, RegistryEvent, RegistryKey, RegistryKind, RegistryValue, StartRegistry,
-    StartingRegistry, Unique, UpdateError, Via, ViaValue,
+    StartingRegistry, StatemVia, StatemViaValue, Unique, UpdateError, Via, ViaValue,
 };
 pub use rekindle_scheduler::{
     Blocking, BlockingError, Exploration, Handle, Simulation, Time, blocking, yield_now,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rekindle_actor::{GenStatem, MailboxPolicy, StatemAddr};
+use rekindle_actor::{GenStatem, MailboxPolicy, Registration, StatemAddr};
 
 use crate::server_child::{StartAgain, short_type_name};
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
@@ -88,6 +88,7 @@ pub trait StatemChild: GenStatem {
         StatemChildBuilder {
             args: Arc::new(args),
             name: None,
+            via: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
             options: ChildOptions::here(),
@@ -103,6 +104,7 @@ impl<M: GenStatem> StatemChild for M {}
 pub struct StatemChildBuilder<M: GenStatem> {
     args: Arc<dyn Fn() -> M::Args + Send + Sync>,
     name: Option<Arc<str>>,
+    via: Option<Registration<M>>,
     mailbox: MailboxPolicy,
     hibernate_after: Option<Duration>,
     options: ChildOptions,
@@ -110,6 +112,13 @@ pub struct StatemChildBuilder<M: GenStatem> {
 
 impl<M: GenStatem> StatemChildBuilder<M> {
     child_options!("the name of its type", "within 5 s");
+
+    /// Registers the machine under a key of a registry before its init runs: see
+    /// [`Registry::statem_via`](rekindle_actor::Registry::statem_via).
+    pub fn via(mut self, key: impl Into<Registration<M>>) -> Self {
+        self.via = Some(key.into());
+        self
+    }
 
     /// Bounds the mailbox.
     pub fn mailbox(mut self, policy: MailboxPolicy) -> Self {
@@ -129,6 +138,7 @@ impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
         let StatemChildBuilder {
             args,
             name,
+            via,
             mailbox,
             hibernate_after,
             options,
@@ -139,6 +149,9 @@ impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
             let mut start = M::start_link(args()).spawned_at(at).mailbox(mailbox);
             if let Some(name) = &own_name {
                 start = start.name(name.clone());
+            }
+            if let Some(via) = &via {
+                start = start.via(via.clone());
             }
             if let Some(limit) = limit {
                 start = start.timeout(limit);
@@ -170,6 +183,7 @@ impl<M: GenStatem> Clone for StatemChildBuilder<M> {
         StatemChildBuilder {
             args: self.args.clone(),
             name: self.name.clone(),
+            via: self.via.clone(),
             mailbox: self.mailbox,
             hibernate_after: self.hibernate_after,
             options: self.options.clone(),

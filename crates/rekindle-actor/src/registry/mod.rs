@@ -6,6 +6,7 @@
 
 mod errors;
 mod few;
+mod holder;
 mod kept;
 mod keyed;
 mod kind;
@@ -13,6 +14,7 @@ mod listener;
 mod lock;
 mod meta;
 mod start;
+mod statem_via;
 mod table;
 mod via;
 
@@ -29,9 +31,10 @@ pub use kind::{Duplicate, RegistryKind, Unique};
 pub use listener::RegistryEvent;
 pub use meta::MetaKey;
 pub use start::{StartRegistry, StartingRegistry};
+pub use statem_via::{StatemVia, StatemViaValue};
 pub use via::{Registration, Via, ViaValue};
 
-use crate::behaviour::{GenServer, Name, StartError};
+use crate::behaviour::{GenServer, GenStatem, Name, StartError};
 use crate::link::within;
 use crate::names;
 use crate::pid::Pid;
@@ -150,8 +153,16 @@ impl<V: Send + Sync + 'static> RegistryValue for V {}
 /// With `rekindle-supervisor` a [`StartRegistry`] is a child as it stands; put it before those who
 /// use it: `Supervisor::rest_for_one().child(Registry::<String, ()>::unique().name("rooms"))`.
 ///
-/// # When not to use this
+/// # Timeouts
 ///
+/// There are none: no operation waits. Starting a server under a key waits for its `init`, as any start.
+///
+/// # Debugging
+///
+/// [`count`](Registry::count), [`select`](Registry::select) and [`keys`](Registry::keys) look into the
+/// table at once. [`info`](crate::info()) of a holder shows its link with the registry.
+///
+/// # When not to use this
 /// For a handful of servers known beforehand, names are simpler. For something that all processes
 /// read and one writes, a server or a shared map will do: entries here belong to processes. And a
 /// registry does not outlive its program: it is no database.
@@ -249,6 +260,13 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
         Via::new(self.clone(), Kept::new(key))
     }
 
+    /// A handle on whichever state machine holds a key, and the way to start one under it: see
+    /// [`StatemVia`].
+    #[must_use]
+    pub fn statem_via<M: GenStatem>(&self, key: K) -> StatemVia<K, V, M> {
+        StatemVia::new(self.clone(), Kept::new(key))
+    }
+
     /// Where a process that is no generic server is to be registered at its start: for
     /// [`Starter::via`](crate::Starter::via). `value` makes the value, in the new process.
     ///
@@ -278,7 +296,7 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
         Registration::new(move || -> Result<(), StartError> {
             let value = value(crate::ambient::self_pid());
             let registered = registry.register_kept(key.clone(), value);
-            registered.map_err(via::into_start_error)
+            registered.map_err(holder::into_start_error)
         })
     }
 }

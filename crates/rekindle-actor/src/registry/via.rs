@@ -3,17 +3,12 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
-
+use super::holder::Holder;
 use super::kept::Kept;
-use super::table::Table;
-use super::{RegistrationError, Registry, RegistryKey, RegistryValue};
-use crate::ambient::self_pid;
+use super::{Registry, RegistryKey, RegistryValue};
 use crate::behaviour::{Addr, GenServer, StartError};
 use crate::call::Call;
-use crate::exit::ExitReason;
 use crate::mailbox::ReplyTo;
 use crate::pid::Pid;
 use crate::recipient::{self, Recipient};
@@ -56,82 +51,38 @@ use crate::sys::{Stop, Target};
 /// # });
 /// ```
 pub struct Via<K: RegistryKey, V: RegistryValue, G: GenServer> {
-    registry: Registry<K, V>,
-    key: Kept<K>,
-    last: Mutex<Option<Known<K, V, G>>>,
-}
-
-/// Who held the key at the last look.
-struct Known<K, V, G: GenServer> {
-    addr: Addr<G>,
-    /// The process's `name_epoch` at that time: it changes when the process loses a key.
-    epoch: u32,
-    /// The life of the registry.
-    table: Arc<Table<K, V>>,
+    holder: Holder<K, V, Addr<G>>,
 }
 
 impl<K: RegistryKey, V: RegistryValue, G: GenServer> Via<K, V, G> {
     pub(super) fn new(registry: Registry<K, V>, key: Kept<K>) -> Self {
         Via {
-            registry,
-            key,
-            last: Mutex::new(None),
+            holder: Holder::new(registry, key),
         }
     }
 
     /// The key.
     #[must_use]
     pub fn key(&self) -> &K {
-        &self.key
+        self.holder.key()
     }
 
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry<K, V> {
-        &self.registry
+        self.holder.registry()
     }
 
     /// Who holds the key now. Nobody, if there is no such registry.
     #[must_use]
     pub fn resolve(&self) -> Option<Addr<G>> {
-        let table = self.registry.table().ok()?;
-        let known = self.last.lock().clone();
-        if let Some(known) = &known
-            && Arc::ptr_eq(&known.table, &table)
-            && known.addr.process().name_epoch.load(Ordering::Acquire) == known.epoch
-            && known.addr.is_alive()
-        {
-            return Some(known.addr.clone());
-        }
-        loop {
-            let Some(addr) = table
-                .first(&*self.key)
-                .and_then(|held| Addr::<G>::from_pid(held.pid))
-            else {
-                let forgotten = self.last.lock().take();
-                drop((known, forgotten));
-                return None;
-            };
-            // The key may have changed hands before the epoch was read. If it has not by the second
-            // look, the holder's epoch changes when it does.
-            let epoch = addr.process().name_epoch.load(Ordering::Acquire);
-            if table.first(&*self.key).map(|held| held.pid) == Some(addr.pid()) {
-                let known = Known {
-                    addr: addr.clone(),
-                    epoch,
-                    table,
-                };
-                let forgotten = self.last.lock().replace(known);
-                drop(forgotten);
-                return Some(addr);
-            }
-        }
+        self.holder.resolve()
     }
 
     /// The holder's pid, whatever kind of process it is.
     #[must_use]
     pub fn whereis(&self) -> Option<Pid> {
-        self.registry.whereis(&*self.key).ok().flatten()
+        self.holder.whereis()
     }
 
     /// As [`Addr::stop`], for whoever holds the key now.
@@ -219,39 +170,14 @@ impl<K: RegistryKey, V: RegistryValue, G: GenServer> Via<K, V, G> {
     /// To start a server under the key with a value that is made of the server's handle, in its
     /// own process.
     pub fn with(&self, value: impl Fn(Addr<G>) -> V + Send + Sync + 'static) -> Registration<G> {
-        let (registry, key) = (self.registry.clone(), self.key.clone());
-        Registration::new(move || {
-            let own = self_pid();
-            let Some(addr) = Addr::<G>::from_pid(own) else {
-                // The type of `Start::via` keeps this from being.
-                return Err(StartError::Failed(ExitReason::NoProc));
-            };
-            let registered = registry.register_kept(key.clone(), value(addr));
-            registered.map_err(into_start_error)
-        })
-    }
-}
-
-/// A start fails because of a registration.
-pub(super) fn into_start_error(error: RegistrationError) -> StartError {
-    match error {
-        RegistrationError::AlreadyRegistered(pid) => StartError::AlreadyStarted(pid),
-        other => StartError::Failed(other.into()),
+        Registration::new(self.holder.registering(value))
     }
 }
 
 impl<K: RegistryKey, V: RegistryValue, G: GenServer> Clone for Via<K, V, G> {
     fn clone(&self) -> Self {
-        Via::new(self.registry.clone(), self.key.clone())
-    }
-}
-
-impl<K, V, G: GenServer> Clone for Known<K, V, G> {
-    fn clone(&self) -> Self {
-        Known {
-            addr: self.addr.clone(),
-            epoch: self.epoch,
-            table: self.table.clone(),
+        Via {
+            holder: self.holder.clone(),
         }
     }
 }
@@ -259,8 +185,8 @@ impl<K, V, G: GenServer> Clone for Known<K, V, G> {
 impl<K: RegistryKey + fmt::Debug, V: RegistryValue, G: GenServer> fmt::Debug for Via<K, V, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Via")
-            .field("registry", &self.registry)
-            .field("key", &*self.key)
+            .field("registry", self.registry())
+            .field("key", self.key())
             .finish()
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rekindle_actor::{
-    CallError, ExitReason, GenStatem, MailboxPolicy, Never, ReplyTo, StatemAddr, StatemContext,
-    StatemEvent, StatemInit, StatemName, StatemStep, Transition, is_alive, spawn, trap_exit,
-    yield_now,
+    CallError, ExitReason, GenStatem, MailboxPolicy, Never, Registry, ReplyTo, StatemAddr,
+    StatemContext, StatemEvent, StatemInit, StatemName, StatemStep, Transition, is_alive, spawn,
+    trap_exit, yield_now,
 };
 use rekindle_supervisor::{ChildSpec, ChildState, Restart, Shutdown, StatemChild, Supervisor};
 
@@ -170,5 +170,28 @@ fn a_start_function_may_give_a_machines_handle() {
         let started = supervisor.start_child(child).await.unwrap();
         let lamp: &StatemAddr<Lamp> = started.info().unwrap();
         assert_eq!(lamp.call(Ask::State).await, Ok(Switch::Off));
+    });
+}
+
+#[test]
+fn a_machine_under_a_key_is_found_there_after_a_restart() {
+    everywhere(|kit| async move {
+        let lamps = Registry::<&str, StatemAddr<Lamp>>::unique();
+        let lamps = lamps.start_link().await.unwrap();
+        let desk = lamps.statem_via::<Lamp>("desk");
+        let supervisor = Supervisor::one_for_one()
+            .child(Lamp::child(kit).via(&desk))
+            .start_link()
+            .await
+            .unwrap();
+        let first = desk.resolve().expect("it has been started");
+        desk.cast(Switch::On);
+        desk.cast(Switch::On);
+        while desk.pid().is_none_or(|pid| pid == first.pid()) {
+            yield_now().await;
+        }
+        assert_eq!(desk.call(Ask::State).await, Ok(Switch::Off));
+        supervisor.stop().await.unwrap();
+        assert_eq!(desk.whereis(), None);
     });
 }

@@ -15,6 +15,7 @@ use super::run::run;
 use crate::behaviour::start::{StartError, Starter, Starting};
 use crate::mailbox::MailboxPolicy;
 use crate::pid::MonitorRef;
+use crate::registry::Registration;
 
 /// The start of a machine: await it, or say more first.
 ///
@@ -42,6 +43,14 @@ impl<M: GenStatem> StatemStart<M> {
     /// Registers the machine under this name before its init runs.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.starter = self.starter.name(name);
+        self
+    }
+
+    /// Registers the machine under a key of a registry before its init runs: see
+    /// [`Registry::statem_via`](crate::Registry::statem_via). If the key is held, the start fails
+    /// with [`StartError::AlreadyStarted`] (REG-012).
+    pub fn via(mut self, key: impl Into<Registration<M>>) -> Self {
+        self.starter = self.starter.via(key);
         self
     }
 
@@ -126,6 +135,11 @@ impl<M: GenStatem> StatemStartMonitor<M> {
     /// As [`StatemStart::name`].
     pub fn name(self, name: impl Into<Arc<str>>) -> Self {
         StatemStartMonitor(self.0.name(name))
+    }
+
+    /// As [`StatemStart::via`].
+    pub fn via(self, key: impl Into<Registration<M>>) -> Self {
+        StatemStartMonitor(self.0.via(key))
     }
 
     /// As [`StatemStart::timeout`].

@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::exit::ExitReason;
 use crate::mailbox::ReplyTo;
 use crate::pid::Pid;
+use crate::process::Process;
 use crate::recipient::{Recipient, Via};
 use crate::report::short_type_name;
 use crate::sender::{SendError, Sender};
@@ -27,6 +28,20 @@ pub struct StatemAddr<M: GenStatem>(Sender<Envelope<M>>);
 impl<M: GenStatem> StatemAddr<M> {
     pub(super) fn new(sender: Sender<Envelope<M>>) -> Self {
         StatemAddr(sender)
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        self.0.address().process()
+    }
+
+    /// A call to a machine that was looked for, and perhaps found.
+    pub(crate) fn call_resolved<T: Send + 'static>(
+        found: Option<StatemAddr<M>>,
+        make: impl FnOnce(ReplyTo<T>) -> M::Call,
+        called_at: &'static Location<'static>,
+    ) -> Call<'static, T> {
+        let address = found.map(|addr| addr.0.address().clone());
+        Call::to_resolved(address, |from| Envelope::<M>::Call(make(from)), called_at)
     }
 
     /// The handle on a process, if it lives and is such a machine.

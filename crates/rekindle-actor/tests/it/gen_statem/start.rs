@@ -1,10 +1,10 @@
 //! FSM-001 and FSM-002: starting and stopping as a generic server; the two styles.
 
 use rekindle_actor::{
-    ExitReason, GenStatem, Mailbox, MailboxPolicy, Never, Overflow, RegisterError, ReplyTo,
-    SendError, StartError, StatemAddr, StatemContext, StatemEvent, StatemInit, StatemName,
-    StatemStep, StopError, Transition, exit, info, is_alive, link, recent_crashes, self_pid, spawn,
-    sys, trap_exit, whereis,
+    CallError, ExitReason, GenStatem, Mailbox, MailboxPolicy, Never, Overflow, Pid, RegisterError,
+    Registry, ReplyTo, SendError, StartError, StatemAddr, StatemContext, StatemEvent, StatemInit,
+    StatemName, StatemStep, StopError, Transition, exit, info, is_alive, link, recent_crashes,
+    self_pid, spawn, sys, trap_exit, whereis,
 };
 
 use super::*;
@@ -476,5 +476,54 @@ fn fsm_002_both_styles_behave_alike() {
                 "terminate normal in Locked",
             ]
         );
+    });
+}
+
+#[test]
+fn fsm_001_gen_011_a_machine_under_a_key_is_as_one_under_a_name() {
+    on_both(|| async {
+        let log = Log::new();
+        let registry = Registry::<u32, StatemAddr<Fsm>>::unique();
+        let machines = registry.name("machines").start_link().await.unwrap();
+        let seventh = machines.statem_via::<Fsm>(7);
+        assert_eq!(seventh.call(Ask::Get).await, Err(CallError::NoProc));
+        assert_eq!((seventh.key(), seventh.whereis()), (&7, None));
+
+        let machine = Fsm::start(fsm(&log)).via(&seventh).await.unwrap();
+        assert_eq!(seventh.call(Ask::Get).await, Ok(0));
+        assert_eq!(seventh.resolve(), Some(machine.clone()));
+        assert_eq!(machines.get(&7), Ok(Some(machine.clone())));
+        let (also, _) = Fsm::start_monitor(fsm(&log))
+            .via(machines.statem_via(8))
+            .await
+            .unwrap();
+        assert_eq!(machines.whereis(&8), Ok(Some(also.pid())));
+
+        let again = Fsm::start(fsm(&log)).via(&seventh).await;
+        assert_eq!(again, Err(StartError::AlreadyStarted(machine.pid())));
+        seventh.stop().await.unwrap();
+        assert_eq!(seventh.whereis(), None);
+        assert_eq!(seventh.stop().await, Err(StopError::NoProc));
+
+        // The key is free; a value of one's own, and the handle finds the next life.
+        let pids = Registry::<u32, Pid>::unique().start_link().await.unwrap();
+        let eighth = pids.statem_via::<Fsm>(8);
+        let own = self_pid();
+        let valued = Fsm::start(fsm(&log)).via(eighth.with_value(own)).await;
+        assert_eq!(pids.get(&8), Ok(Some(own)));
+        assert_eq!(eighth.pid(), Some(valued.unwrap().pid()));
+        let next = Fsm::start(fsm(&log)).via(&seventh).await.unwrap();
+        assert_eq!(seventh.pid(), Some(next.pid()));
+    });
+}
+
+#[test]
+fn a_key_held_by_another_kind_of_process_is_no_machine() {
+    on_both(|| async {
+        let pids = Registry::<u32, ()>::unique().start_link().await.unwrap();
+        pids.register(1, ()).unwrap();
+        let first = pids.statem_via::<Fsm>(1);
+        assert_eq!((first.whereis(), first.pid()), (Some(self_pid()), None));
+        assert_eq!(first.call(Ask::Get).await, Err(CallError::NoProc));
     });
 }
