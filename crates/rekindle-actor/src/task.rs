@@ -41,8 +41,64 @@ pub use stream::{ItemError, ItemFailure, ItemWork, Launching, TaskStream, ZeroCo
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// # When not to use this
+/// Several pieces of work run side by side, and are awaited together; or one per item of some input:
 ///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use std::time::Duration;
+/// use rekindle_actor::{Task, sleep};
+///
+/// async fn price(shop: u64) -> u64 {
+///     sleep(Duration::from_millis(10 * shop)).await;
+///     100 - shop
+/// }
+///
+/// let asked: Vec<Task<u64>> = (1..=3).map(|shop| Task::spawn(price(shop))).collect();
+/// assert_eq!(Task::await_many(asked).await, Ok(vec![99, 98, 97]));
+///
+/// let prices = Task::async_stream(1..=3, price).max_concurrency(2).unwrap().collect().await;
+/// assert_eq!(prices.into_iter().map(Result::unwrap).min(), Some(97));
+/// # });
+/// ```
+///
+/// # What waiting gives
+///
+/// | way                                    | the work is done | it has failed                          | it still runs               |
+/// |----------------------------------------|------------------|----------------------------------------|-----------------------------|
+/// | `task.await`                           | `Ok(value)`      | `Err(reason)`                          | waits on                    |
+/// | [`yield_for`](Self::yield_for)         | `Some(Ok(..))`   | `Some(Err(..))`                        | `None`: ask again           |
+/// | [`shutdown`](Self::shutdown)           | `Some(Ok(..))`   | `Some(Err(..))`                        | stops it; `None`            |
+/// | [`kill`](Self::kill)                   | `Some(Ok(..))`   | `Some(Err(..))`                        | kills it; `None`            |
+/// | [`ignore`](Self::ignore)               | `Some(Ok(..))`   | `Some(Err(..))`                        | lets it go on; `None`       |
+/// | dropping it                            |                  |                                        | lets it go on, still linked |
+///
+/// An owner that does not trap exits does not live to see the failure of a *linked* task. A result is
+/// given once; a task that is asked again says `NoProc`.
+///
+/// # Timeouts
+///
+/// Awaiting a task has no limit: work takes as long as it takes. Use
+/// [`yield_for`](Self::yield_for) and then [`shutdown`](Self::shutdown), or a limit for many
+/// ([`await_many`](Self::await_many), [`yield_many`](Self::yield_many)). An item of a stream has 5 s,
+/// unless told otherwise.
+///
+/// # Names
+///
+/// A task has none; its [`pid`](Self::pid) is what others can monitor or stop.
+///
+/// # Supervision
+///
+/// A task ends with its owner, which is enough for many. With `rekindle-supervisor` a `TaskSupervisor`
+/// runs tasks as its children, linked with whoever asked or not, and ends them in an orderly way when
+/// the program stops.
+///
+/// # Debugging
+///
+/// A report of a task that crashed calls it like its work, and says on which line that was given. A
+/// process that awaits one is said to wait for a task by [`info`](crate::info()), and on which line.
+///
+/// # When not to use this
 /// For work whose result nobody awaits, [`spawn`](crate::spawn), or a task supervisor's
 /// `start_child`, says what is meant.
 #[must_use = "await the task, or `ignore` it"]

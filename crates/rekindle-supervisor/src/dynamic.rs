@@ -39,8 +39,62 @@ use crate::supervisor::typed;
 /// # });
 /// ```
 ///
-/// # When not to use this
+/// Children that are all made in one way have a [template](Self::template), and are started by what is
+/// new in each:
 ///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_supervisor::{ChildSpec, DynamicSupervisor, Restart};
+///
+/// let jobs = DynamicSupervisor::new().template(|number: u32| {
+///     ChildSpec::task(move || async move { println!("job {number}") }).restart(Restart::Transient)
+/// });
+/// let jobs = jobs.start_link().await.unwrap();
+/// for number in 0..10 {
+///     jobs.start_child(number).await.unwrap();
+/// }
+/// # });
+/// ```
+///
+/// # What starting gives
+///
+/// [`start_link`](Self::start_link) gives a [`DynamicSupervisorHandle`], or a [`SupervisorError`]:
+/// `Invalid` if a setting makes no sense, `Start` if the name is taken.
+///
+/// | [`start_child`](DynamicSupervisorRef::start_child) gives | when                                              |
+/// |----------------------------------------------------------|---------------------------------------------------|
+/// | the handle of the child                                  | its init is done                                  |
+/// | [`StartChildError::MaxChildren`]                         | there are as many as there may be                 |
+/// | [`StartChildError::Ignore`]                              | its init chose not to start; it is forgotten      |
+/// | [`StartChildError::AlreadyStarted`], [`StartChildError::Failed`], .. | it did not start; it is forgotten     |
+/// | [`StartChildError::Supervisor`]                          | the supervisor did not answer                     |
+///
+/// # Timeouts
+///
+/// Starting waits until all children are ready; [`start_timeout`](Self::start_timeout) limits it. A
+/// supervisor does one thing at a time: while a child starts or stops, whoever asks it something waits,
+/// without a limit.
+///
+/// # Names
+///
+/// With [`name`](Self::name) it can be found by [`DynamicSupervisorRef::named`], which survives restarts.
+/// Children are known by their pids; give them names, or keys of a registry, to find them after a
+/// restart.
+///
+/// # Supervision
+///
+/// The value is a child as it stands: `.child(DynamicSupervisor::child().name("jobs"))`. After a restart
+/// it is empty: children that must come back are started again by whoever knows of them.
+///
+/// # Debugging
+///
+/// [`sys::get_status`](rekindle_actor::sys::get_status) shows strategy, intensity and counts;
+/// [`tree_text`](rekindle_actor::tree_text()) the processes below it, without a message to anybody. A crash
+/// report of a child says what this supervisor did: `cart_sup (one_for_one) -> restarted as #813.1, 2 of 3
+/// in 5s`. At the level `debug` the log has each start.
+///
+/// # When not to use this
 /// When the children are known beforehand, or must be started in an order: use a
 /// [`Supervisor`](crate::Supervisor). For work whose result is awaited: a
 /// [`TaskSupervisor`](crate::TaskSupervisor).

@@ -64,8 +64,36 @@ use crate::supervisor::{Supervisor, SupervisorHandle};
 /// An integer is its own number: its absolute value modulo the number of partitions. Strings, pids
 /// and whatever is wrapped into [`ByHash`] go by their hash (PART-003).
 ///
-/// # When not to use this
+/// # What starting gives
 ///
+/// [`start_link`](Self::start_link) gives a [`PartitionsHandle`], or a [`SupervisorError`]: `Invalid` for no
+/// partitions at all, `Child` if one did not start. [`PartitionsHandle::get`] gives the handle on the
+/// partition of a key, or a [`RouteError`]: never that of another partition.
+///
+/// # Timeouts
+///
+/// Starting waits until all children are ready; [`start_timeout`](Self::start_timeout) limits it. A
+/// supervisor does one thing at a time: while a child starts or stops, whoever asks it something waits,
+/// without a limit.
+///
+/// # Names
+///
+/// It always has a name, and [`PartitionsHandle::whereis`] finds it there. Partitions have numbers, which
+/// are their ids; do not name the child, for there is one of that name only.
+///
+/// # Supervision
+///
+/// The value is a child as it stands: `.child(PartitionSupervisor::new("sessions", DynamicSupervisor::child()))`.
+/// A partition that fails is restarted in its place, alone; the others do not notice.
+///
+/// # Debugging
+///
+/// [`sys::get_status`](rekindle_actor::sys::get_status) shows strategy, intensity and counts;
+/// [`tree_text`](rekindle_actor::tree_text()) the processes below it, without a message to anybody. A crash
+/// report of a child says what this supervisor did: `cart_sup (one_for_one) -> restarted as #813.1, 2 of 3
+/// in 5s`. At the level `debug` the log has each start.
+///
+/// # When not to use this
 /// When the state cannot be split by a key; or when there is one process per key anyway: then a
 /// registry finds it.
 #[must_use = "a supervisor does nothing until it is started, or is the child of one that is"]

@@ -46,8 +46,48 @@ use crate::started::{Child, ChildHandle, IntoStarted};
 /// # });
 /// ```
 ///
-/// # When not to use this
+/// What is known only when the supervisor starts is decided by [`init`](Self::init), in its own process,
+/// at each start.
 ///
+/// # What starting gives
+///
+/// | [`start_link`](Self::start_link) gives          | when                                                                 |
+/// |-------------------------------------------------|----------------------------------------------------------------------|
+/// | a [`SupervisorHandle`]                          | all children run, or chose not to start                              |
+/// | [`SupervisorError::Invalid`]                    | a setting makes no sense; nothing was started                        |
+/// | [`SupervisorError::Child`]                      | a child did not start; those before it have been stopped             |
+/// | [`SupervisorError::Start`]                      | the supervisor itself did not: the name is taken, `init` failed or chose not to start |
+///
+/// What [`start_child`](SupervisorRef::start_child), `terminate_child`, `restart_child`, `delete_child` and
+/// `which_children` give is said there, with an error type for each. The tables of
+/// [the crate's page](crate) say when a child is started again, and how it is stopped.
+///
+/// # Timeouts
+///
+/// Starting waits until all children are ready; [`start_timeout`](Self::start_timeout) limits it. A
+/// supervisor does one thing at a time: while a child starts or stops, whoever asks it something waits,
+/// without a limit.
+///
+/// # Names
+///
+/// With [`name`](Self::name) it can be found by [`SupervisorRef::named`], which survives restarts. What a
+/// start gives is a handle on one life. Children have *ids*, which mean something within this supervisor
+/// only; a child's name is its own.
+///
+/// # Supervision
+///
+/// The value is a child as it stands: `.child(Supervisor::rest_for_one()..)`. It is given all the time it
+/// needs to stop. When it gives up, it ends with `Shutdown`, and the supervisor above starts it again if
+/// it is permanent, as it is by default.
+///
+/// # Debugging
+///
+/// [`sys::get_status`](rekindle_actor::sys::get_status) shows strategy, intensity and counts;
+/// [`tree_text`](rekindle_actor::tree_text()) the processes below it, without a message to anybody. A crash
+/// report of a child says what this supervisor did: `cart_sup (one_for_one) -> restarted as #813.1, 2 of 3
+/// in 5s`. At the level `debug` the log has each start.
+///
+/// # When not to use this
 /// When children come and go while the program runs, use a
 /// [`DynamicSupervisor`](crate::DynamicSupervisor); when they are pieces of work, a
 /// [`TaskSupervisor`](crate::TaskSupervisor).

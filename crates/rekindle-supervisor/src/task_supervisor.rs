@@ -42,8 +42,56 @@ use crate::started::{Child, ChildHandle, IntoStarted};
 /// # });
 /// ```
 ///
-/// # When not to use this
+/// A server stays ready while work is done for it: it starts an unlinked task, and answers when it is
+/// done, or lets the task answer.
 ///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use std::time::Duration;
+/// use rekindle_actor::sleep;
+/// use rekindle_supervisor::TaskSupervisor;
+///
+/// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+/// let mut slow = tasks.async_nolink(sleep(Duration::from_secs(60))).await.unwrap();
+/// // Whoever is tired of waiting stops the task, and not itself.
+/// if slow.yield_for(Duration::from_secs(1)).await.is_none() {
+///     assert_eq!(slow.shutdown(Duration::from_secs(5)).await, None);
+/// }
+/// # });
+/// ```
+///
+/// # What starting gives
+///
+/// [`start_link`](Self::start_link) gives a [`TaskSupervisorHandle`], or a [`SupervisorError`]. What starts
+/// a task gives a [`Task`] or a pid, or a [`StartChildError`]: `MaxChildren` if there are as many as there
+/// may be, `Supervisor` if the supervisor does not answer; the work is dropped then. What awaiting a task
+/// gives is said at [`Task`].
+///
+/// # Timeouts
+///
+/// Starting waits until all children are ready; [`start_timeout`](Self::start_timeout) limits it. A
+/// supervisor does one thing at a time: while a child starts or stops, whoever asks it something waits,
+/// without a limit.
+///
+/// # Names
+///
+/// With [`name`](Self::name) it can be found by [`TaskSupervisorRef::named`], which survives restarts.
+/// Tasks have none.
+///
+/// # Supervision
+///
+/// The value is a child as it stands: `.child(TaskSupervisor::child().name("tasks"))`. Put it before those
+/// who use it: they are stopped first then, and what is left of their work after them.
+///
+/// # Debugging
+///
+/// [`sys::get_status`](rekindle_actor::sys::get_status) shows strategy, intensity and counts;
+/// [`tree_text`](rekindle_actor::tree_text()) the processes below it, without a message to anybody. A crash
+/// report of a child says what this supervisor did: `cart_sup (one_for_one) -> restarted as #813.1, 2 of 3
+/// in 5s`. At the level `debug` the log has each start.
+///
+/// # When not to use this
 /// When nothing but the caller depends on the work, [`Task::spawn`] does without a supervisor.
 #[derive(Debug, Clone, Default)]
 #[must_use = "a supervisor is nothing until it is started, or made a child"]

@@ -152,8 +152,113 @@ pub enum ServerMessage<G: GenServer> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// # When a callback fails
+/// # Behind functions, under a name
 ///
+/// Better, nobody but the server's own file knows of its requests. Others call functions that say what
+/// they do, and the server is found by a name, which survives restarts:
+///
+/// ```
+/// use std::time::Duration;
+/// use rekindle_actor::{
+///     CallError, Context, ExitReason, GenServer, Info, Init, Name, Never, Next, ReplyTo, Start, Step,
+/// };
+///
+/// pub struct Uptime { seconds: u64 }
+/// pub enum Request { Get(ReplyTo<u64>) }
+/// pub struct Tick;
+///
+/// impl Uptime {
+///     const NAME: &'static str = "uptime";
+///
+///     pub fn run() -> Start<Uptime> {
+///         Uptime::start_link(()).name(Uptime::NAME)
+///     }
+///     pub async fn seconds() -> Result<u64, CallError> {
+///         Name::<Uptime>::new(Uptime::NAME).call(Request::Get).await
+///     }
+/// }
+///
+/// impl GenServer for Uptime {
+///     type Args = ();
+///     type Call = Request;
+///     type Cast = Never;
+///     type Info = Tick;
+///     type Continue = Never;
+///
+///     async fn init(_: (), cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+///         cx.send_after(Duration::from_secs(1), Tick);
+///         Ok(Init::Ready(Uptime { seconds: 0 }))
+///     }
+///     async fn handle_call(&mut self, request: Request, _: &mut Context<Self>) -> Step<Self> {
+///         let Request::Get(from) = request;
+///         from.reply(self.seconds);
+///         Ok(Next::Wait)
+///     }
+///     async fn handle_info(&mut self, info: Info<Tick>, cx: &mut Context<Self>) -> Step<Self> {
+///         let Info::Message(Tick) = info else { return cx.unexpected(info) };
+///         cx.send_after(Duration::from_secs(1), Tick);
+///         self.seconds += 1;
+///         Ok(Next::Wait)
+///     }
+/// }
+///
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// Uptime::run().await.unwrap();
+/// rekindle_actor::sleep(Duration::from_millis(2_500)).await;
+/// assert_eq!(Uptime::seconds().await, Ok(2));
+/// # });
+/// ```
+///
+/// # What callbacks give
+///
+/// | from                                                      | value                      | and then                                                     |
+/// |-----------------------------------------------------------|----------------------------|--------------------------------------------------------------|
+/// | [`init`](Self::init)                                      | [`Init::Ready`]            | the starter goes on, and the server waits                    |
+/// |                                                           | [`Init::Continue`]         | the starter goes on, and `handle_continue` comes before any message |
+/// |                                                           | [`Init::Timeout`], [`Init::Hibernate`] | as `Ready`, and then as the `Next` of that name  |
+/// |                                                           | [`Init::Ignore`]           | the starter gets [`StartError::Ignore`](crate::StartError::Ignore), the process ends with `Normal` |
+/// |                                                           | [`Init::Fail`], an `Err`   | the starter gets [`StartError::Failed`](crate::StartError::Failed); an `Err` makes a crash report |
+/// | `handle_call`, `handle_cast`, `handle_info`, `handle_continue` | [`Next::Wait`]        | the next message                                             |
+/// |                                                           | [`Next::Timeout`]          | the next message, or `Info::Timeout` if none comes in time   |
+/// |                                                           | [`Next::Hibernate`]        | gives back memory, and waits                                 |
+/// |                                                           | [`Next::Continue`]         | `handle_continue`, before any message                        |
+/// |                                                           | [`Next::Stop`]             | `terminate`, and the end with that reason                    |
+/// |                                                           | an `Err`                   | a crash: see below                                           |
+///
+/// A call is answered by its [`ReplyTo`](crate::ReplyTo), in the callback, later, or by another process.
+/// Dropped, it fails the call at once with [`CallError::NoReply`](crate::CallError::NoReply).
+///
+/// # Timeouts
+///
+/// A call waits 5 s, unless told otherwise: `.call(..).timeout(limit)`, or `.no_timeout()`. After a
+/// timeout the server may still act; its answer is thrown away. A start waits for as long as `init`
+/// takes, unless [`Start::timeout`](crate::Start::timeout) limits it. [`Next::Timeout`] is for a server
+/// that is idle: any message ends it. For something that must happen at its time whatever comes, send a
+/// message to oneself: [`Context::send_after`](crate::Context::send_after).
+///
+/// # Names
+///
+/// A start can give the server a [name](crate::Start::name), or a [key of a registry](crate::Start::via);
+/// if it is held, the start fails with `AlreadyStarted`. What the start gives, an
+/// [`Addr`](crate::Addr), is a handle on that one life. A [`Name`](crate::Name) and a
+/// [`Via`](crate::Via) are handles on whoever holds the name or the key, and survive restarts.
+///
+/// # Supervision
+///
+/// With `rekindle-supervisor`, `Counter::child(0)` is a child: permanent, stopped within 5 s, called like
+/// its type. After a restart the state is what `init` makes anew, and what lay in the mailbox is gone;
+/// its callers have heard the reason.
+///
+/// # Debugging
+///
+/// [`sys`](crate::sys) looks into a server that runs: `get_state`, `get_status`, `suspend`, `trace`,
+/// `get_log`, `get_statistics`. [`info`](crate::info()) tells what it waits for, and since when, without a
+/// message to it. A crash report has the type of the last message; its text only if
+/// [`show_message`](Self::show_message) gives one, and the state only if
+/// [`format_status`](Self::format_status) does: both may hold secrets.
+///
+/// # When a callback fails
 /// | what happens             | `terminate` runs? | the process ends with        | callers that wait get        |
 /// |--------------------------|-------------------|------------------------------|------------------------------|
 /// | returns `Err(reason)`    | yes               | the reason                   | `CallError::Exited(reason)`  |

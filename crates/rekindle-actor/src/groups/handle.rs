@@ -109,8 +109,36 @@ impl std::error::Error for LeaveError {}
 /// - A scope is of one `K` and one `M`; for a handle of other types it is as if it did not run.
 ///   Names are those of the running runtime.
 ///
-/// # When not to use this
+/// # What operations give
 ///
+/// | operation                                                     | gives                              | if the scope does not run             |
+/// |---------------------------------------------------------------|------------------------------------|---------------------------------------|
+/// | [`join`](Self::join), [`leave`](Self::leave)                  | `Ok` when all can see it           | an error with `CallError::NoProc`     |
+/// | [`members`](Self::members), [`pids`](Self::pids), [`which_groups`](Self::which_groups) | what is there now | nothing, as if there were no groups |
+/// | [`broadcast`](Self::broadcast)                                | to how many it was sent            | 0                                     |
+/// | [`monitor`](Self::monitor), [`monitor_scope`](Self::monitor_scope) | the members now, and events from then on | `CallError::NoProc`        |
+///
+/// # Timeouts
+///
+/// What goes through the scope's process waits without a limit. The scope runs no code of yours but the
+/// comparison of keys, so it is never held up by a member.
+///
+/// # Names
+///
+/// A scope always has a name, and [`named`](Self::named) is the handle on it; it survives restarts of the
+/// scope. Groups have keys.
+///
+/// # Supervision
+///
+/// With `rekindle-supervisor`, `Groups::<K, M>::child("rooms")` is a child; put it before its members, as
+/// in `Supervisor::rest_for_one()`, so that they are restarted, and join again, when it is.
+///
+/// # Debugging
+///
+/// [`which_groups`](Self::which_groups) and [`members`](Self::members) look into the table without a
+/// message. The scope is a server to [`sys`](crate::sys), and a process to [`info`](crate::info()).
+///
+/// # When not to use this
 /// For one process under a key, found by one sender at a time, use a registry or
 /// [`Name`](crate::Name). When all receivers may live in one process, a
 /// [`GenEvent`](crate::GenEvent) manager is cheaper, and gives an order among them.
