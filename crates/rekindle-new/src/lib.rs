@@ -22,6 +22,7 @@ mod template;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use name::{Name, NameError};
@@ -45,13 +46,23 @@ Usage: rekindle-new NAME [--sup | --server | --behaviour] [OPTIONS]
   -V, --version         show the version
 ";
 
+/// The checkout of rekindle that this program is run from by `cargo run -p rekindle-new`: what it
+/// makes is then built against that, as there may be no release of it.
+fn checkout() -> Option<PathBuf> {
+    let own = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let root = own
+        .ends_with("crates/rekindle-new")
+        .then(|| own.ancestors().nth(2))??;
+    Some(root.to_owned())
+}
+
 /// Runs the program with these arguments, without the program's own name: the exit status is 0, 1
 /// if the project could not be made, 2 if the arguments were wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (text, status) = match parse(arguments) {
         Ok(Asked::Help) => (USAGE.to_owned(), 0),
         Ok(Asked::Version) => (format!("rekindle-new {}\n", env!("CARGO_PKG_VERSION")), 0),
-        Ok(Asked::Project(project)) => match project.make() {
+        Ok(Asked::Project(project)) => match project.or_against(checkout()).make() {
             Ok(made) => (made.to_string(), 0),
             Err(error) => (format!("error: {error}\n"), 1),
         },

@@ -1,6 +1,7 @@
 //! Writing a project, and saying what to do next.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{fmt, fs, io};
 
 use crate::{File, Kind, Name};
@@ -32,6 +33,7 @@ pub enum MakeError {
 pub struct Made {
     folder: PathBuf,
     kind: Kind,
+    rekindle: Option<PathBuf>,
     paths: Vec<&'static str>,
 }
 
@@ -56,6 +58,12 @@ impl Project {
     /// Builds the project against the checkout of rekindle in this folder.
     pub fn rekindle_path(mut self, checkout: impl Into<PathBuf>) -> Project {
         self.rekindle = Some(checkout.into());
+        self
+    }
+
+    /// As [`rekindle_path`](Self::rekindle_path), unless that was said already.
+    pub(crate) fn or_against(mut self, checkout: Option<PathBuf>) -> Project {
+        self.rekindle = self.rekindle.or(checkout);
         self
     }
 
@@ -100,7 +108,13 @@ impl Project {
         {
             return Err(MakeError::NoRekindle(checkout.clone()));
         }
-        let files = self.files();
+        let mut files = self.files();
+        if is_in_workspace(&folder) {
+            let manifest = files.iter_mut().find(|file| file.path == "Cargo.toml");
+            manifest
+                .into_iter()
+                .for_each(|file| file.text += OWN_WORKSPACE);
+        }
         for file in &files {
             let path = folder.join(file.path);
             let refused = |error| MakeError::Io(path.clone(), error);
@@ -109,12 +123,42 @@ impl Project {
             }
             fs::write(&path, &file.text).map_err(refused)?;
         }
+        format_sources(&folder, &files);
         Ok(Made {
             folder,
             kind: self.kind,
+            rekindle: self.rekindle.clone(),
             paths: files.iter().map(|file| file.path).collect(),
         })
     }
+}
+
+/// Lets cargo build a project in the folder of a workspace that does not know of it.
+const OWN_WORKSPACE: &str = "
+# It is in the folder of another workspace, and none of its members.
+[workspace]
+";
+
+/// Whether cargo, looking for a workspace from this folder upwards, would find another's.
+fn is_in_workspace(folder: &Path) -> bool {
+    let Ok(folder) = std::path::absolute(folder) else {
+        return false;
+    };
+    let mut above = folder.ancestors().skip(1);
+    above.any(|above| {
+        let manifest = fs::read_to_string(above.join("Cargo.toml")).unwrap_or_default();
+        manifest.lines().any(|line| line.trim() == "[workspace]")
+    })
+}
+
+/// Breaks lines as the length of the name asks for. Where there is no rustfmt they stay as they are,
+/// which does no harm.
+fn format_sources(folder: &Path, files: &[File]) {
+    let sources = files.iter().filter(|file| file.path.ends_with(".rs"));
+    let _ = Command::new("rustfmt")
+        .args(["--edition", "2024"])
+        .args(sources.map(|file| folder.join(file.path)))
+        .output();
 }
 
 /// The crate `rekindle` in a checkout, whose root or whose crate may be given; absolute, for the
@@ -144,6 +188,9 @@ impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for path in &self.paths {
             writeln!(f, "* creating {}", self.folder.join(path).display())?;
+        }
+        if let Some(checkout) = &self.rekindle {
+            writeln!(f, "* against the rekindle in {}", checkout.display())?;
         }
         writeln!(
             f,

@@ -17,6 +17,8 @@ fn folder(test: &str) -> PathBuf {
 
 fn run(program: &str, arguments: &[&str], at: &Path) -> Output {
     let mut command = Command::new(program);
+    // As if it were not run by cargo.
+    command.env_remove("CARGO_MANIFEST_DIR");
     command.args(arguments).current_dir(at).output().unwrap()
 }
 
@@ -48,6 +50,33 @@ fn a_project_is_made_and_the_next_steps_are_said() {
         fs::read_to_string(at.join("my_app/.gitignore")).unwrap(),
         "/target\n"
     );
+}
+
+#[test]
+fn run_from_a_checkout_it_builds_against_that() {
+    let at = folder("from-checkout");
+    let output = Command::new(env!("CARGO_BIN_EXE_rekindle-new"))
+        .args(["my_app"])
+        .current_dir(&at)
+        .output()
+        .unwrap();
+    assert!(text(&output.stdout).contains("* against the rekindle in "));
+    let manifest = fs::read_to_string(at.join("my_app/Cargo.toml")).unwrap();
+    let path = manifest.split_once("rekindle = { path = \"").unwrap().1;
+    assert!(
+        Path::new(path.split('"').next().unwrap())
+            .join("Cargo.toml")
+            .exists()
+    );
+}
+
+#[test]
+fn in_the_folder_of_another_workspace_it_is_one_of_its_own() {
+    let at = folder("inside");
+    fs::write(at.join("Cargo.toml"), "[workspace]\nmembers = []\n").unwrap();
+    assert!(new(&["inside"], &at).status.success());
+    let manifest = fs::read_to_string(at.join("inside/Cargo.toml")).unwrap();
+    assert!(manifest.ends_with("[workspace]\n"));
 }
 
 #[test]
@@ -145,10 +174,6 @@ fn check(name: &str, kind: &str) {
     assert!(made.status.success(), "{}", text(&made.stderr));
     let project = at.join(name);
     fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
-    // It is in the folder of another workspace, and is none of its members.
-    let manifest = project.join("Cargo.toml");
-    let with_workspace = fs::read_to_string(&manifest).unwrap() + "\n[workspace]\n";
-    fs::write(&manifest, with_workspace).unwrap();
     cargo(&["fmt", "--check"], &project);
     cargo(
         &[
