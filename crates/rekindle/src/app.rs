@@ -1,6 +1,7 @@
 //! An application: one root supervisor, run until it ends or the system asks it to stop.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,7 +115,7 @@ pub fn run_with(builder: Builder, root: impl FnOnce() -> Supervisor + Send + 'st
         outcome => {
             log::error!(target: "rekindle", "{outcome}");
             if log::max_level() == log::LevelFilter::Off {
-                eprintln!("{outcome}");
+                say(format_args!("{outcome}"));
             }
         }
     }
@@ -189,6 +190,11 @@ fn tell(tree: Option<Pid>) {
     }
 }
 
+/// Says something on stderr; if that is closed, nobody hears it, and nothing else happens.
+fn say(what: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
 /// Listens for SIGTERM and SIGINT while the value lives.
 struct Signals {
     #[cfg(unix)]
@@ -214,7 +220,7 @@ impl Signals {
         drop(rekindle_actor::blocking(move || {
             for signal in signals.forever() {
                 if asked.swap(true, Ordering::Relaxed) {
-                    eprintln!("second signal: ending at once");
+                    say(format_args!("second signal: ending at once"));
                     std::process::exit(128 + signal);
                 }
                 chief.send(Order::Stop { signal });
