@@ -23,11 +23,12 @@
 //! Counter.Three: starting
 //! Counter.Three: working and my state is 0
 //! Counter.Three: started
-//! [ERROR] Counter (#7.1) crashed
-//!   panicked at examples/src/counter.rs:86:13: I'm Counter.Three and I'm gonna error now
+//! [ERROR] rekindle_examples::counter::Counter (#4.1) crashed
+//!   panicked at examples/src/counter.rs:90:13: I'm Counter.Three and I'm gonna error now
 //!   last message   message Work
 //!   state          5
-//!   parent         "Counter.Supervisor" (#4.1) -> restarted as #9.1, 1 of 3 in 5s
+//!   parent         Counter.Supervisor (rest_for_one) -> restarted as #4.2, 1 of 3 in 5s
+//!   mailbox        0 waiting       alive 19s        spawned at examples/src/counter.rs:78:23
 //! Counter.One: working and my state is 6
 //! ```
 //!
