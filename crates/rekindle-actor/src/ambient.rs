@@ -12,6 +12,18 @@ use crate::process::Owner;
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{self_pid, spawn};
+///
+/// let parent = self_pid();
+/// let child = spawn(async move { assert_ne!(self_pid(), parent) });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 #[must_use]
 pub fn self_pid() -> Pid {
@@ -29,6 +41,18 @@ pub fn try_self_pid() -> Option<Pid> {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{parent, self_pid, spawn};
+///
+/// let own = self_pid();
+/// spawn(async move { assert_eq!(parent(), Some(own)) });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[must_use]
 pub fn parent() -> Option<Pid> {
     within("parent", |owner| owner.process().parent())
@@ -50,6 +74,22 @@ pub(crate) fn guardian() -> Option<Pid> {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, spawn, spawn_link, trap_exit};
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     trap_exit(true);
+///     let child = spawn_link(async { ExitReason::Shutdown });
+///     let Info::Exit(exit) = inbox.next().await else { panic!("nobody else sends") };
+///     assert_eq!((exit.from, exit.reason), (child, ExitReason::Shutdown));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn trap_exit(on: bool) -> bool {
     within("trap_exit", |owner| {
         owner.process().traps.swap(on, Ordering::Relaxed)
@@ -62,6 +102,23 @@ pub fn trap_exit(on: bool) -> bool {
 /// # Panics
 ///
 /// That is how it works; outside of a process it is an ordinary panic.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, is_alive, raise, recent_crashes, spawn, yield_now};
+///
+/// fn read(text: &str) -> u32 {
+///     text.parse().unwrap_or_else(|error| raise(ExitReason::error(error)))
+/// }
+///
+/// let reader = spawn(async { println!("{}", read("seven")) });
+/// while is_alive(reader) {
+///     yield_now().await;
+/// }
+/// assert_eq!(recent_crashes()[0].reason.to_string(), "invalid digit found in string");
+/// # });
+/// ```
 pub fn raise(reason: ExitReason) -> ! {
     if try_self_pid().is_none() {
         panic!("`raise` outside of a process, with the reason: {reason}");

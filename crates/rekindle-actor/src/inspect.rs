@@ -105,6 +105,26 @@ impl ProcessInfo {
 }
 
 /// What is to be seen of a process; `None` if it is dead.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{WaitKind, info, set_label, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let pid = spawn(async {
+///     set_label("the sleeper");
+///     sleep(Duration::from_secs(60)).await;
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// let seen = info(pid).expect("it lives");
+/// assert_eq!(seen.label.as_deref(), Some("the sleeper"));
+/// let wait = seen.waits.expect("it waits");
+/// assert_eq!((wait.kind, wait.at.file()), (WaitKind::Sleep, file!()));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
     runtimes::with(pid.node(), |handle| {
@@ -137,6 +157,27 @@ pub struct Window {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{list, sleep, spawn};
+/// use std::time::Duration;
+///
+/// for _ in 0..250 {
+///     spawn(sleep(Duration::from_secs(60)));
+/// }
+/// let (mut count, mut from) = (0, Some(0));
+/// while let Some(place) = from {
+///     let window = list(place, 100);
+///     count += window.processes.len();
+///     from = window.next;
+/// }
+/// assert_eq!(count, 251, "with this one");
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[must_use]
 pub fn list(from: u32, limit: usize) -> Window {
     with_runtime("list", |handle| list_of(handle, from, limit))
@@ -255,6 +296,22 @@ fn grow(all: std::collections::BTreeMap<Pid, ProcessInfo>) -> Vec<Tree> {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{register, self_pid, sleep, spawn, tree_text};
+/// use std::time::Duration;
+///
+/// register("root", self_pid()).unwrap();
+/// let child = spawn(sleep(Duration::from_secs(60)));
+/// let text = tree_text();
+/// assert!(text.lines().any(|line| line.contains("\"root\"")), "{text}");
+/// assert!(text.lines().any(|line| line.contains(&child.to_string())), "{text}");
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[must_use]
 pub fn tree_text() -> String {
     let mut text = String::new();
@@ -312,6 +369,18 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{info, self_pid, set_label};
+///
+/// set_label("user 9c1e");
+/// assert_eq!(info(self_pid()).unwrap().label.as_deref(), Some("user 9c1e"));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn set_label(label: impl Into<Arc<str>>) {
     crate::link::within("set_label", |owner| {
         owner.process().shared().rare().label = Some(label.into());

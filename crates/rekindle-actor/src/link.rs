@@ -197,6 +197,26 @@ impl Links {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, exit, is_alive, link, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let worker = spawn(sleep(Duration::from_secs(60)));
+/// let owner = spawn(async move {
+///     link(worker);
+///     sleep(Duration::from_secs(60)).await;
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// exit(owner, ExitReason::Kill);
+/// sleep(Duration::from_secs(1)).await;
+/// assert!(!is_alive(worker), "they die together");
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn link(other: Pid) {
     within("link", |owner| {
         if other == owner.pid() {
@@ -233,6 +253,22 @@ pub fn link(other: Pid) {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, exit, is_alive, self_pid, sleep, spawn_link, unlink};
+/// use std::time::Duration;
+///
+/// let worker = spawn_link(sleep(Duration::from_secs(60)));
+/// unlink(worker);
+/// exit(worker, ExitReason::msg("no longer needed"));
+/// sleep(Duration::from_secs(1)).await;
+/// assert!(!is_alive(worker) && is_alive(self_pid()));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn unlink(other: Pid) {
     within("unlink", |owner| {
         let Some(ids) = owner.process().shared().links.remove(other) else {

@@ -232,6 +232,22 @@ impl Monitoring {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, monitor, spawn};
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     let target = spawn(async { ExitReason::Shutdown });
+///     let reference = monitor(target);
+///     let Info::Down(down) = inbox.next().await else { panic!("nobody else sends") };
+///     assert_eq!((down.reference, down.reason), (reference, ExitReason::Shutdown));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn monitor(target: Pid) -> MonitorRef {
     within("monitor", |owner| {
         watch(owner, Watched::plain(Some(target)), None)
@@ -243,6 +259,21 @@ pub fn monitor(target: Pid) -> MonitorRef {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, monitor_name, spawn};
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     monitor_name("nobody");
+///     let Info::Down(down) = inbox.next().await else { panic!("nobody else sends") };
+///     assert_eq!((down.name.as_deref(), down.reason), (Some("nobody"), ExitReason::NoProc));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn monitor_name(name: &str) -> MonitorRef {
     within("monitor_name", |owner| {
         let target = names::whereis(name);
@@ -342,6 +373,22 @@ impl Suspended {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, demonitor, monitor, sleep, spawn};
+/// use std::time::Duration;
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     let reference = monitor(spawn(sleep(Duration::from_secs(1))));
+///     assert!(demonitor(reference), "it stood");
+///     assert_eq!(inbox.recv_timeout(Duration::from_secs(2)).await, None);
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn demonitor(reference: MonitorRef) -> bool {
     within("demonitor", |owner| {
         if reference.watcher() != owner.pid() {

@@ -98,6 +98,21 @@ impl std::error::Error for NotRegistered {}
 /// # Errors
 ///
 /// If the name is taken (the holder keeps it), the process has a name, or is dead.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{RegisterError, register, self_pid, sleep, spawn, whereis};
+/// use std::time::Duration;
+///
+/// register("here", self_pid()).unwrap();
+/// assert_eq!(whereis("here"), Some(self_pid()));
+/// let other = spawn(sleep(Duration::from_secs(1)));
+/// assert_eq!(register("here", other), Err(RegisterError::Taken(self_pid())));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError> {
     let name = name.into();
     if name.is_empty() {

@@ -276,6 +276,28 @@ pub(crate) fn refuse(pid: Pid, node: NodePtr, reason: &ExitReason, gone: bool) {
 ///
 /// In order with the sender's messages to the same process. It acts when the receiver next
 /// yields, before messages that are still unread. To a dead process it vanishes (EXIT-011).
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, exit, is_alive, sleep, spawn, trap_exit};
+/// use std::time::Duration;
+///
+/// let worker = spawn(async {
+///     trap_exit(true);
+///     sleep(Duration::from_secs(60)).await;
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// exit(worker, ExitReason::Shutdown);
+/// sleep(Duration::from_secs(1)).await;
+/// assert!(is_alive(worker), "to a process that traps exits it is a message");
+/// exit(worker, ExitReason::Kill);
+/// sleep(Duration::from_secs(1)).await;
+/// assert!(!is_alive(worker), "this cannot be trapped");
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn exit_signal(pid: Pid, reason: ExitReason) {
     let from = Owner::current(|owner| owner.map(Owner::pid)).unwrap_or(pid_of_nobody(pid));
     send(

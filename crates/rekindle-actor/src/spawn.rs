@@ -189,6 +189,21 @@ pub fn spawn<K, B: Body<K>>(body: B) -> B::Handle {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, is_alive, raise, sleep, spawn, spawn_link};
+/// use std::time::Duration;
+///
+/// let parent = spawn(async {
+///     spawn_link(async { ExitReason::msg("it takes its parent along") });
+///     sleep(Duration::from_secs(60)).await;
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// assert!(!is_alive(parent));
+/// # });
+/// ```
 #[track_caller]
 pub fn spawn_link<K, B: Body<K>>(body: B) -> B::Handle {
     spawn_tied(body, Tie::Link, None, Location::caller()).0
@@ -200,6 +215,22 @@ pub fn spawn_link<K, B: Body<K>>(body: B) -> B::Handle {
 /// # Panics
 ///
 /// Outside of a process: there would be nobody to tell.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Info, Mailbox, spawn, spawn_monitor};
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     let (pid, reference) = spawn_monitor(async { println!("a short life") });
+///     let Info::Down(down) = inbox.next().await else { panic!("nobody else sends") };
+///     assert_eq!((down.pid, down.reference), (Some(pid), reference));
+///     assert!(down.reason.is_normal());
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn spawn_monitor<K, B: Body<K>>(body: B) -> (B::Handle, MonitorRef) {
     let at = Location::caller();
@@ -215,6 +246,22 @@ pub fn spawn_monitor<K, B: Body<K>>(body: B) -> (B::Handle, MonitorRef) {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, MailboxPolicy, Overflow, SendError, SpawnOptions, spawn_with};
+///
+/// let options = SpawnOptions::new().mailbox(MailboxPolicy::bounded(1).when_full(Overflow::Fail));
+/// let slow = spawn_with(options, |mut inbox: Mailbox<u32>| async move {
+///     inbox.recv().await;
+/// });
+/// slow.send(1);
+/// assert_eq!(slow.try_send(2), Err(SendError::Full(2)));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn spawn_with<K, B: Body<K>>(options: SpawnOptions, body: B) -> B::Handle {
     let tie = if options.link { Tie::Link } else { Tie::None };

@@ -213,6 +213,28 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{
+///     CrashOutcome, ExitReason, Info, Mailbox, recent_crashes, report_for_children, sleep, spawn,
+///     spawn_link, trap_exit,
+/// };
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     trap_exit(true);
+///     report_for_children(true);
+///     spawn_link(async { ExitReason::msg("no paper") });
+///     let Info::Exit(exit) = inbox.next().await else { panic!("nobody else sends") };
+///     if let Some(report) = exit.report {
+///         report.print(CrashOutcome::new("not_restarted", "left alone: it is Sunday"));
+///     }
+/// });
+/// # sleep(std::time::Duration::from_secs(1)).await;
+/// assert_eq!(recent_crashes()[0].outcome, Some("not_restarted"));
+/// # });
+/// ```
 pub fn report_for_children(on: bool) {
     within("report_for_children", |owner| {
         owner.process().reports.store(on, Ordering::Relaxed)

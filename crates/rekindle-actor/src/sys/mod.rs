@@ -431,6 +431,22 @@ impl fmt::Debug for SystemMessage {
 /// # Errors
 ///
 /// See [`SysError`]; among others, if the state is not an `S`.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Agent, AgentServer, sys};
+///
+/// let counter = Agent::start_link(|| 7).name("counter").await.unwrap();
+///
+/// let state: AgentServer<i32> = sys::get_state("counter").await.unwrap();
+/// assert_eq!(*state, 7);
+/// let wrong = sys::get_state::<String>("counter").await;
+/// assert!(wrong.is_err(), "the state is of another type");
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn get_state<S: Clone + Send + 'static>(target: impl Target) -> Asking<S> {
     ask_state(target, |state: &mut S| {
@@ -446,6 +462,20 @@ pub fn get_state<S: Clone + Send + 'static>(target: impl Target) -> Asking<S> {
 /// # Errors
 ///
 /// As [`get_state`]; [`SysError::Panicked`] if `f` panics.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Agent, AgentServer, sys};
+///
+/// let counter = Agent::start_link(|| 7).name("counter").await.unwrap();
+///
+/// sys::replace_state("counter", |state: &mut AgentServer<i32>| **state += 1).await.unwrap();
+/// assert_eq!(counter.get(|n| *n).await, Ok(8));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn replace_state<S: Clone + Send + 'static>(
     target: impl Target,
@@ -472,6 +502,20 @@ pub fn replace_state<S: Clone + Send + 'static>(
 /// # Errors
 ///
 /// As [`get_state`].
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Agent, AgentServer, sys};
+///
+/// let counter = Agent::start_link(|| 7).name("counter").await.unwrap();
+///
+/// let n = sys::with_state("counter", |state: &mut AgentServer<i32>| **state).await;
+/// assert_eq!(n.unwrap(), 7);
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn with_state<S: 'static, R: Send + 'static>(
     target: impl Target,
@@ -504,6 +548,21 @@ fn failed(payload: Box<dyn Any + Send>) -> SysError {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let counter = Agent::start_link(|| 7).name("counter").await.unwrap();
+///
+/// let status = sys::get_status("counter").await.unwrap();
+/// assert_eq!(Some(status.pid), counter.pid());
+/// assert!(!status.suspended);
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn get_status(target: impl Target) -> Asking<Status> {
     Asking::new(target.target_pid(), Request::Status)
@@ -514,6 +573,25 @@ pub fn get_status(target: impl Target) -> Asking<Status> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let counter = Agent::start_link(|| 7).name("counter").await.unwrap();
+///
+/// sys::suspend("counter").await.unwrap();
+/// counter.cast(|n| *n += 1);
+/// // What comes now waits in the mailbox.
+/// let limit = std::time::Duration::from_secs(1);
+/// assert!(counter.get(|n| *n).timeout(limit).await.is_err());
+/// sys::resume("counter").await.unwrap();
+/// assert_eq!(counter.get(|n| *n).await, Ok(8));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn suspend(target: impl Target) -> Asking<()> {
     Asking::new(target.target_pid(), Request::Suspend)

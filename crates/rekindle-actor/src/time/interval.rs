@@ -85,6 +85,25 @@ impl std::error::Error for ZeroPeriod {}
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, send_interval, spawn};
+/// use std::time::Duration;
+///
+/// spawn(|mut inbox: Mailbox<&'static str>| async move {
+///     let ticks = send_interval(Duration::from_secs(1), &inbox.recipient(), "tick").unwrap();
+///     for _ in 0..3 {
+///         assert_eq!(inbox.recv().await, "tick");
+///     }
+///     ticks.cancel();
+///     assert_eq!(inbox.recv_timeout(Duration::from_secs(5)).await, None);
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn send_interval<M>(
     period: Duration,
     target: &Recipient<M>,

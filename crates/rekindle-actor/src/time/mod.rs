@@ -104,6 +104,25 @@ pub fn now() -> Time {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Mailbox, now, send_after, spawn};
+/// use std::time::Duration;
+///
+/// spawn(|mut inbox: Mailbox<&'static str>| async move {
+///     let begun = now();
+///     let later = send_after(Duration::from_secs(5), &inbox.recipient(), "later");
+///     send_after(Duration::from_secs(1), &inbox.recipient(), "soon");
+///     assert_eq!(inbox.recv().await, "soon");
+///     assert_eq!(now().saturating_since(begun), Duration::from_secs(1));
+///     assert!(later.cancel().is_some(), "it had time left");
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn send_after<M>(delay: Duration, target: &Recipient<M>, message: M) -> TimerRef
 where
     M: Send + 'static,
@@ -173,6 +192,21 @@ fn run_after(delay: Duration, run: impl FnOnce() + Send + 'static) -> TimerRef {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{ExitReason, exit_after, is_alive, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let worker = spawn(sleep(Duration::from_secs(60)));
+/// exit_after(Duration::from_secs(1), worker, ExitReason::Shutdown);
+/// sleep(Duration::from_secs(2)).await;
+/// assert!(!is_alive(worker));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub fn exit_after(delay: Duration, target: Pid, reason: ExitReason) -> TimerRef {
     run_after(delay, move || exit_signal(target, reason))
 }
@@ -218,6 +252,20 @@ pub struct Sleep {
 /// Suspends the running process (or any other future) for `duration`, at least.
 ///
 /// The process stays killable meanwhile.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{now, sleep};
+/// use std::time::Duration;
+///
+/// let begun = now();
+/// sleep(Duration::from_secs(3)).await;
+/// assert!(now().saturating_since(begun) >= Duration::from_secs(3));
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {

@@ -243,8 +243,9 @@ pub type StatemStep<M> = Result<Transition<M>, ExitReason>;
 ///
 /// # Names, supervision, looking in
 ///
-/// A machine can be given a name at its [start](StatemStart), and found by [`StatemName`]. It is a
-/// child of a supervisor as a server is: by `StatemChild` of `rekindle-supervisor`.
+/// A machine can be given a name at its [start](StatemStart), and found by [`StatemName`]; or a key of
+/// a registry, and found by [`StatemVia`](crate::StatemVia). Both survive restarts. It is
+/// a child of a supervisor as a server is: by `StatemChild` of `rekindle-supervisor`.
 /// [`sys::get_state`](crate::sys::get_state) gives state and data as a pair `(State, Self)`;
 /// [`sys::replace_state`](crate::sys::replace_state) changes them without an enter call (FSM-025).
 /// What is shown in a status and in a crash report is decided by

@@ -480,7 +480,7 @@ fn fsm_002_both_styles_behave_alike() {
 }
 
 #[test]
-fn fsm_001_gen_011_a_machine_under_a_key_is_as_one_under_a_name() {
+fn a_machine_under_a_key_is_as_one_under_a_name() {
     on_both(|| async {
         let log = Log::new();
         let registry = Registry::<u32, StatemAddr<Fsm>>::unique();
