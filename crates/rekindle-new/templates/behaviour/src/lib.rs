@@ -77,9 +77,7 @@ pub trait {{Name}}: Sized + Send + 'static {
 
     /// Starts a process, linked with the running one. Awaited, it says how `init` went.
     #[track_caller]
-    fn start_link(
-        args: Self::Args,
-    ) -> impl Future<Output = Result<Handle, StartError>> + Send {
+    fn start_link(args: Self::Args) -> impl Future<Output = Result<Handle, StartError>> + Send {
         start::<Self>(args, Location::caller())
     }
 
@@ -164,12 +162,10 @@ async fn run<B: {{Name}}>(state: &mut B, inbox: &mut Mailbox<Order>) -> ExitReas
         let why = match event {
             Event::Timeout => "the pause is over",
             Event::Message(Order::Now) => "told to work now",
-            Event::System(message) => {
-                match message.handle(&mut system, state, B::format_status) {
-                    SystemVerdict::Continue => continue,
-                    SystemVerdict::Stop(reason) => return reason,
-                }
-            }
+            Event::System(message) => match message.handle(&mut system, state, B::format_status) {
+                SystemVerdict::Continue => continue,
+                SystemVerdict::Stop(reason) => return reason,
+            },
             // The parent's end is ours; another's only if it was no normal one.
             Event::Exit(exit) if Some(exit.from) == parent() || !exit.reason.is_normal() => {
                 return exit.reason;
