@@ -58,6 +58,10 @@ impl Deadline {
         if self.limit == NEVER {
             return false;
         }
+        if self.limit == 0 {
+            // What is not there is not waited for, as with `after 0` in Erlang.
+            return true;
+        }
         if self.sleep.is_none()
             && let Some(owner) = owner
             && let Some(past) = self.by_alarm(owner, cx)

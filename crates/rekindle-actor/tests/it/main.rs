@@ -40,7 +40,10 @@ mod reports;
 mod requests;
 mod wrong_use;
 
+mod hard_calls;
 mod hard_signals;
 mod hard_start;
+mod hard_statem;
+mod hard_tasks;
 
 mod simulator;
