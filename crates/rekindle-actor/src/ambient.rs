@@ -58,6 +58,32 @@ pub fn parent() -> Option<Pid> {
     within("parent", |owner| owner.process().parent())
 }
 
+/// Who asked for the work that the running process does: the one that asked for it first, then
+/// whoever had asked that one, and so on (START-008; Elixir's `$callers`).
+///
+/// Known for tasks: a task that a supervisor runs has the supervisor for its parent, and is worked
+/// for somebody else. Any other process has none.
+///
+/// ```
+/// # let runtime = rekindle_actor::Runtime::simulated(1);
+/// # runtime.block_on(async {
+/// use rekindle_actor::{Task, callers, self_pid};
+/// let outer = self_pid();
+/// let of_inner = Task::spawn(async { (self_pid(), Task::spawn(async { callers() }).await) });
+/// let (middle, callers) = of_inner.await.unwrap();
+/// assert_eq!(callers, Ok(vec![middle, outer]));
+/// # });
+/// ```
+///
+/// # Panics
+///
+/// Outside of a process.
+#[track_caller]
+#[must_use]
+pub fn callers() -> Vec<Pid> {
+    within("callers", |owner| owner.process().callers())
+}
+
 /// The process whose exit is the running one's end: see [`Process::guardian`].
 ///
 /// [`Process::guardian`]: crate::process::Process::guardian

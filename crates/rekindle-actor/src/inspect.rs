@@ -348,6 +348,13 @@ pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
     ancestors(parent)
 }
 
+/// Who asked for the work that a process does: see [`callers`](crate::callers). Empty if it is
+/// dead.
+#[must_use]
+pub fn callers_of(pid: Pid) -> Vec<Pid> {
+    runtimes::with_process(pid, |_, process| process.callers()).unwrap_or_default()
+}
+
 /// What the running behaviour says of itself, but for its state.
 pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
     let process = owner.process();

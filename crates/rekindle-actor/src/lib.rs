@@ -87,7 +87,7 @@ mod faults;
 
 pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
 pub use alias::{Alias, AliasMode, MonitorAlias, alias};
-pub use ambient::{parent, raise, self_pid, trap_exit, try_self_pid};
+pub use ambient::{callers, parent, raise, self_pid, trap_exit, try_self_pid};
 pub use behaviour::{
     Ack, Addr, Context, Enter, GenServer, GenStatem, Init, IntoInit, IntoStep, Name, Never, Next,
     ServerHandle, ServerMessage, Shown, Start, StartError, StartFuture, StartMonitor,
@@ -112,7 +112,8 @@ pub use groups::{
     StartGroupsFuture,
 };
 pub use inspect::{
-    ProcessInfo, Tree, Window, ancestors_of, info, is_alive, list, set_label, tree, tree_text,
+    ProcessInfo, Tree, Window, ancestors_of, callers_of, info, is_alive, list, set_label, tree,
+    tree_text,
 };
 pub use link::{link, unlink, unlink_flush};
 pub use mailbox::{

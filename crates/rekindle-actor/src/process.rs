@@ -41,6 +41,8 @@ pub(crate) struct ProcessKind {
     pub(crate) behaviour: fn() -> &'static str,
     /// The type of its messages.
     pub(crate) protocol: Protocol,
+    /// Whether it does a piece of work for the process that spawned it: a task.
+    pub(crate) is_task: bool,
 }
 
 /// The host of a process's task.
@@ -197,6 +199,8 @@ pub(crate) struct SharedRare {
     pub(crate) label: Option<Arc<str>>,
     /// What the process shows to whoever knows its type, without a message: see `published`.
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
+    /// Who asked for its work, where that is not just its parent.
+    pub(crate) callers: Option<Arc<Vec<Pid>>>,
     /// Those this process watches, by serial.
     pub(crate) monitors: BTreeMap<u64, Watched>,
     /// Those who watch this process, with the name they used.
@@ -332,6 +336,29 @@ impl Process {
     pub(crate) fn guardian(&self) -> Option<Pid> {
         let heeds = self.heeds_parent.load(Ordering::Relaxed);
         self.parent().filter(|_| heeds)
+    }
+
+    /// Who asked for the work that it does, and who had asked those.
+    ///
+    /// A task of a process that is none itself is asked for by its parent; all other chains are
+    /// written down when the work begins.
+    pub(crate) fn callers(&self) -> Vec<Pid> {
+        let shared = self.shared();
+        match shared.rare.as_ref().and_then(|rare| rare.callers.as_ref()) {
+            Some(known) => known.to_vec(),
+            None if self.kind.is_task => self.parent().into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether it has callers.
+    pub(crate) fn works_for_others(&self) -> bool {
+        let written = || {
+            let shared = self.shared();
+            let rare = shared.rare.as_ref();
+            rare.is_some_and(|rare| rare.callers.is_some())
+        };
+        self.kind.is_task || written()
     }
 
     /// A link has been made. One with the parent makes up for a start without.

@@ -96,6 +96,18 @@ pub(crate) fn kind_of<B: ?Sized, M: 'static>() -> &'static ProcessKind {
         &ProcessKind {
             behaviour: type_name::<B>,
             protocol: TypeId::of::<M>,
+            is_task: false,
+        }
+    }
+}
+
+/// The kind of a task, whose reports name a `B`.
+pub(crate) fn kind_of_task<B: ?Sized>() -> &'static ProcessKind {
+    const {
+        &ProcessKind {
+            behaviour: type_name::<B>,
+            protocol: TypeId::of::<Infallible>,
+            is_task: true,
         }
     }
 }

@@ -8,11 +8,12 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, IntoExitReason};
 use crate::link::unlink;
 use crate::mailbox::{self, Awaiting, Lost, ReplyTo};
 use crate::pid::Pid;
@@ -131,7 +132,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::start(work, Tie::Link, Origin::of::<F>(Location::caller()))
+        Task::start(work, Tie::Link, Origin::of_task::<F>(Location::caller()))
     }
 
     /// Starts work without a link: a crash reaches the owner only as the task's result.
@@ -144,7 +145,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::start(work, Tie::None, Origin::of::<F>(Location::caller()))
+        Task::start(work, Tie::None, Origin::of_task::<F>(Location::caller()))
     }
 
     fn start<F>(work: F, tie: Tie, origin: Origin) -> Task<T>
@@ -152,7 +153,9 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
-        let pid = origin.spawn(tie, run(work, reply));
+        // That the spawner asks for it is known without a word: see `Process::callers`.
+        let callers = Callers::of_running_task();
+        let pid = origin.spawn(tie, run(work, reply, callers));
         Task::over(pid, awaiting, tie == Tie::Link, origin.at())
     }
 
@@ -180,7 +183,8 @@ impl<T: Send + 'static> Task<T> {
         let at = Location::caller();
         let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
-        let body = async move { run(work, reply.begin()).await };
+        let callers = Callers::of_running();
+        let body = async move { run(work, reply.begin(), callers).await };
         let body = TaskBody::over(body, Origin::of::<F>(at));
         (body, move |pid| Task::over(pid, awaiting, false, at))
     }
@@ -200,10 +204,11 @@ impl<T: Send + 'static> Task<T> {
         let owner = crate::ambient::self_pid();
         let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
+        let callers = Callers::of_running();
         let body = async move {
             let reply = reply.begin();
             crate::link::link(owner);
-            run(work, reply).await
+            run(work, reply, callers).await
         };
         let body = TaskBody::over(body, Origin::of::<F>(at));
         (body, move |pid| Task::over(pid, awaiting, true, at))
@@ -316,6 +321,56 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
+impl Task<()> {
+    /// For supervisors of tasks: work that nobody awaits, as the body of a process that somebody
+    /// else starts. The running process is the one that asked for it: see
+    /// [`callers`](crate::callers).
+    #[track_caller]
+    pub fn prepare_unawaited<F>(work: F) -> TaskBody
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoExitReason,
+    {
+        let callers = Callers::of_running();
+        let body = async move {
+            if let Some(callers) = callers {
+                callers.note();
+            }
+            work.await.into_exit_reason()
+        };
+        TaskBody::over(body, Origin::of::<F>(Location::caller()))
+    }
+}
+
+/// The process that asks for work, and those that had asked it.
+struct Callers(Arc<Vec<Pid>>);
+
+impl Callers {
+    fn of_running() -> Option<Callers> {
+        Owner::current(|owner| {
+            let owner = owner?;
+            let mut callers = owner.process().callers();
+            callers.insert(0, owner.pid());
+            Some(Callers(Arc::new(callers)))
+        })
+    }
+
+    /// None, and nothing allocated, if nobody had asked the running process.
+    fn of_running_task() -> Option<Callers> {
+        let asked = Owner::current(|owner| owner.is_some_and(|o| o.process().works_for_others()));
+        asked.then(Callers::of_running).flatten()
+    }
+
+    /// Writes them down in the process that does the work.
+    fn note(self) {
+        Owner::current(|owner| {
+            if let Some(owner) = owner {
+                owner.process().shared().rare().callers = Some(self.0);
+            }
+        });
+    }
+}
+
 /// The reply of a task whose body has not begun. A body that is thrown away unused says so to
 /// whoever waits for its value.
 struct Prepared<T>(Option<ReplyTo<T>>);
@@ -338,7 +393,11 @@ impl<T> Drop for Prepared<T> {
 async fn run<T: Send + 'static>(
     work: impl Future<Output = T> + Send,
     reply: ReplyTo<T>,
+    callers: Option<Callers>,
 ) -> ExitReason {
+    if let Some(callers) = callers {
+        callers.note();
+    }
     reply.reply(work.await);
     ExitReason::Normal
 }

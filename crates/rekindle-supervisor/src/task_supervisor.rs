@@ -368,7 +368,7 @@ impl TaskSupervisorRef {
         F: Future + Send + 'static,
         F::Output: IntoExitReason,
     {
-        self.run(TaskBody::new(work), TASK_SHUTDOWN)
+        self.run(Task::prepare_unawaited(work), TASK_SHUTDOWN)
     }
 
     /// Starts work that nobody awaits, by a specification: for work that is restarted, or stopped

@@ -89,6 +89,8 @@ pub struct CrashReport {
     pub state: Option<String>,
     /// The parent, its parent, and so on, as far as they live.
     pub ancestors: Vec<(Pid, Option<Arc<str>>)>,
+    /// Who asked for the work of a task: see [`callers`](crate::callers).
+    pub callers: Vec<Pid>,
     /// The processes it was linked with.
     pub links: Vec<Pid>,
     /// How many messages lay unread.
@@ -161,6 +163,7 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         last_message: last.map(|last| last.what),
         state,
         ancestors: ancestors(process.parent()),
+        callers: process.callers(),
         links,
         mailbox,
         traps_exits: process.traps.load(Ordering::Relaxed),

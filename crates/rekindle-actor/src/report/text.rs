@@ -175,6 +175,11 @@ impl fmt::Display for Text<'_> {
                 .map(|(pid, name)| known_as(*pid, name.as_deref()));
             self.line(f, "ancestors", &known.collect::<Vec<_>>().join(", "))?;
         }
+        let parent = r.ancestors.first().map(|(pid, _)| *pid);
+        if r.callers.iter().any(|pid| Some(*pid) != parent) {
+            let known = r.callers.iter().map(ToString::to_string);
+            self.line(f, "callers", &known.collect::<Vec<_>>().join(", "))?;
+        }
         let (waiting, age) = (format!("{} waiting", r.mailbox), Age(r.age));
         let alive = format!("alive {age}");
         let spawned = format!("spawned at {}", r.spawned_at);
@@ -354,6 +359,7 @@ pub(super) mod tests {
             }),
             state: None,
             ancestors: vec![(pid(5), Some("cart_sup".into()))],
+            callers: vec![],
             links: vec![pid(70)],
             mailbox: 14,
             traps_exits: false,

@@ -12,7 +12,7 @@ use crate::exit::{ExitReason, IntoExitReason};
 use crate::mailbox::{Mailbox, MailboxPolicy};
 use crate::pid::Pid;
 use crate::process::ProcessKind;
-use crate::spawn::{Order, Tie, kind_of};
+use crate::spawn::{Order, Tie, kind_of, kind_of_task};
 
 /// What a piece of work is, and where it was asked for: what reports and
 /// [`ProcessInfo`](crate::ProcessInfo) say of its process, whoever starts it.
@@ -28,6 +28,14 @@ impl Origin {
     pub fn of<F>(at: &'static Location<'static>) -> Origin {
         Origin {
             kind: kind_of::<TaskOf<F>, Infallible>(),
+            at,
+        }
+    }
+
+    /// As [`of`](Self::of), where whoever spawns it is the one who asks for it.
+    pub(super) fn of_task<F>(at: &'static Location<'static>) -> Origin {
+        Origin {
+            kind: kind_of_task::<TaskOf<F>>(),
             at,
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rekindle_actor::{
     Ack, Addr, Builder, Event, ExitReason, GenServer as _, Info, Mailbox, MailboxPolicy, Name,
-    Next, NotRegistered, Overflow, SendError, ServerMessage, StartError, Starter, StopError,
-    ancestors_of, enter_loop, enter_loop_as, exit, info, is_alive, link, monitor,
-    note_last_message, note_state, raise, recent_crashes, register, report_for_children, self_pid,
-    set_label, sleep, spawn, spawn_link, spawn_monitor, sys, trap_exit, whereis,
+    Next, NotRegistered, Overflow, SendError, ServerMessage, StartError, Starter, StopError, Task,
+    ancestors_of, callers, callers_of, enter_loop, enter_loop_as, exit, info, is_alive, link,
+    monitor, note_last_message, note_state, raise, recent_crashes, register, report_for_children,
+    self_pid, set_label, sleep, spawn, spawn_link, spawn_monitor, sys, trap_exit, whereis,
 };
 
 use crate::record::passed_on;
@@ -328,6 +328,50 @@ fn start_008_ancestors_are_listed_parent_first() {
     });
 }
 
+#[test]
+fn start_008_callers_are_who_asked_for_the_work() {
+    on_both(|| async {
+        let me = self_pid();
+        assert_eq!(callers(), [], "no task");
+        let (middle, inner) = Task::spawn(async {
+            let own = (self_pid(), callers());
+            (own, Task::spawn_nolink(async { callers() }).await.unwrap())
+        })
+        .await
+        .unwrap();
+        assert_eq!(middle.1, [me]);
+        assert_eq!(inner, [middle.0, me]);
+        // Whoever is spawned by a task, and is none itself, works for nobody.
+        let spawned = Task::spawn(async {
+            let (tell, told) = std::sync::mpsc::channel();
+            spawn(async move { tell.send(callers()).unwrap() });
+            loop {
+                if let Ok(callers) = told.try_recv() {
+                    return callers;
+                }
+                rekindle_actor::yield_now().await;
+            }
+        });
+        assert_eq!(spawned.await.unwrap(), []);
+        // Seen from outside, and in the report of a crash.
+        let crash = Task::spawn_nolink(async {
+            let inner: Task<()> = Task::spawn_nolink(async { raise(oops("asked for")) });
+            let pid = inner.pid().unwrap();
+            let _ = inner.await;
+            (self_pid(), pid, callers_of(self_pid()))
+        });
+        let (outer, inner, seen) = crash.await.unwrap();
+        assert_eq!(seen, [me]);
+        until(|| recent_crashes().len() == 1).await;
+        let report = recent_crashes().remove(0);
+        assert_eq!(
+            (report.pid, report.callers.clone()),
+            (inner, vec![outer, me])
+        );
+        assert!(report.to_string().contains("callers"), "{report}");
+    });
+}
+
 /// A plain process that handles `sys` messages as a behaviour does.
 async fn stoppable(mut inbox: Mailbox<u32>, ack: Ack, ends_with: Option<ExitReason>) -> ExitReason {
     ack.ready();
@@ -462,8 +506,8 @@ fn start_004_the_starters_end_is_the_servers() {
         until(|| !is_alive(starter)).await;
         let server = receive.recv().unwrap();
         until(|| !is_alive(server)).await;
-        // It traps exits, and so it has cleaned up.
-        assert!(log.all().iter().any(|event| event.starts_with("terminate")));
+        // It traps exits, and so it has cleaned up; its info callback has not seen the exit.
+        assert_eq!(log.all(), ["terminate the starter ends"]);
     });
 }
 

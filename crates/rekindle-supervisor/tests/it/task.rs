@@ -218,3 +218,34 @@ fn task_025_stopping_the_supervisor_stops_its_tasks() {
         assert_eq!(late.await, Err(ExitReason::Killed));
     });
 }
+
+#[test]
+fn start_008_a_task_of_a_supervisor_knows_who_asked_for_it() {
+    use rekindle_actor::{Task, callers, parent, self_pid};
+    everywhere(|_| async move {
+        let tasks = TaskSupervisor::new().start().await.unwrap();
+        let me = self_pid();
+        let known = || async { (self_pid(), parent(), callers()) };
+        let (_, parent, of_linked) = tasks.async_(known()).await.unwrap().await.unwrap();
+        assert_eq!((parent, of_linked), (Some(tasks.pid()), vec![me]));
+        let inner = tasks.clone();
+        let nested = Task::spawn(async move {
+            let task = inner.async_nolink(known()).await.unwrap();
+            (self_pid(), task.await.unwrap().2)
+        });
+        let (middle, of_nested) = nested.await.unwrap();
+        assert_eq!(of_nested, [middle, me]);
+        let (tell, told) = std::sync::mpsc::channel();
+        let unawaited = async move { tell.send(callers()).unwrap() };
+        tasks.start_child(unawaited).await.unwrap();
+        let heard = loop {
+            if let Ok(heard) = told.try_recv() {
+                break heard;
+            }
+            rekindle_actor::yield_now().await;
+        };
+        assert_eq!(heard, [me]);
+        let stream = tasks.async_stream_nolink([1], |_| async { callers() });
+        assert_eq!(stream.collect().await, [Ok(vec![me])]);
+    });
+}
