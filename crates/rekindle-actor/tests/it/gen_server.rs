@@ -83,23 +83,20 @@ fn gen_004_init_may_ignore() {
 #[test]
 fn gen_004_an_ignored_start_ends_with_normal() {
     on_both(|| async {
-        // A watcher that the child itself asks for sees how it ends.
-        let (watcher, log) = (Puppet::new(), Log::new());
-        let (puppet, noted) = (watcher.clone(), log.clone());
-        let args = Probe::init_by(&Log::new(), move |cx| {
-            let pid = cx.pid();
-            puppet.tell(move || {
-                monitor(pid);
-            });
-            noted.add("ran");
-            Ok(Init::Ignore)
+        // Watched while its init waits, so that the reason is heard for certain.
+        let watcher = Puppet::new();
+        let mut args = Probe::init_by(&Log::new(), |_| Ok(Init::Ignore));
+        args.delay = ms(500);
+        let starting = rekindle_actor::Task::spawn(async move {
+            let outcome = Probe::start(args).name("ignoring").await;
+            assert_eq!(outcome.unwrap_err(), StartError::Ignore);
         });
-        let _ = Probe::start(args).await;
-        let seen = watcher.has_seen(1).await;
-        // It was watched before its end or after it.
-        let expected = [ExitReason::Normal, ExitReason::NoProc];
-        assert!(matches!(&seen[0], Seen::Down(_, why) if expected.contains(why)));
-        assert_eq!(log.all(), ["ran"]);
+        until(|| whereis("ignoring").is_some()).await;
+        let pid = whereis("ignoring").unwrap();
+        watcher.run(move || monitor(pid)).await;
+        starting.await.unwrap();
+        let expected = [Seen::Down(pid, ExitReason::Normal)];
+        assert_eq!(watcher.has_seen(1).await, expected);
     });
 }
 
@@ -108,9 +105,14 @@ fn gen_005_a_failed_init_leaves_nothing_behind() {
     on_both(|| async {
         let log = Log::new();
         for n in 0..10 {
-            let args = Probe::init_by(&log, |_| Err(oops("no disk")));
+            let (tell, told) = std::sync::mpsc::channel();
+            let args = Probe::init_by(&log, move |cx| {
+                tell.send(cx.pid()).unwrap();
+                Err(oops("no disk"))
+            });
             let outcome = Probe::start(args).name("server").await;
             assert_eq!(outcome.unwrap_err(), StartError::Failed(oops("no disk")));
+            assert!(!is_alive(told.try_recv().unwrap()), "gone by then");
             assert_eq!(
                 whereis("server"),
                 None,
@@ -720,8 +722,10 @@ fn gen_029_a_panic_in_a_cast_or_info_runs_terminate_first() {
                 let log = Log::new();
                 let server = probe(&log).await;
                 monitor(server.pid());
-                let script: Script = Box::new(|p, _| {
-                    p.n = 99;
+                let seen = log.clone();
+                let script: Script = Box::new(move |p, _| {
+                    // What the panic leaves in the state is what terminate sees.
+                    p.on_terminate = Some(Box::new(move || seen.add("as the panic left it")));
                     panic!("halfway")
                 });
                 if in_cast {
@@ -731,7 +735,8 @@ fn gen_029_a_panic_in_a_cast_or_info_runs_terminate_first() {
                 }
                 let reason = expect_down(&mut inbox).await.reason;
                 assert!(matches!(&reason, ExitReason::Panic(p) if p.message == "halfway"));
-                assert_eq!(log.all()[1], format!("terminate {reason}"));
+                let terminated = format!("terminate {reason}");
+                assert_eq!(log.all(), ["init", &terminated, "as the panic left it"]);
             }
         })
     });
@@ -866,6 +871,9 @@ fn gen_034_any_message_ends_the_idle_timeout() {
             }
             sleep(ms(60)).await;
             assert!(!log.contains("timeout"), "{:?}", log.all());
+            server.cast(tell(|_, _| Ok(Next::Timeout(ms(10)))));
+            sleep(ms(11)).await;
+            assert!(log.contains("timeout"), "asked for again");
         }
     });
 }
@@ -899,6 +907,58 @@ fn gen_036_a_hibernating_server_goes_on_as_before() {
         server.cast(tell(|_, _| Ok(Next::Hibernate)));
         sleep(ms(5)).await;
         assert_eq!(server.call(Ask::Get).await, Ok(4));
+    });
+}
+
+#[test]
+fn gen_036_hibernate_is_called_on_request_and_after_each_idle_time() {
+    struct Sleepy(Log);
+    impl GenServer for Sleepy {
+        type Args = Log;
+        type Call = ReplyTo<()>;
+        type Cast = ();
+        type Info = Never;
+        type Continue = Never;
+        async fn init(log: Log, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+            Ok(Init::Ready(Sleepy(log)))
+        }
+        async fn handle_call(&mut self, from: ReplyTo<()>, _: &mut Context<Self>) -> Step<Self> {
+            from.reply(());
+            Ok(Next::Wait)
+        }
+        async fn handle_cast(&mut self, _: (), _: &mut Context<Self>) -> Step<Self> {
+            Ok(Next::Hibernate)
+        }
+        fn hibernate(&mut self) {
+            self.0.add("hibernate");
+        }
+    }
+    on_sim(|| async {
+        let log = Log::new();
+        let server = Sleepy::start(log.clone()).await.unwrap();
+        server.call(|from| from).await.unwrap();
+        sleep(ms(100)).await;
+        assert_eq!(log.len(), 0, "nobody has asked for it");
+        server.cast(());
+        server.call(|from| from).await.unwrap();
+        sleep(ms(100)).await;
+        assert!(log.len() <= 1, "once, unless the call came first");
+        server.cast(());
+        sleep(ms(100)).await;
+        let asked = log.len();
+        assert!(asked >= 1);
+        let log = Log::new();
+        let server = Sleepy::start(log.clone())
+            .hibernate_after(ms(10))
+            .await
+            .unwrap();
+        for rounds in 1..=3 {
+            server.call(|from| from).await.unwrap();
+            sleep(ms(9)).await;
+            assert_eq!(log.len(), rounds - 1);
+            sleep(ms(50)).await;
+            assert_eq!(log.len(), rounds, "once for each time without messages");
+        }
     });
 }
 
@@ -968,6 +1028,8 @@ fn gen_038_stop_of_the_dead() {
         assert_eq!(server.stop().await, Ok(()));
         assert_eq!(server.stop().await, Err(StopError::NoProc));
         assert_eq!(Stop::new(server.pid()).await, Err(StopError::NoProc));
+        let nobody = Name::<Probe>::new("nobody");
+        assert_eq!(nobody.stop().await, Err(StopError::NoProc));
     });
 }
 
@@ -1148,6 +1210,10 @@ fn gen_044_a_formatting_hook_decides_what_is_shown() {
         }));
         let status = sys::get_status(server.pid()).await.unwrap();
         assert_eq!(status.state.as_deref(), Some("***"));
+        server.cast(tell(|_, _| Err(oops("down"))));
+        until(|| recent_crashes().len() == 1).await;
+        let report = recent_crashes().remove(0);
+        assert_eq!(report.state.as_deref(), Some("***"), "nor in a report");
     });
 }
 

@@ -135,7 +135,8 @@ fn link_006_after_unlink_neither_death_matters() {
 #[test]
 fn link_006_unlink_holds_even_against_a_signal_on_its_way() {
     on_both(|| async {
-        // The exit signal lies in the inbox already when the receiver unlinks.
+        // The death comes at the moment of the unlink, or just after it. That it also holds when
+        // the exit signal lies there unreceived is tested by `unlink_beats_..` in `hard_signals`.
         let receiver = Puppet::trapping().await;
         let outcome = receiver.run(|| {
             let dead = spawn_link(async { raise(oops("early")) as () });

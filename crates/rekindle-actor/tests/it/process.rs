@@ -50,9 +50,18 @@ fn proc_006_info_shows_a_live_process_and_none_of_a_dead_one() {
             assert_eq!(seen.parent, Some(me));
             assert!(seen.spawned_at.file().ends_with("support.rs"));
             assert!(!seen.behaviour.is_empty());
+            assert!(!seen.running, "it waits");
+            assert_eq!(info(me).map(|own| own.running), Some(true));
             exit(pid, ExitReason::Kill);
             expect_down(&mut inbox).await;
             assert!(info(pid).is_none());
+            // One that takes nothing shows what waits, and that it does not trap.
+            let deaf = spawn(|_inbox: Mailbox<u8>| pending::<()>());
+            deaf.send(1);
+            deaf.send(2);
+            let seen = info(deaf.pid()).unwrap();
+            assert_eq!((seen.mailbox, seen.traps_exits), (2, false));
+            assert_eq!((seen.name, seen.links), (None, vec![]));
         })
     });
 }

@@ -351,3 +351,26 @@ fn a_supervisor_ends_with_its_parent() {
         assert_eq!(kit.log(), "+a +b -b -a");
     });
 }
+
+#[test]
+fn proc_009_the_parent_of_a_child_is_its_supervisor() {
+    everywhere(|kit| async move {
+        let supervisor = Supervisor::one_for_one()
+            .child(kit.child("a"))
+            .start()
+            .await
+            .unwrap();
+        let parent_of = |pid| rekindle_actor::info(pid).unwrap().parent;
+        let a = pid_of(&supervisor, "a").await.unwrap();
+        assert_eq!(parent_of(a), Some(supervisor.pid()));
+        let b = supervisor.start_child(kit.child("b")).await.unwrap();
+        assert_eq!(
+            parent_of(b.pid()),
+            Some(supervisor.pid()),
+            "whoever asked for it"
+        );
+        kill(a).await;
+        let again = pid_of(&supervisor, "a").await.unwrap();
+        assert_eq!(parent_of(again), Some(supervisor.pid()));
+    });
+}
