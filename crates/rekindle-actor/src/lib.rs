@@ -31,6 +31,8 @@ mod mailbox;
 
 mod process;
 
+mod attach;
+
 mod signal;
 
 mod link;
@@ -73,6 +75,12 @@ pub mod sys;
 mod inspect;
 mod report;
 
+#[cfg(feature = "metrics")]
+mod gauges;
+#[cfg(feature = "serde")]
+mod serialize;
+mod telemetry;
+
 #[cfg(feature = "tokio")]
 mod companion;
 
@@ -88,6 +96,7 @@ mod faults;
 pub use agent::{Agent, AgentCall, AgentInit, AgentServer, StartAgent, StartingAgent};
 pub use alias::{Alias, AliasMode, MonitorAlias, alias};
 pub use ambient::{callers, parent, raise, self_pid, trap_exit, try_self_pid};
+pub use attach::{Attached, attach, attach_until_end};
 pub use behaviour::{
     Ack, Addr, Context, Enter, GenServer, GenStatem, Init, IntoInit, IntoStep, Name, Never, Next,
     ServerHandle, ServerMessage, Shown, Start, StartError, StartFuture, StartMonitor,
@@ -107,6 +116,10 @@ pub use call::{Call, CallError, DEFAULT_CALL_TIMEOUT};
 #[cfg(feature = "tokio")]
 pub use companion::{TokioTask, TokioTaskError, tokio_task};
 pub use exit::{Exit, ExitReason, Failure, IntoExitReason, Panic};
+/// What [`attach`] takes: the trait of `futures-core`, which all streams have in common.
+pub use futures_core::Stream;
+#[cfg(feature = "metrics")]
+pub use gauges::publish_metrics;
 pub use groups::{
     GroupChange, GroupEvent, GroupMonitor, Groups, JoinError, LeaveError, Member, StartGroups,
     StartGroupsFuture,
@@ -144,6 +157,8 @@ pub use task::{
     AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Origin,
     Task, TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
 };
+#[cfg(feature = "tracing")]
+pub use telemetry::{enter_process_span, process_span};
 pub use time::{
     Alarm, Interval, Sleep, TimerFired, TimerLeft, TimerRef, TimerTag, ZeroPeriod, apply_after,
     apply_interval, apply_repeatedly, exit_after, kill_after, now, send_after, send_at,

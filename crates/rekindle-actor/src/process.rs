@@ -25,6 +25,7 @@ use std::task::Waker;
 use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
+use crate::attach::Attachment;
 use crate::exit::ExitReason;
 use crate::link::Links;
 use crate::mailbox::{Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
@@ -130,6 +131,11 @@ pub(crate) struct PrivateRare {
     pub(crate) at_exit: Vec<AtExit>,
     /// What is kept of this process elsewhere, to be released with its name.
     pub(crate) holdings: Vec<Arc<dyn Holding>>,
+    /// Streams whose items are received when there is no message.
+    pub(crate) attached: Vec<Attachment>,
+    /// What every turn of the body runs inside of.
+    #[cfg(feature = "tracing")]
+    pub(crate) span: Option<tracing::Span>,
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
     pub(crate) wakers: Vec<Waker>,
     /// The end, if it takes more than one turn.

@@ -36,6 +36,7 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, PrivateRare, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
+use crate::telemetry;
 use crate::unwind::{self, Inside};
 
 /// Steps of an end that are done in one turn.
@@ -95,7 +96,7 @@ impl Host for Process {
         let mut cx = turn.context();
         let polled = {
             let _inside = Inside::enter();
-            unwind::catch(|| body.poll(&mut cx))
+            unwind::catch(|| telemetry::in_span(owner, || body.poll(&mut cx)))
         };
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
@@ -317,6 +318,8 @@ impl Process {
             rare.wakers = Vec::new();
             rare.last_message = None;
             rare.state_text = None;
+            // Streams are part of the state.
+            unwind::discard(std::mem::take(&mut rare.attached));
         }
         if let Some(alarm) = alarm {
             scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(alarm.key)));

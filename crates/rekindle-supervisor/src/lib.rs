@@ -76,6 +76,7 @@ mod inbox;
 mod shutdown;
 
 mod server;
+mod telemetry;
 
 mod supervisor;
 

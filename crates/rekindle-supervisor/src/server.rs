@@ -41,6 +41,7 @@ use crate::restart::{self, Group, Plan, Rules, Strategy};
 use crate::shutdown::Ended;
 use crate::spec::{self, AutoShutdown, ChildKind, ChildSpec, Restart, Shutdown, SpecError};
 use crate::started::ChildHandle;
+use crate::telemetry;
 
 /// Where the log records of supervisors go.
 const LOG: &str = "rekindle::supervisor";
@@ -551,6 +552,8 @@ impl<K: Kind> Server<K> {
                 }
             }
         }
+        let (id, new) = (self.book.id(key), self.book.running(key));
+        telemetry::restarted(&self.book.who, &id, new, report.as_ref());
         self.book.print(&report, "restarted", || {
             match (self.book.running(key), others) {
                 (Some(pid), 0) => format!("restarted as {pid}, {so_far}"),
@@ -799,6 +802,7 @@ impl Book {
     }
 
     fn log_start_error(&self, id: &str, error: &StartError) {
+        telemetry::not_started(&self.who, id, error);
         log::error!(
             target: LOG,
             supervisor:% = self.who, child = id, error = "start_error", reason:% = error;
@@ -871,6 +875,7 @@ impl Book {
 
     fn log_gives_up(&self, key: Key) {
         let id = self.id(key);
+        telemetry::gave_up(&self.who, &id);
         log::error!(
             target: LOG,
             supervisor:% = self.who, child = &*id, error = "shutdown",

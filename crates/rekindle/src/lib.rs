@@ -107,16 +107,26 @@
 //! | to call code that blocks                   | [`blocking`]                                                 |
 //! | to ask now and wait later, or many         | [`Request`], [`Requests`], [`multi_call`]                    |
 //! | an answer that may come too late           | [`Alias`], [`Monitoring`]                                    |
+//! | to receive the items of a stream           | [`attach`], [`Context::attach`]                              |
 //! | to look inside                             | [`info`](fn@info), [`list`], [`tree`], [`sys`], [`recent_crashes`] |
 //! | a behaviour of your own                    | [`Starter`], [`Mailbox::next_event`], [`sys::SystemMessage`] |
 //! | tests in virtual time, from a seed         | [`Runtime::simulated`]; `testkit` and `#[rekindle::test]`, with the feature `testkit` |
 //!
 //! # Features
 //!
-//! | feature    | default | adds                                                                        |
-//! |------------|---------|-----------------------------------------------------------------------------|
-//! | `macros`   | yes     | the attributes: `#[rekindle::main]` and its neighbours                        |
-//! | `testkit`  | no      | `rekindle::testkit`, and with `macros` `#[rekindle::test]`: for `[dev-dependencies]` |
+//! All add, and none changes what is there without it. What is off costs nothing and brings nothing.
+//!
+//! | feature   | default | gives                                                            | brings              |
+//! |-----------|---------|------------------------------------------------------------------|---------------------|
+//! | `macros`  | yes     | the attributes: `#[rekindle::main]`, `#[gen_server]`              | `syn`, at build time |
+//! | `net`     |         | the module `net`: TCP servers with a process per connection       | `async-io`          |
+//! | `tokio`   |         | tokio's types in every process: `Builder::tokio`, `tokio_task`     | `tokio`             |
+//! | `tracing` |         | events of crashes, restarts and stuck workers beside the log; `enter_process_span` | `tracing` |
+//! | `metrics` |         | counters and gauges by behaviour; `publish_metrics`               | `metrics`           |
+//! | `serde`   |         | `Serialize` for pids, exit reasons, reports and introspection     | `serde`             |
+//! | `testkit` |         | `rekindle::testkit`, and with `macros` `#[rekindle::test]`: for `[dev-dependencies]` | |
+//!
+//! Sockets of `async-net` and whatever else needs no runtime work without any feature.
 //!
 //! Crash reports and everything else go through the `log` crate. Without a logger, crash reports
 //! go to stderr.
@@ -155,3 +165,8 @@ struct TestingDocTests;
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../rekindle-macros/src/gen_server/page.md")]
 struct GenServerAttributeDocTests;
+
+/// The programs of the guide's page; they need these features.
+#[cfg(all(doctest, feature = "net", feature = "tokio"))]
+#[doc = include_str!("../../../docs/guide/neighbours.md")]
+struct NeighboursDocTests;

@@ -4,9 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use super::gen_server::{GenServer, Next, ServerMessage, Step};
 use super::handle::Addr;
 use crate::ambient::{parent, self_pid};
+use crate::attach::{Attached, attach, attach_until_end};
 use crate::link::within;
 use crate::mailbox::{Address, Info};
 use crate::pid::Pid;
@@ -85,6 +88,70 @@ impl<G: GenServer> Context<G> {
         G::Info: From<M>,
     {
         send_interval(period, &self.addr().recipient(), message)
+    }
+
+    /// Attaches a stream to the server: each item arrives in `handle_info`, when there is no other
+    /// message, and the next is asked for when it has been handled. The stream belongs to the server
+    /// and is dropped with it; see [`attach`](crate::attach) for the details.
+    ///
+    /// ```
+    /// # let runtime = rekindle_actor::Runtime::simulated(1);
+    /// # runtime.block_on(async {
+    /// use rekindle_actor::{Context, ExitReason, GenServer, Info, Init, Never, Next, Step, Stream, Task};
+    ///
+    /// struct Sum(u64);
+    ///
+    /// enum Item { Number(u64), End }
+    ///
+    /// impl GenServer for Sum {
+    ///     type Args = ();
+    ///     type Call = Never;
+    ///     type Cast = Never;
+    ///     type Info = Item;
+    ///     type Continue = Never;
+    ///
+    ///     async fn init(_: (), cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+    ///         let squares = Task::async_stream(1..=3, |n| async move { n * n });
+    ///         let _ = cx.attach_until_end(squares, |n| Item::Number(n.unwrap_or(0)), Item::End);
+    ///         Ok(Init::Ready(Sum(0)))
+    ///     }
+    ///     async fn handle_info(&mut self, info: Info<Item>, cx: &mut Context<Self>) -> Step<Self> {
+    ///         match info {
+    ///             Info::Message(Item::Number(n)) => self.0 += n,
+    ///             Info::Message(Item::End) => {
+    ///                 assert_eq!(self.0, 14);
+    ///                 return Ok(Next::Stop(ExitReason::Normal));
+    ///             }
+    ///             other => return cx.unexpected(other),
+    ///         }
+    ///         Ok(Next::Wait)
+    ///     }
+    /// }
+    ///
+    /// let sum = Sum::start(()).await.unwrap();
+    /// # while sum.is_alive() { rekindle_actor::yield_now().await; }
+    /// # assert!(rekindle_actor::recent_crashes().is_empty());
+    /// # });
+    /// ```
+    pub fn attach<S: Stream + Send + 'static>(
+        &self,
+        stream: S,
+        mut into_info: impl FnMut(S::Item) -> G::Info + Send + 'static,
+    ) -> Attached {
+        attach(stream, move |item| {
+            ServerMessage::<G>::Info(into_info(item))
+        })
+    }
+
+    /// As [`attach`](Self::attach); the end of the stream arrives in `handle_info` too.
+    pub fn attach_until_end<S: Stream + Send + 'static>(
+        &self,
+        stream: S,
+        mut into_info: impl FnMut(S::Item) -> G::Info + Send + 'static,
+        at_end: G::Info,
+    ) -> Attached {
+        let into_message = move |item| ServerMessage::<G>::Info(into_info(item));
+        attach_until_end(stream, into_message, ServerMessage::Info(at_end))
     }
 
     /// After how much idle time the server sheds memory, if it was asked to at its start.

@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
 use rekindle_scheduler::{NodePtr, Time, budget};
 
 use super::node::{self, Class};
 use super::{Address, Position, Queue, Served};
+use crate::attach::{self, Attached};
 use crate::exit::Exit;
 use crate::monitor::Down;
 use crate::pid::Pid;
@@ -263,6 +265,21 @@ impl<M: Send + 'static> Mailbox<M> {
         Alarm::set(self.pid, moment, tag)
     }
 
+    /// Attaches a stream to the process: each item is received as a message, when there is no other.
+    /// See [`attach`](crate::attach) for the details, and
+    /// [`attach_until_end`](crate::attach_until_end) for a message at the end.
+    ///
+    /// # Panics
+    ///
+    /// In another process than the mailbox's own.
+    pub fn attach<S: Stream + Send + 'static>(
+        &mut self,
+        stream: S,
+        into_message: impl FnMut(S::Item) -> M + Send + 'static,
+    ) -> Attached {
+        attach::attach(stream, into_message)
+    }
+
     /// A handle by which others send to this mailbox.
     ///
     /// # Panics
@@ -354,6 +371,20 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 }
 
+/// A mailbox as a stream of its ordinary messages, for adapters: as [`recv`](Mailbox::recv), again
+/// and again. It never ends.
+impl<M: Send + 'static> Stream for Mailbox<M> {
+    type Item = M;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        let mut receive = self.receive(None, Messages);
+        Pin::new(&mut receive).poll(cx).map(|event| match event {
+            Some(Event::Message(message)) => Some(message),
+            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
+        })
+    }
+}
+
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
         let Some(served) = self.current.take() else {
@@ -407,7 +438,7 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
             if !may_go_on(owner, cx) {
                 return None;
             }
-            let node = take_from(owner, &mut None, &mut Everything);
+            let node = take_from(owner, &mut None, &mut Everything).or_else(|| item_of(owner, cx));
             if node.is_none() {
                 owner
                     .process()
@@ -429,6 +460,18 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
 impl<M> fmt::Debug for NextArrival<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NextArrival").finish_non_exhaustive()
+    }
+}
+
+/// An item of an attached stream, if one has any. It was never in the queue, so there are no books
+/// to keep.
+#[inline]
+fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
+    // Most processes have nothing rare, and none of this.
+    owner.private().rare.as_ref()?;
+    match attach::poll(owner, cx) {
+        Poll::Ready(node) => Some(node),
+        Poll::Pending => None,
     }
 }
 
@@ -489,6 +532,8 @@ fn take_by_foreign<F: Filter>(
 trait Filter: Send {
     /// Whether it runs the user's code.
     const FOREIGN: bool = false;
+    /// Whether it takes items of attached streams when there is no message.
+    const STREAMS: bool = true;
 
     fn accepts(&mut self, node: NodePtr) -> bool;
 }
@@ -536,6 +581,8 @@ impl Filter for Everything {
 }
 
 impl Filter for Systems {
+    const STREAMS: bool = false;
+
     fn accepts(&mut self, node: NodePtr) -> bool {
         if node::class(node) != Class::Signal {
             return false;
@@ -551,6 +598,7 @@ impl Filter for Systems {
 
 impl<W: FnMut(&M) -> bool + Send, M> Filter for Matching<W, M> {
     const FOREIGN: bool = true;
+    const STREAMS: bool = false;
 
     fn accepts(&mut self, node: NodePtr) -> bool {
         // SAFETY: only used with the nodes of a mailbox of `M`, by its own methods above; the
@@ -613,6 +661,14 @@ where
                 return Poll::Pending;
             }
             if let Some(node) = take_from(owner, &mut this.place, &mut this.filter) {
+                if std::mem::take(&mut this.wait.waits) {
+                    owner.process().waiting.end();
+                }
+                return Poll::Ready(Some(node));
+            }
+            if F::STREAMS
+                && let Some(node) = item_of(owner, cx)
+            {
                 if std::mem::take(&mut this.wait.waits) {
                     owner.process().waiting.end();
                 }

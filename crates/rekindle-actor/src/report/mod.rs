@@ -334,6 +334,7 @@ impl Reports {
     /// Takes a report of a process of the runtime `node`: prints it, or counts it.
     fn accept(self: &Arc<Reports>, mut report: CrashReport, node: u32) {
         self.editing.apply(&mut report);
+        crate::telemetry::crash(&report);
         let looks = Looks::of(&report);
         let now = runtimes::with(node, |handle| Some(handle.now()));
         let mut state = self.state.lock();

@@ -19,6 +19,7 @@ const THIRD: usize = 17;
 /// go unseen. A closed stderr harms nobody. `repeated`: it is the last of so many, in this time,
 /// of which no other was printed.
 pub(super) fn emit(report: &CrashReport, repeated: Option<(u64, Duration)>) {
+    crate::telemetry::crash_report(report, repeated.map_or(0, |(count, _)| count));
     let mut text = Text {
         report,
         repeated,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
 use rekindle_scheduler as scheduler;
 
 use super::{Origin, Task};
@@ -506,6 +507,14 @@ impl<V, T> Item<V, T> {
 impl<V, T> Drop for Item<V, T> {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+impl<I: Iterator, T: Send + 'static> Stream for TaskStream<I, T> {
+    type Item = Result<T, ItemError<I::Item>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        TaskStream::poll_next(&mut self, cx)
     }
 }
 

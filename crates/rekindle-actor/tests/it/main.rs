@@ -14,6 +14,7 @@ mod monitor;
 mod trap;
 
 mod alias;
+mod attach;
 mod names;
 mod process;
 mod timers;

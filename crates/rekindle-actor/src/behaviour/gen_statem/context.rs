@@ -5,11 +5,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use super::event::{Envelope, StatemEvent};
 use super::handle::StatemAddr;
 use super::transition::Transition;
 use super::{GenStatem, StatemStep};
 use crate::ambient::{parent, self_pid};
+use crate::attach::{Attached, attach, attach_until_end};
 use crate::link::within;
 use crate::mailbox::Address;
 use crate::pid::Pid;
@@ -64,6 +67,27 @@ impl<M: GenStatem> StatemContext<M> {
     #[must_use]
     pub fn recipient(&self) -> Recipient<M::Info> {
         self.addr().recipient()
+    }
+
+    /// Attaches a stream to the machine: each item arrives as [`StatemEvent::Info`]. See
+    /// [`attach`](crate::attach) for the details.
+    pub fn attach<S: Stream + Send + 'static>(
+        &self,
+        stream: S,
+        mut into_info: impl FnMut(S::Item) -> M::Info + Send + 'static,
+    ) -> Attached {
+        attach(stream, move |item| Envelope::<M>::Info(into_info(item)))
+    }
+
+    /// As [`attach`](Self::attach); the end of the stream arrives as an event too.
+    pub fn attach_until_end<S: Stream + Send + 'static>(
+        &self,
+        stream: S,
+        mut into_info: impl FnMut(S::Item) -> M::Info + Send + 'static,
+        at_end: M::Info,
+    ) -> Attached {
+        let into_message = move |item| Envelope::<M>::Info(into_info(item));
+        attach_until_end(stream, into_message, Envelope::Info(at_end))
     }
 
     /// Sends a message to the machine itself after `delay`; it arrives as [`StatemEvent::Info`]. A
