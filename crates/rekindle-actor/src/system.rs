@@ -128,10 +128,10 @@ impl Builder {
     /// it has more. [`simulated`](Self::simulated) runtimes have none.
     ///
     /// ```
-    /// # use std::time::Duration;
     /// let runtime = rekindle_actor::Builder::new().tokio().start()?;
     /// runtime.block_on(async {
-    ///     tokio::time::sleep(Duration::from_millis(1)).await;
+    ///     // In any process; and what sleeps or listens by tokio works as well.
+    ///     assert_eq!(tokio::spawn(async { 7 }).await.unwrap(), 7);
     /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rekindle_actor::{
+use rekindle::{
     Builder, ExitReason, Mailbox, Runtime, Task, TokioTaskError, WaitKind, blocking, exit, info,
     is_alive, spawn, tokio_task, yield_now,
 };
