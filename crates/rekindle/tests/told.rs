@@ -70,7 +70,7 @@ impl Subscriber for Shared {
     }
 
     fn exit(&self, _: &Id) {
-        ENTERED.with_borrow_mut(|entered| drop(entered.pop()));
+        ENTERED.with_borrow_mut(Vec::pop);
     }
 }
 
