@@ -201,13 +201,18 @@ impl fmt::Display for ExitReason {
                 None => write!(f, "panicked: {}", panic.message),
             },
             ExitReason::Error(failure) => {
-                write!(f, "{}", failure.error())?;
+                let mut text = failure.error().to_string();
                 let mut cause = failure.error().source();
                 while let Some(error) = cause {
-                    write!(f, ": {error}")?;
+                    let more = error.to_string();
+                    // Many errors show their cause themselves: not twice.
+                    if !text.ends_with(&more) {
+                        text.push_str(": ");
+                        text.push_str(&more);
+                    }
                     cause = error.source();
                 }
-                Ok(())
+                f.write_str(&text)
             }
         }
     }
@@ -367,6 +372,15 @@ mod tests {
 
     const ACTIVE: Origin = Origin::Link { active: true };
     const GONE: Origin = Origin::Link { active: false };
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = ExitReason::error("x".parse::<u8>().unwrap_err());
+        let call = crate::CallError::Exited(cause);
+        // It names its cause itself, and gives it as its source as well.
+        let text = ExitReason::from(call).to_string();
+        assert_eq!(text.matches("invalid digit").count(), 1, "{text}");
+    }
 
     #[test]
     fn the_exit_signal_table() {
