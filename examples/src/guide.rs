@@ -52,4 +52,9 @@ pages! {
     Step2Bucket: "tutorial/2-bucket.md",
     Step3LetItCrash: "tutorial/3-let-it-crash.md",
     Step4ManyBuckets: "tutorial/4-many-buckets.md",
+    Step5Tcp: "tutorial/5-tcp.md",
+    Step6TasksAndTimeouts: "tutorial/6-tasks-and-timeouts.md",
+    Step7Testing: "tutorial/7-testing.md",
+    Step8LookingInside: "tutorial/8-looking-inside.md",
+    Step9Shipping: "tutorial/9-shipping.md",
 }

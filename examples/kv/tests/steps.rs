@@ -4,10 +4,14 @@ mod page;
 mod redis_cli;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
 
 use page::{Block, Page};
+use redis_cli::RedisCli;
 
 /// A page of the tutorial, the folder with its program, and the program.
 struct Step {
@@ -36,6 +40,31 @@ const STEPS: &[Step] = &[
         page: "4-many-buckets.md",
         folder: "4_many_buckets",
         program: env!("CARGO_BIN_EXE_kv_4_many_buckets"),
+    },
+    Step {
+        page: "5-tcp.md",
+        folder: "5_tcp",
+        program: env!("CARGO_BIN_EXE_kv_5_tcp"),
+    },
+    Step {
+        page: "6-tasks-and-timeouts.md",
+        folder: "6_tasks_and_timeouts",
+        program: env!("CARGO_BIN_EXE_kv_6_tasks_and_timeouts"),
+    },
+    Step {
+        page: "7-testing.md",
+        folder: "7_testing",
+        program: env!("CARGO_BIN_EXE_kv_7_testing"),
+    },
+    Step {
+        page: "8-looking-inside.md",
+        folder: "8_looking_inside",
+        program: env!("CARGO_BIN_EXE_kv_8_looking_inside"),
+    },
+    Step {
+        page: "9-shipping.md",
+        folder: "9_shipping",
+        program: env!("CARGO_BIN_EXE_kv_9_shipping"),
     },
 ];
 
@@ -70,8 +99,11 @@ fn masked(text: &str, folder: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// `#12.3` becomes `#PID`, with what stands around it.
+/// `#12.3` becomes `#PID`, with what stands around it, and a port `PORT`.
 fn mask_word(word: &str) -> String {
+    if word.starts_with("127.0.0.1:") {
+        return "127.0.0.1:PORT".to_owned();
+    }
     let Some((before, rest)) = word.split_once('#') else {
         return word.to_owned();
     };
@@ -79,31 +111,43 @@ fn mask_word(word: &str) -> String {
     format!("{before}#PID{after}")
 }
 
+/// A source file, and where it lies if it is that of an earlier step.
+fn source(path: &Path) -> (PathBuf, String) {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let elsewhere = text.strip_prefix("include!(\"");
+    match elsewhere.and_then(|rest| rest.split_once('"')) {
+        Some((other, _)) => source(&path.parent().expect("a folder").join(other)),
+        None => (path.to_owned(), text),
+    }
+}
+
 #[test]
 fn the_files_on_the_pages_are_the_files_of_the_programs() {
+    let mut before: Option<&Step> = None;
     for step in STEPS {
         let page = step.read();
-        let mut shown: Vec<PathBuf> = Vec::new();
-        for (name, block) in page.files() {
-            let path = step.folder().join(name);
-            let file = fs::read_to_string(&path).unwrap_or_default();
-            assert_eq!(
-                block.text, file,
-                "{}: src/{name} is not {path:?}",
-                step.page
-            );
-            shown.push(path);
-        }
-        // What is not shown is the file of an earlier step.
         for entry in fs::read_dir(step.folder()).expect("the step's folder") {
             let path = entry.expect("an entry of it").path();
-            let text = fs::read_to_string(&path).expect("a source file");
-            assert!(
-                shown.contains(&path) || text.starts_with("include!(\"../"),
-                "{}: {path:?} is not on the page",
-                step.page
-            );
+            let name = path.file_name().expect("a file").to_string_lossy();
+            let (_, mut text) = source(&path);
+            if let Some(block) = page.file(&name) {
+                assert_eq!(block.text, text, "{}: src/{name}", step.page);
+                continue;
+            }
+            // What is not shown is as it was, but for the changes that are shown.
+            for (old, new) in page.changes(&name).iter().rev() {
+                assert!(
+                    text.contains(new),
+                    "{}: src/{name} has no\n{new}",
+                    step.page
+                );
+                text = text.replacen(new, old, 1);
+            }
+            let before = before.expect("the first page shows everything");
+            let (_, old) = source(&before.folder().join(&*name));
+            assert_eq!(text, old, "{}: src/{name}, without its changes", step.page);
         }
+        before = Some(step);
     }
 }
 
@@ -111,7 +155,7 @@ fn the_files_on_the_pages_are_the_files_of_the_programs() {
 fn the_programs_print_what_the_pages_show() {
     for step in STEPS {
         let page = step.read();
-        let Some(expected) = page.after("prints:") else {
+        let Some(expected) = page.after("`cargo run` prints:") else {
             continue;
         };
         let output = step.run();
@@ -133,4 +177,121 @@ fn the_programs_print_what_the_pages_show() {
             );
         }
     }
+}
+
+/// A server of the tutorial, which ends with this value.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    /// What it says on its standard error.
+    log: Option<JoinHandle<String>>,
+}
+
+impl Server {
+    fn start(program: &str) -> Server {
+        let mut child = Command::new(program)
+            .arg("127.0.0.1:0")
+            .env_remove("RUST_LOG")
+            .env("RUST_BACKTRACE", "0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("it is piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("a line from the server");
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{program} does not listen: {line:?}"));
+        let mut stderr = child.stderr.take().expect("it is piped");
+        let log = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        Server {
+            child,
+            address,
+            log: Some(log),
+        }
+    }
+
+    /// Ends it as a user does, by Ctrl-C or `kill`; gives its exit status and its log.
+    fn stop(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").arg(pid).status();
+        assert!(told.expect("the command `kill`").success());
+        let status = self.child.wait().expect("its exit status");
+        let log = self.log.take().expect("taken once").join();
+        (status, log.expect("the log's reader"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The session on a page: what was typed, and what was printed.
+fn session(text: &str) -> Vec<(&str, String)> {
+    let mut session: Vec<(&str, String)> = Vec::new();
+    for line in text.lines() {
+        match (line.strip_prefix("127.0.0.1:6380> "), session.last_mut()) {
+            (Some(typed), _) => session.push((typed, String::new())),
+            (None, Some((_, printed))) => *printed += &format!("{line}\n"),
+            (None, None) => panic!("a session begins with a prompt: {line}"),
+        }
+    }
+    session
+}
+
+#[test]
+fn the_servers_answer_redis_cli_as_the_pages_show() {
+    for step in STEPS {
+        let page = step.read();
+        let mut sessions = page
+            .blocks
+            .iter()
+            .filter(|block| block.kind == "redis")
+            .peekable();
+        if sessions.peek().is_none() {
+            continue;
+        }
+        let server = Server::start(step.program);
+        let mut client = RedisCli::connect(server.address);
+        for Block { text, .. } in sessions {
+            for (typed, printed) in session(text) {
+                let answer = masked(&client.say(typed), step.folder);
+                let printed = masked(&printed, step.folder);
+                if typed == "INFO" {
+                    // Shortened on the page, and siblings have no order of their own.
+                    for line in printed.lines() {
+                        assert!(answer.contains(line), "{}: {line}\nin\n{answer}", step.page);
+                    }
+                } else {
+                    assert_eq!(answer, printed, "{}: {typed}", step.page);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_application_stops_in_good_order() {
+    let step = STEPS.last().expect("there are steps");
+    let server = Server::start(step.program);
+    // A client that is connected and says nothing does not hold it up.
+    let _client = TcpStream::connect(server.address).expect("the server listens");
+    let (status, log) = server.stop();
+    assert!(status.success(), "{status}: {log}");
+    let page = step.read();
+    let shown = page
+        .after("standard error:")
+        .expect("the page shows the log");
+    assert_eq!(log, shown.text);
 }

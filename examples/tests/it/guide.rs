@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 fn guide() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide")
@@ -55,12 +55,73 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The anchors that a page's headings have, by the rule of GitHub and mdBook.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let heads = prose(text);
+    let heads = heads.lines().filter(|line| line.starts_with('#'));
+    heads
+        .map(|head| {
+            let title = head.trim_start_matches('#').trim().to_lowercase();
+            title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
+        })
+        .collect()
+}
+
+/// A path without `..`, for a file that may not exist.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// The links of one file that lead nowhere.
+fn broken(file: &Path) -> Vec<String> {
+    let text = read(file);
+    let mut broken = Vec::new();
+    for link in links(&text) {
+        let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
+        let target = if path.is_empty() {
+            file.to_owned()
+        } else {
+            plain(&file.parent().expect("a folder").join(path))
+        };
+        if !target.exists() {
+            broken.push(format!("{}: {link}: no such file", file.display()));
+        } else if !anchor.is_empty()
+            && target.extension().is_some_and(|kind| kind == "md")
+            && !anchors(&read(&target)).contains(anchor)
+        {
+            broken.push(format!("{}: {link}: no such heading", file.display()));
+        }
+    }
+    broken
+}
+
 #[test]
 fn every_page_is_compiled_and_run() {
-    let listed = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide.rs"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut listed = read(&root.join("examples/src/guide.rs"));
+    // A page may also hang on the crate that it is about.
+    for entry in fs::read_dir(root.join("crates")).expect("the crates' folder") {
+        let library = entry.expect("an entry of it").path().join("src/lib.rs");
+        listed += &fs::read_to_string(library).unwrap_or_default();
+    }
     let missing: Vec<_> = pages()
         .into_iter()
-        .filter(|page| page != "SUMMARY.md" && !listed.contains(&format!(": \"{page}\"")))
+        .filter(|page| page != "SUMMARY.md")
+        .filter(|page| {
+            let here = listed.contains(&format!(": \"{page}\""));
+            !here && !listed.contains(&format!("/docs/guide/{page}\""))
+        })
         .collect();
     assert_eq!(
         missing,
@@ -81,4 +142,14 @@ fn every_page_is_in_the_table_of_contents() {
         Vec::<String>::new(),
         "not in docs/guide/SUMMARY.md"
     );
+}
+
+#[test]
+fn no_link_leads_nowhere() {
+    let docs = plain(&guide().join(".."));
+    let guide = plain(&guide());
+    let mut files: Vec<_> = pages().iter().map(|page| guide.join(page)).collect();
+    files.push(docs.join("COMPARE.md"));
+    let broken: Vec<_> = files.iter().flat_map(|file| broken(file)).collect();
+    assert_eq!(broken, Vec::<String>::new());
 }

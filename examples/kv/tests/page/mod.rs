@@ -56,14 +56,29 @@ impl Page {
         Page { blocks }
     }
 
-    /// The source files shown, by their names in `src/`: blocks of Rust that are introduced by
-    /// `src/NAME` in code quotes and a colon.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &Block)> {
-        self.blocks.iter().filter_map(|block| {
-            let line = block.introduced_by.strip_suffix(':')?;
-            let name = line.rsplit_once("`src/")?.1.strip_suffix('`')?;
-            block.kind.starts_with("rust").then_some((name, block))
-        })
+    /// A source file that is shown as a whole: introduced by its name in `src/`, in code quotes, and
+    /// a colon.
+    pub fn file(&self, name: &str) -> Option<&Block> {
+        self.after(&format!("`src/{name}`:"))
+    }
+
+    /// Changes to a file: what is there before, and afterwards. Introduced by a line that begins
+    /// with "In `src/NAME`,"; if that goes on with "replace", the next block replaces it.
+    pub fn changes(&self, name: &str) -> Vec<(&str, &str)> {
+        let begin = format!("In `src/{name}`, ");
+        let mut changes = Vec::new();
+        let mut blocks = self.blocks.iter();
+        while let Some(block) = blocks.next() {
+            match block.introduced_by.strip_prefix(&begin) {
+                Some(rest) if rest.starts_with("replace") => {
+                    let new = blocks.next().expect("what replaces it");
+                    changes.push((block.text.as_str(), new.text.as_str()));
+                }
+                Some(_) => changes.push(("", block.text.as_str())),
+                None => {}
+            }
+        }
+        changes
     }
 
     /// The first block that is introduced by a line with this end.

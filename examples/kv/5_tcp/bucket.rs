@@ -1,0 +1,1 @@
+include!("../2_bucket/bucket.rs");

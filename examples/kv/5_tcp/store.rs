@@ -1,0 +1,1 @@
+include!("../4_many_buckets/store.rs");

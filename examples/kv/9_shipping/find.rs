@@ -1,0 +1,1 @@
+include!("../6_tasks_and_timeouts/find.rs");

@@ -1,0 +1,1 @@
+include!("../8_looking_inside/inside.rs");

@@ -1,0 +1,1 @@
+include!("../7_testing/tests.rs");
