@@ -25,6 +25,7 @@ use crate::sender::Sender;
     message = "`{Self}` cannot run as a process",
     label = "not a `Send` future, nor a function of a `Mailbox<M>` that gives one",
     note = "pass `async move {{ .. }}`, or `|mut inbox: Mailbox<M>| async move {{ .. }}`",
+    note = "it ends with `()`, a `Result<(), E>` or an `ExitReason`; for work with a result, use a `Task`",
     note = "everything that is held across an `.await` in it must be `Send`"
 )]
 pub trait Body<Kind>: Sized {

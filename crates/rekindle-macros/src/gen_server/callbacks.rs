@@ -42,6 +42,45 @@ pub(super) fn gen_server(server: &Server<'_>) -> TokenStream {
     }
 }
 
+/// A server that is never built, in the place of one that was not understood: so that whatever
+/// speaks of a server does not add to the errors.
+pub(super) fn stand_in(block: &syn::ItemImpl, framework: &TokenStream) -> TokenStream {
+    if block.generics.lifetimes().next().is_some() || block.trait_.is_some() {
+        return TokenStream::new();
+    }
+    let own = &block.self_ty;
+    let (parameters, _, condition) = block.generics.split_for_impl();
+    let init = block.items.iter().find_map(|item| match item {
+        syn::ImplItem::Fn(method) if method.sig.ident == "init" => Some(&method.sig.inputs),
+        _ => None,
+    });
+    let types = init.into_iter().flatten().filter_map(|input| match input {
+        syn::FnArg::Typed(input) if !matches!(*input.ty, Type::Reference(_)) => Some(&input.ty),
+        _ => None,
+    });
+    let types: Vec<_> = types.collect();
+    let arguments = match (init, types.as_slice()) {
+        (None, _) => quote!(Self),
+        (Some(_), [one]) => quote!(#one),
+        (Some(_), several) => quote!((#(#several),*)),
+    };
+    quote! {
+        impl #parameters #framework::GenServer for #own #condition {
+            type Args = #arguments;
+            type Call = #framework::Never;
+            type Cast = #framework::Never;
+            type Info = #framework::Never;
+            type Continue = #framework::Never;
+            async fn init(
+                _: Self::Args,
+                _: &mut #framework::Context<Self>,
+            ) -> ::core::result::Result<#framework::Init<Self>, #framework::ExitReason> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
 /// What the start is given: what `init` is, as a tuple if it is not one value.
 fn arguments(server: &Server<'_>) -> TokenStream {
     let Some(init) = &server.init else {
@@ -86,7 +125,7 @@ fn init(server: &Server<'_>) -> TokenStream {
             let (call, span) = (invoke(init, None), output_span(init));
             quote_spanned! {span=>
                 let #pattern = __args;
-                #framework::IntoInit::into_init(#call)
+                #framework::IntoInit::<Self>::into_init(#call)
             }
         }
     };
@@ -138,7 +177,7 @@ fn step(framework: &TokenStream, callback: &Callback<'_>) -> TokenStream {
         }),
         ReturnType::Type(..) => {
             let span = output_span(callback);
-            quote_spanned!(span=> #framework::IntoStep::into_step(#call))
+            quote_spanned!(span=> #framework::IntoStep::<Self>::into_step(#call))
         }
     }
 }
@@ -176,7 +215,7 @@ fn by_hand(server: &Server<'_>, kind: HandKind) -> Option<TokenStream> {
     let dot_await = by_hand.callback.is_async.then(|| quote!(.await));
     let span = output_span(&by_hand.callback);
     let call = quote_spanned! {span=>
-        #framework::IntoStep::into_step(Self::#ident(self, __message, __cx) #dot_await)
+        #framework::IntoStep::<Self>::into_step(Self::#ident(self, __message, __cx) #dot_await)
     };
     Some(handler(framework, name, message, call))
 }

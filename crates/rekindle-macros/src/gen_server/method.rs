@@ -71,8 +71,14 @@ const OF_HANDLES: [&str; 22] = [
     "with_value",
 ];
 
-pub(super) fn is_ours(attribute: &Attribute) -> bool {
+fn is_ours(attribute: &Attribute) -> bool {
     OURS.iter().any(|ours| attribute.path().is_ident(ours))
+}
+
+/// Whether nobody but this attribute would know it, or what was meant by it.
+pub(super) fn is_taken_away(attribute: &Attribute) -> bool {
+    let mut nearly = NEARLY.iter();
+    is_ours(attribute) || nearly.any(|(wrong, _)| attribute.path().is_ident(wrong))
 }
 
 /// Reads a method.

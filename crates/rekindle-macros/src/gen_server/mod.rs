@@ -40,10 +40,19 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             return quote!(#error #item);
         }
     };
-    let written = Server::of(&block, &options).map_or_else(syn::Error::into_compile_error, write);
+    let written = Server::of(&block, &options).map_or_else(
+        |errors| {
+            let errors = errors.into_compile_error();
+            let stand_in = callbacks::stand_in(&block, &options.framework);
+            quote!(#errors #stand_in)
+        },
+        write,
+    );
     for item in &mut block.items {
         if let ImplItem::Fn(method) = item {
-            method.attrs.retain(|attribute| !method::is_ours(attribute));
+            method
+                .attrs
+                .retain(|attribute| !method::is_taken_away(attribute));
         }
     }
     // The methods are kept in any case, so that one mistake is not told as many.

@@ -1,0 +1,4 @@
+//! `#[rekindle::main]` runs an `async fn` without arguments.
+
+#[rekindle::main]
+fn main() {}
