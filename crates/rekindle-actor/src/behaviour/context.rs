@@ -84,7 +84,7 @@ impl<G: GenServer> Context<G> {
     /// If the period is zero.
     pub fn send_interval<M>(&self, period: Duration, message: M) -> Result<Interval, ZeroPeriod>
     where
-        M: Clone + Send + Sync + 'static,
+        M: Clone + Send + 'static,
         G::Info: From<M>,
     {
         send_interval(period, &self.addr().recipient(), message)
