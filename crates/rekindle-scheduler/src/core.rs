@@ -29,7 +29,7 @@
 //! Invariants
 //! 1. The core is freed when the count falls to zero, and nothing touches it afterwards.
 //! 2. After step 6 no entry stays in a queue: whoever adds one looks at the stage after adding,
-//!    and whoever empties has set the stage before; a full fence on both sides.
+//!    and whoever empties has set the stage before; see invariant 2 of `life`.
 //! 3. No foreign code runs with one of our locks held.
 
 use std::any::Any;
@@ -39,11 +39,12 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 
 use crate::around::Around;
 use crate::blocking::BlockingPool;
 use crate::context;
+use crate::life::Life;
 use crate::metrics::{Counter, Metrics};
 use crate::pool::Pool;
 use crate::random::SharedRandom;
@@ -55,19 +56,12 @@ use crate::time::clock::Clock;
 use crate::time::{Time, TimerAction, TimerKey, panic_text};
 use crate::timers::{Started, Timers};
 
+pub(crate) use crate::life::Stage;
+
 /// How many tasks one slot of the table serves before it is given up: an id never comes back.
 const GENERATIONS: u32 = u32::MAX - 1;
 /// How many tasks are looked at per visit to the table.
 const WINDOW: usize = 256;
-
-/// How far a runtime's life has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Stage {
-    Running = 0,
-    Stopping = 1,
-    Stopped = 2,
-}
 
 /// What runs the tasks.
 // There is one per runtime; a box would cost a load on every path.
@@ -96,7 +90,7 @@ pub(crate) struct Core {
     pub(crate) blocking: BlockingPool,
     pub(crate) random: SharedRandom,
     kind: Kind,
-    stage: AtomicU8,
+    life: Life,
     /// Whether a spawn after the end was complained of already.
     complained: AtomicBool,
     id: u32,
@@ -130,7 +124,7 @@ impl Core {
             blocking: parts.blocking,
             random: parts.random,
             kind: parts.kind,
-            stage: AtomicU8::new(Stage::Running as u8),
+            life: Life::new(),
             complained: AtomicBool::new(false),
             id: IDS.fetch_add(1, Ordering::Relaxed),
             extension: parts.extension,
@@ -168,11 +162,7 @@ impl Core {
 
     #[inline]
     pub(crate) fn stage(&self) -> Stage {
-        match self.stage.load(Ordering::Relaxed) {
-            0 => Stage::Running,
-            1 => Stage::Stopping,
-            _ => Stage::Stopped,
-        }
+        self.life.stage()
     }
 
     /// Queues a task that was woken or got a message.
@@ -229,8 +219,7 @@ impl Core {
 
     /// Invariant 2, the adder's side.
     fn after_adding(&self) {
-        fence(Ordering::SeqCst);
-        if self.stage() == Stage::Stopped {
+        if self.life.is_over() {
             self.cancel_queued();
         }
     }
@@ -335,16 +324,9 @@ impl Core {
 
     /// The end; see the module's numbered steps. Returns when it is done.
     pub(crate) fn shut_down(&self) {
-        let running = self.stage.compare_exchange(
-            Stage::Running as u8,
-            Stage::Stopping as u8,
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
-        if running.is_err() {
+        if !self.life.begin_stop() {
             return;
         }
-        fence(Ordering::SeqCst);
         if let Kind::Pool(pool) = &self.kind {
             pool.tell_to_stop();
         }
@@ -354,8 +336,7 @@ impl Core {
         }
         self.cancel_everything();
         self.blocking.shutdown();
-        self.stage.store(Stage::Stopped as u8, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.life.end();
         self.cancel_everything();
         self.timers.close();
     }

@@ -45,6 +45,8 @@ mod table;
 
 pub mod budget;
 
+mod life;
+
 mod core;
 
 mod context;

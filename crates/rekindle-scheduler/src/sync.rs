@@ -11,10 +11,10 @@
 //! rare side sees everything the hot side stored before its barrier.
 
 #[cfg(loom)]
-pub(crate) use loom::{cell::UnsafeCell, sync::atomic};
+pub(crate) use loom::{cell::UnsafeCell, hint, sync::atomic, thread};
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic;
+pub(crate) use std::{hint, sync::atomic, thread};
 
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;

@@ -28,24 +28,21 @@
 //! 5. No foreign code runs under a slot's lock.
 
 use std::fmt;
-use std::hint;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::thread;
 
-use parking_lot::Mutex;
-
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{Mutex, hint, thread};
 use crate::task::{Header, TaskId, TaskRef, TaskView};
 
 /// Slots that travel together between a stock and the common pool.
-const BATCH: usize = 256;
+const BATCH: usize = if cfg!(loom) { 2 } else { 256 };
 /// Slots in the first bucket; each further bucket doubles the table.
-const FIRST: u32 = 256;
+const FIRST: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Enough buckets for every index of 32 bits.
 const BUCKETS: usize = 24;
 /// Spins before a waiting thread gives its processor away.
-const SPINS: u32 = 64;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// One place in the table.
 #[derive(Debug)]
@@ -249,14 +246,18 @@ impl Table {
     /// run foreign code nor look up the same id again.
     #[inline]
     pub(crate) fn with<R>(&self, id: TaskId, f: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
+        // SAFETY: by invariant 2 the cell lives until the lock is released, after `f`.
+        self.with_header(id, |task| f(unsafe { TaskView::from_raw(task) }))
+    }
+
+    #[inline]
+    fn with_header<R>(&self, id: TaskId, f: impl FnOnce(NonNull<Header>) -> R) -> Option<R> {
         let slot = self.slot(id.index())?;
         slot.locked(|| {
             if slot.generation.load(Ordering::Relaxed) != id.generation() {
                 return None;
             }
-            let task = NonNull::new(slot.task.load(Ordering::Acquire))?;
-            // SAFETY: by invariant 2 the cell lives until the lock is released, after `f`.
-            Some(f(unsafe { TaskView::from_raw(task) }))
+            Some(f(NonNull::new(slot.task.load(Ordering::Acquire))?))
         })
     }
 
@@ -317,12 +318,29 @@ mod tests {
     }
 
     #[test]
+    fn an_old_id_does_not_find_the_successor() {
+        let table = Table::new(u32::MAX);
+        // Never looked into.
+        let task = NonNull::<Header>::dangling();
+        let (first, slot) = table.take(None);
+        slot.publish(task);
+        assert_eq!(table.with_header(first, |found| found), Some(task));
+        table.vacate(first, None);
+        let (second, slot) = table.take(None);
+        slot.publish(task);
+        assert_eq!(first.index(), second.index());
+        assert_eq!(table.with_header(first, |found| found), None);
+        assert_eq!(table.with_header(second, |found| found), Some(task));
+    }
+
+    #[test]
     fn a_slot_at_its_generation_limit_is_retired() {
         let table = Table::new(8);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..10_000 {
             let (id, _) = table.take(None);
             assert!(seen.insert(id), "{id:?} came back");
+            assert!(id.generation() < 8, "{id:?} is beyond the limit");
             table.vacate(id, None);
         }
     }
@@ -343,5 +361,120 @@ mod tests {
         table.return_stock(&mut one);
         let common = table.common.lock();
         assert_eq!(common.free.len(), common.fresh as usize);
+    }
+}
+
+#[cfg(all(loom, test))]
+mod loom_tests {
+    //! The shipped table, with slots that travel two at a time. A task is a plain cell that is
+    //! written when the task is freed: loom reports who reads it then, or after.
+
+    use loom::sync::Arc;
+
+    use super::*;
+    use crate::sync::UnsafeCell;
+
+    struct Tenant(UnsafeCell<usize>);
+
+    impl Tenant {
+        fn new(number: usize) -> Arc<Tenant> {
+            Arc::new(Tenant(UnsafeCell::new(number)))
+        }
+
+        /// What the table keeps of it; only `read` looks behind it.
+        fn header(&self) -> NonNull<Header> {
+            NonNull::from(self).cast()
+        }
+
+        /// # Safety
+        ///
+        /// `header` came from [`Tenant::header`], and the tenant's memory is still there.
+        unsafe fn read(header: NonNull<Header>) -> usize {
+            // SAFETY: the caller's promise.
+            let tenant = unsafe { header.cast::<Tenant>().as_ref() };
+            // SAFETY: nobody writes it before it was vacated: that is what loom checks.
+            tenant.0.with(|number| unsafe { *number })
+        }
+
+        fn free(&self) {
+            // SAFETY: nobody reads it any more: that is what loom checks.
+            self.0.with_mut(|number| unsafe { *number = usize::MAX });
+        }
+    }
+
+    #[test]
+    fn loom_a_lookup_finds_its_own_task_or_nobody() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u32::MAX));
+            let (first, second) = (Tenant::new(1), Tenant::new(2));
+            let (id, slot) = table.take(None);
+            slot.publish(first.header());
+            let finders: Vec<_> = (0..2)
+                .map(|_| {
+                    let table = Arc::clone(&table);
+                    thread::spawn(move || {
+                        // SAFETY: the tenants are dropped after the threads have ended.
+                        table.with_header(id, |task| unsafe { Tenant::read(task) })
+                    })
+                })
+                .collect();
+            table.vacate(id, None);
+            first.free();
+            let (next, slot) = table.take(None);
+            assert_eq!(next.index(), id.index());
+            slot.publish(second.header());
+            for finder in finders {
+                assert_ne!(
+                    finder.join().unwrap(),
+                    Some(2),
+                    "an old id finds no successor"
+                );
+            }
+            // SAFETY: as above.
+            let found = table.with_header(next, |task| unsafe { Tenant::read(task) });
+            assert_eq!(found, Some(2));
+        });
+    }
+
+    #[test]
+    fn loom_two_workers_never_have_one_slot() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u32::MAX));
+            let worker = |table: &Table| {
+                let mut stock = SlotCache::default();
+                let (first, _) = table.take(Some(&mut stock));
+                table.vacate(first, Some(&mut stock));
+                table.return_stock(&mut stock);
+                table.take(None).0
+            };
+            let other = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || worker(&table))
+            };
+            let own = worker(&table);
+            assert_ne!(own.index(), other.join().unwrap().index());
+        });
+    }
+
+    #[test]
+    fn loom_a_task_is_published_whole() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(u32::MAX));
+            let tenant = Tenant::new(1);
+            let (id, slot) = table.take(None);
+            let finder = {
+                let table = Arc::clone(&table);
+                // SAFETY: the tenant is dropped after the thread has ended.
+                thread::spawn(move || table.with_header(id, |task| unsafe { Tenant::read(task) }))
+            };
+            slot.publish(tenant.header());
+            let found = finder.join().unwrap();
+            assert!(
+                found.is_none() || found == Some(1),
+                "published whole or not at all"
+            );
+            table.vacate(id, None);
+            tenant.free();
+        });
     }
 }

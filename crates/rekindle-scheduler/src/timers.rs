@@ -14,12 +14,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::sync::Padded;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, Padded};
 use crate::time::wheel::{Expired, Sweep, Wheel};
 use crate::time::{Time, TimerAction, TimerKey};
 
@@ -226,4 +224,119 @@ impl fmt::Debug for Timers {
 /// What is left of the time until `deadline`.
 pub(crate) fn left(deadline: Time, now: Time) -> Duration {
     deadline.saturating_since(now)
+}
+
+#[cfg(all(loom, test))]
+mod loom_tests {
+    //! The shipped timers. An action counts how often it was carried out and how often dropped.
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::atomic::AtomicUsize;
+
+    #[derive(Default)]
+    struct Tally {
+        fired: AtomicUsize,
+        dropped: AtomicUsize,
+    }
+
+    impl Tally {
+        fn ends(&self) -> (usize, usize) {
+            let count = |n: &AtomicUsize| n.load(Ordering::Relaxed);
+            (count(&self.fired), count(&self.dropped))
+        }
+    }
+
+    struct Counted(Arc<Tally>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn action(tally: &Arc<Tally>) -> TimerAction {
+        let counted = Counted(Arc::clone(tally));
+        TimerAction::Run(Box::new(move || {
+            counted.0.fired.fetch_add(1, Ordering::Relaxed);
+        }))
+    }
+
+    fn ms(n: u64) -> Time {
+        Time::from_nanos(n * 1_000_000)
+    }
+
+    fn timers() -> (Arc<Timers>, Arc<Tally>) {
+        (Arc::new(Timers::new(1, Time::ZERO)), Arc::default())
+    }
+
+    #[test]
+    fn loom_a_cancel_against_the_firing_is_one_or_the_other() {
+        loom::model(|| {
+            let (timers, tally) = timers();
+            let Started::Running { key, .. } = timers.start(0, ms(1), action(&tally)) else {
+                panic!("the timers are open");
+            };
+            let canceller = {
+                let timers = Arc::clone(&timers);
+                thread::spawn(move || timers.cancel(key).is_some())
+            };
+            timers.fire(0, ms(1), Order::WakesFirst);
+            let cancelled = canceller.join().unwrap();
+            assert_eq!(tally.ends(), (usize::from(!cancelled), 1));
+            assert!(timers.cancel(key).is_none(), "a key is good for one cancel");
+            assert_eq!(timers.len(), 0);
+        });
+    }
+
+    #[test]
+    fn loom_two_cancels_of_one_timer() {
+        loom::model(|| {
+            let (timers, tally) = timers();
+            let Started::Running { key, .. } = timers.start(0, ms(1), action(&tally)) else {
+                panic!("the timers are open");
+            };
+            let other = {
+                let timers = Arc::clone(&timers);
+                thread::spawn(move || timers.cancel(key).is_some())
+            };
+            let own = timers.cancel(key).is_some();
+            assert!(own != other.join().unwrap());
+            assert_eq!(tally.ends(), (0, 1));
+        });
+    }
+
+    #[test]
+    fn loom_an_earlier_timer_against_the_firing_is_told() {
+        loom::model(|| {
+            let (timers, tally) = timers();
+            let _later = timers.start(0, ms(9), action(&tally));
+            let starter = {
+                let (timers, tally) = (Arc::clone(&timers), Arc::clone(&tally));
+                thread::spawn(move || timers.start(0, ms(3), action(&tally)))
+            };
+            timers.fire(0, ms(1), Order::WakesFirst);
+            assert!(matches!(
+                starter.join().unwrap(),
+                Started::Running { first: true, .. }
+            ));
+            assert!(timers.next(0) <= ms(3), "invariant 1");
+        });
+    }
+
+    #[test]
+    fn loom_a_start_against_the_end_leaves_nothing() {
+        loom::model(|| {
+            let (timers, tally) = timers();
+            let starter = {
+                let (timers, tally) = (Arc::clone(&timers), Arc::clone(&tally));
+                thread::spawn(move || drop(timers.start(0, ms(1), action(&tally))))
+            };
+            timers.close();
+            starter.join().unwrap();
+            assert_eq!((timers.len(), tally.ends()), (0, (0, 1)));
+        });
+    }
 }

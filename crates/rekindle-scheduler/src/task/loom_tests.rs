@@ -399,3 +399,64 @@ fn loom_a_task_that_is_alone_ends_without_a_word() {
         );
     });
 }
+
+/// Turns without a rest between them (`Turn::again`), then the end, against wakers that give: a bit
+/// that was collected and stays in the word is not collected again.
+#[test]
+fn loom_what_is_given_over_turns_without_a_rest_and_an_end_is_kept_once() {
+    loom::model(|| {
+        let task = Task::idle();
+        assert!(task.word.claim());
+        let count = Arc::new(AtomicUsize::new(2));
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (task, count) = (task.clone(), count.clone());
+                thread::spawn(move || match task.word.wake_giving() {
+                    Given::Accepted(Woken::Schedule) => panic!("it is scheduled until it is dead"),
+                    Given::Accepted(Woken::Nothing) => {}
+                    Given::Refused(_) => {
+                        count.fetch_sub(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let mut surplus = 0;
+        for _ in 0..3 {
+            surplus += usize::from(task.word.begin_turn(&task.spares).surplus);
+        }
+        surplus += usize::from(task.word.finish(&task.spares).surplus);
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        let kept = usize::from(task.spares.count());
+        assert_eq!(kept + surplus, count.load(Ordering::Relaxed));
+    });
+}
+
+/// The same with a rest that fails, and a lent reference that comes back as a gift.
+#[test]
+fn loom_what_is_lent_comes_back_once_over_rests() {
+    loom::model(|| {
+        let task = Task::idle();
+        assert!(task.word.claim());
+        assert!(task.spares.collect());
+        drop(task.word.begin_turn(&task.spares));
+        assert!(task.spares.lend());
+        let waker = {
+            let task = task.clone();
+            thread::spawn(move || match task.word.wake_giving() {
+                Given::Accepted(Woken::Schedule) => task.schedule(),
+                Given::Accepted(Woken::Nothing) => {}
+                Given::Refused(_) => panic!("nobody else gives"),
+            })
+        };
+        let mut ended = task.word.end_turn(&task.spares);
+        while ended == Ended::Again {
+            drop(task.word.begin_turn(&task.spares));
+            ended = task.word.end_turn(&task.spares);
+        }
+        waker.join().unwrap();
+        task.run();
+        task.run();
+        assert_eq!(task.spares.count(), 1);
+        assert!(task.word.claim(), "nothing is left behind");
+    });
+}
