@@ -691,6 +691,24 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_whose_time_is_up_takes_the_job_that_counts_on_it() {
+        let pool = BlockingPool::keeping_idle("late", 1, Duration::from_millis(1), None);
+        for i in 0..5 {
+            assert_eq!(wait_for(submit(&pool, move || i)), Ok(i));
+            let (job, future) = split(move || i);
+            let mut locked = pool.shared.locked.lock();
+            if locked.idle == 1 {
+                // It cannot have the lock back, so it is still counted when the job comes.
+                thread::sleep(Duration::from_millis(20));
+            }
+            let admission = Shared::admit(&pool.shared, &mut locked, job);
+            drop(locked);
+            assert!(matches!(admission, Admission::Taken));
+            assert_eq!(wait_for(future), Ok(i));
+        }
+    }
+
+    #[test]
     fn threads_that_end_are_joined_at_the_latest_by_shutdown() {
         let pool = BlockingPool::keeping_idle("fleeting", 8, Duration::ZERO, None);
         let releases: Vec<_> = (0..8).map(|_| occupy(&pool)).collect();
