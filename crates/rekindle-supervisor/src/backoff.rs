@@ -86,4 +86,22 @@ mod tests {
         assert_eq!(backoff.pause(0, u64::MAX / 2 + 1), 75 * MS);
         assert!(backoff.pause(0, u64::MAX) < 100 * MS);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pause_lies_between_half_and_whole_of_the_fixed_one(
+            first in 0..10_000_u32,
+            cap in 0..100_000_u32,
+            before: u32,
+            random: u64,
+        ) {
+            let backoff = Backoff::exponential(first * MS / 7, cap * MS / 3);
+            let fixed = backoff.without_jitter();
+            let (pause, full) = (backoff.pause(before, random), fixed.pause(before, random));
+            proptest::prop_assert!(full / 2 <= pause && pause <= full);
+            proptest::prop_assert!(full <= cap * MS / 3);
+            let next = fixed.pause(before.saturating_add(1), random);
+            proptest::prop_assert!(full <= next && next <= 2 * full.max(first * MS / 7));
+        }
+    }
 }

@@ -340,4 +340,56 @@ mod tests {
         children.remove(one);
         assert_eq!(children.significant(), 0);
     }
+
+    proptest::proptest! {
+        /// Whatever is added, removed and changed: order, look-ups and counts are those of a list.
+        #[test]
+        fn a_set_of_children_is_as_a_list(
+            steps in proptest::collection::vec((0..4_u8, 0..12_u32), 0..80),
+        ) {
+            let mut children = Children::<u32>::new();
+            // Id, key, state, significant.
+            let mut list: Vec<(String, Key, State<u32>, bool)> = Vec::new();
+            for (n, (deed, pick)) in (0..).zip(steps) {
+                let at = (pick as usize).checked_rem(list.len());
+                match (deed, at) {
+                    (0, _) | (_, None) => {
+                        let (id, significant) = (n.to_string(), pick % 2 == 0);
+                        let key = children.push(spec(&id).significant(significant));
+                        list.push((id, key, State::Stopped, significant));
+                    }
+                    (1, Some(at)) => {
+                        let (_, key, ..) = list.remove(at);
+                        children.remove(key);
+                        proptest::prop_assert!(children.get(key).is_none());
+                    }
+                    (deed, Some(at)) => {
+                        let state = [State::Running(n), State::Restarting(7), State::Stopped]
+                            [(deed as usize + pick as usize) % 3];
+                        children.set_state(list[at].1, state);
+                        list[at].2 = state;
+                    }
+                }
+                let keys: Vec<Key> = list.iter().map(|(_, key, ..)| *key).collect();
+                proptest::prop_assert_eq!(children.keys().collect::<Vec<_>>(), keys.clone());
+                let mut backwards: Vec<Key> = children.keys_backwards().collect();
+                backwards.reverse();
+                proptest::prop_assert_eq!(backwards, keys);
+                let is_active = |state: &State<u32>| matches!(state, State::Running(_));
+                let active = list.iter().filter(|(_, _, state, _)| is_active(state)).count();
+                let matters = |state: &State<u32>| *state != State::Stopped;
+                let significant = list.iter().filter(|(_, _, s, sig)| *sig && matters(s)).count();
+                proptest::prop_assert_eq!(children.count().active, active);
+                proptest::prop_assert_eq!(children.count().workers, list.len());
+                proptest::prop_assert_eq!(children.significant(), significant);
+                for (id, key, state, _) in &list {
+                    proptest::prop_assert_eq!(children.by_id(id), Some(*key));
+                    if let State::Running(pid) = state {
+                        proptest::prop_assert_eq!(children.by_pid(*pid), Some(*key));
+                    }
+                }
+                proptest::prop_assert_eq!(children.by_pid(u32::MAX), None);
+            }
+        }
+    }
 }

@@ -118,4 +118,33 @@ mod tests {
         }
         assert_eq!(window.restarts.len(), 3);
     }
+
+    proptest::proptest! {
+        /// As many moments as lie in the last period, both ends included, against the limit.
+        #[test]
+        fn the_window_counts_as_a_list_does(
+            limit in 0..6_u32,
+            period in 1..20_u64,
+            gaps in proptest::collection::vec(0..12_u64, 0..60),
+        ) {
+            let mut window = Window::new(limit, Duration::from_secs(period));
+            let mut moments: Vec<u64> = Vec::new();
+            for gap in gaps {
+                let moment = moments.last().unwrap_or(&0) + gap;
+                moments.push(moment);
+                let counted = moments.iter().filter(|m| **m + period >= moment).count();
+                match window.record(at(moment)) {
+                    Verdict::Allowed(count) => {
+                        proptest::prop_assert_eq!(count, counted);
+                        proptest::prop_assert!(counted <= limit as usize);
+                    }
+                    // Then the supervisor ends.
+                    Verdict::Exceeded => {
+                        proptest::prop_assert!(counted > limit as usize);
+                        break;
+                    }
+                }
+            }
+        }
+    }
 }

@@ -313,4 +313,90 @@ mod tests {
             assert_eq!(is_odd_end(&spec, &reason), odd, "{spec:?} {reason}");
         }
     }
+
+    /// A child of the model: its place is its index.
+    #[derive(Debug, Clone, Copy)]
+    struct Row {
+        restart: Restart,
+        runs: bool,
+        significant: bool,
+    }
+
+    fn rows() -> impl proptest::strategy::Strategy<Value = Vec<Row>> {
+        use proptest::prelude::*;
+        let restart = prop_oneof![Just(Permanent), Just(Transient), Just(Temporary)];
+        let row = (restart, any::<bool>(), any::<bool>());
+        let row = row.prop_map(|(restart, runs, significant)| Row {
+            restart,
+            runs,
+            // A significant permanent child is refused at the start.
+            significant: significant && restart != Permanent,
+        });
+        prop::collection::vec(row, 1..9)
+    }
+
+    proptest::proptest! {
+        /// The plan as OTP's manual tells it, over a plain list.
+        #[test]
+        fn a_plan_is_that_of_the_manual(
+            rows in rows(),
+            failed: proptest::sample::Index,
+            strategy in 0..3_usize,
+            auto in 0..3_usize,
+            reason in 0..5_usize,
+            keeps_stopped: bool,
+        ) {
+            let failed = failed.index(rows.len());
+            let strategy = [OneForOne, OneForAll, RestForOne][strategy];
+            let auto_shutdown = [
+                AutoShutdown::Never,
+                AutoShutdown::AnySignificant,
+                AutoShutdown::AllSignificant,
+            ][auto];
+            let (reason, clean) = [
+                (ExitReason::Normal, true),
+                (ExitReason::Shutdown, true),
+                (ExitReason::shutdown_with("x"), true),
+                (ExitReason::Killed, false),
+                (ExitReason::msg("x"), false),
+            ][reason].clone();
+            let mut children = Children::<u32>::new();
+            let keys: Vec<Key> = (0..).zip(&rows).map(|(n, row)| {
+                let spec = ChildSpec::task(|| async {}).id(n.to_string());
+                let key = children.push(spec.restart(row.restart).significant(row.significant));
+                if row.runs && n as usize != failed {
+                    children.set_state(key, State::Running(n));
+                }
+                key
+            }).collect();
+            let rules = Rules { strategy, auto_shutdown, keeps_stopped };
+            let plan = plan(rules, &children, keys[failed], &reason);
+
+            let own = rows[failed];
+            let others_matter = |n: usize| n != failed && rows[n].runs && rows[n].significant;
+            let expected = if own.restart == Permanent || own.restart == Transient && !clean {
+                let members = match strategy {
+                    OneForOne => failed..failed + 1,
+                    OneForAll => 0..rows.len(),
+                    RestForOne => failed..rows.len(),
+                };
+                let stops = |n: &usize| *n != failed && rows[*n].runs;
+                let starts = |n: &usize| rows[*n].restart != Temporary;
+                let mut stop: Vec<Key> =
+                    members.clone().filter(stops).map(|n| keys[n]).collect();
+                stop.reverse();
+                let start = members.filter(starts).map(|n| keys[n]).collect();
+                Plan::Restart(Group { stop, start })
+            } else if own.significant && match auto_shutdown {
+                AutoShutdown::Never => false,
+                AutoShutdown::AnySignificant => true,
+                AutoShutdown::AllSignificant => !(0..rows.len()).any(others_matter),
+            } {
+                Plan::ShutDown
+            } else {
+                Plan::Leave { forget: own.restart == Temporary || !keeps_stopped }
+            };
+            proptest::prop_assert_eq!(plan, expected);
+        }
+    }
 }
