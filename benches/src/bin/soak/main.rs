@@ -4,7 +4,8 @@
 //!
 //! Reading order: `options`; `world` (what all share), `invariants`, `ledger`, `watcher`, which
 //! hold what is seen against what is promised; `tree`; `areas`, what happens to it all at once;
-//! `vitals` (memory, threads, files) and `watchdog`; `memory`, the other program; `report`.
+//! `vitals` (memory, threads, files) and `watchdog`; `memory` and `runtimes`, checks
+//! that are programs of their own; `report`.
 
 mod areas;
 mod invariants;
@@ -12,6 +13,7 @@ mod ledger;
 mod memory;
 mod options;
 mod report;
+mod runtimes;
 mod tree;
 mod vitals;
 mod watchdog;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     match options::read(std::env::args().skip(1)) {
         Ok(Asked::Soak(options)) => soak(options),
         Ok(Asked::Memory(options)) => memory::check(&options),
+        Ok(Asked::Runtimes(options)) => runtimes::check(&options),
         Ok(Asked::Help) => {
             println!("{}", options::help());
             ExitCode::SUCCESS
@@ -85,9 +88,26 @@ fn soak(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    flush(&world);
     let after = Vitals::settled(before);
     before.compare(&after, &world);
     report::print(&world, begun.elapsed(), spawned, before, after, &samples)
+}
+
+/// What was freed while others could still read it is given back later, by those who come next: so
+/// some come.
+fn flush(world: &World) {
+    for _ in 0..20 {
+        let Ok(runtime) = runtime(&world.options) else {
+            return;
+        };
+        runtime.block_on(async {
+            for _ in 0..2_000 {
+                spawn(async {});
+            }
+            sleep(Duration::from_millis(1)).await;
+        });
+    }
 }
 
 /// Runs it all in a runtime of its own; gives the samples, and how many processes were spawned.

@@ -13,7 +13,8 @@ usage: soak [OPTIONS]
   --seed N           seed of what is drawn: whom to kill, what to send (from the clock)
   --patience N       seconds without progress of some area after which the run fails (120)
   --check memory     instead: spawns and ends processes, and compares memory
-  --count N          how many processes `--check memory` spawns (10,000,000)
+  --check runtimes   instead: starts and drops runtimes, and compares memory, threads and files
+  --count N          how many (10,000,000 processes, or 10,000 runtimes)
   --json FILE        all figures, for scripts
 
 The exit status is 0 if every invariant held, 1 if one did not, 2 if the command line is wrong.";
@@ -23,6 +24,7 @@ The exit status is 0 if every invariant held, 1 if one did not, 2 if the command
 pub(crate) enum Asked {
     Soak(Options),
     Memory(Options),
+    Runtimes(Options),
     Help,
 }
 
@@ -52,10 +54,10 @@ pub(crate) fn read(words: impl Iterator<Item = String>) -> Result<Asked, String>
         workers: None,
         seed: seed_of_the_clock(),
         patience: Duration::from_secs(120),
-        count: 10_000_000,
+        count: 0,
         json: None,
     };
-    let mut memory = false;
+    let (mut memory, mut runtimes) = (false, false);
     let mut words = words;
     while let Some(word) = words.next() {
         if word == "--help" || word == "-h" {
@@ -77,20 +79,29 @@ pub(crate) fn read(words: impl Iterator<Item = String>) -> Result<Asked, String>
             "--count" => options.count = number(&word, &value)?,
             "--json" => options.json = Some(value.into()),
             "--check" if value == "memory" => memory = true,
-            "--check" => return Err(format!("there is no check `{value}`, only `memory`")),
+            "--check" if value == "runtimes" => runtimes = true,
+            "--check" => {
+                return Err(format!(
+                    "there is no check `{value}`, only `memory` and `runtimes`"
+                ));
+            }
             _ => return Err(format!("`{word}` is not an option")),
         }
     }
     if options.processes < 100 {
         return Err("`--processes` must be at least 100: a tree has many branches".to_owned());
     }
-    if memory && options.count < 100 {
-        return Err("`--count` must be at least 100".to_owned());
+    if options.count == 0 {
+        options.count = if runtimes { 10_000 } else { 10_000_000 };
     }
-    Ok(if memory {
-        Asked::Memory(options)
-    } else {
-        Asked::Soak(options)
+    if options.count < 100 {
+        return Err("`--count` must be at least 100: it is compared with its tenth".to_owned());
+    }
+    Ok(match (memory, runtimes) {
+        (true, true) => return Err("one `--check` at a time".to_owned()),
+        (true, false) => Asked::Memory(options),
+        (false, true) => Asked::Runtimes(options),
+        (false, false) => Asked::Soak(options),
     })
 }
 

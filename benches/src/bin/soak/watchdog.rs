@@ -44,14 +44,13 @@ impl Watchdog {
                     // end itself must come in the same time.
                     if now != *done {
                         (*done, *since) = (now, Instant::now());
+                        world.check(Invariant::Progress, true, String::new);
                     } else if since.elapsed() > world.options.patience {
                         world.check(Invariant::Progress, false, || {
                             format!("{area} stands at {now} for {:?}", since.elapsed())
                         });
                         show(&handle);
                         report::give_up(&world);
-                    } else {
-                        world.check(Invariant::Progress, true, String::new);
                     }
                 }
             }

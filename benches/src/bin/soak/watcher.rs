@@ -47,11 +47,6 @@ impl Watcher {
         ending.await.expect("the watcher lives")
     }
 
-    pub(crate) async fn ends_of(&self, pids: &[Pid]) -> Vec<(Pid, ExitReason)> {
-        self.watch(pids).await;
-        self.ends().await
-    }
-
     pub(crate) fn stop(self) {
         self.0.exit(ExitReason::Kill);
     }

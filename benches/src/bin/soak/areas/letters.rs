@@ -24,10 +24,12 @@ pub(super) async fn run(world: Arc<World>, names: Arc<[Name<Post>]>) {
     let mut dice = world.dice();
     while !world.is_stopping() {
         let from = world.serial();
+        // Different ones: a row of numbers belongs to one pair.
+        let first = dice.below(names.len() as u64);
         let mut circle: Vec<(Way, u64)> = (0..CIRCLE)
             .map(|n| {
-                let name = &names[dice.below(names.len() as u64) as usize];
-                let addr = (n % 2 == 0).then(|| name.resolve()).flatten();
+                let name = &names[((first + 2 * n) % names.len() as u64) as usize];
+                let addr = (n % 3 == 0).then(|| name.resolve()).flatten();
                 (addr.map_or_else(|| Way::Name(name.clone()), Way::Addr), 0)
             })
             .collect();

@@ -121,13 +121,15 @@ async fn dynamic(world: &Arc<World>, watcher: &Watcher) {
         let child = jobs.start_child(idle().restart(restart)).await;
         children.extend(child.map(|child| (child.pid(), restart)));
     }
-    let (mut left, mut dead) = (children.len(), Vec::new());
+    let mut left = children.len();
     for (pid, restart) in &children {
         match dice.below(4) {
             0 => {
+                // Before the kill: a monitor of one that is gone already answers at once, while
+                // the supervisor is still to be told.
+                watcher.watch(&[*pid]).await;
                 exit(*pid, ExitReason::Kill);
                 left -= usize::from(*restart == Restart::Temporary);
-                dead.push(*pid);
             }
             1 => {
                 let ended = jobs.terminate_child(*pid).await;
@@ -139,7 +141,7 @@ async fn dynamic(world: &Arc<World>, watcher: &Watcher) {
             _ => {}
         }
     }
-    watcher.ends_of(&dead).await;
+    watcher.ends().await;
     let active = jobs.count_children().await.map(|count| count.active);
     world.check(Invariant::Restart, active == Ok(left), || {
         format!("of {count} dynamic children {left} must run: {active:?}")
