@@ -13,6 +13,7 @@ use crate::process::Owner;
 use crate::recipient::Recipient;
 use crate::runtimes;
 use crate::signal::{self, Signal};
+use crate::unwind;
 
 /// A monitored process has ended.
 #[derive(Debug, Clone)]
@@ -112,6 +113,15 @@ struct Extra {
 impl Watched {
     pub(crate) fn plain(pid: Option<Pid>) -> Watched {
         Watched { pid, extra: None }
+    }
+
+    /// The watcher has ended: whom it watched need not remember it.
+    pub(crate) fn forget(self, reference: MonitorRef) {
+        if let Some(pid) = self.pid {
+            signal::send(pid, Signal::Demonitor { reference });
+        }
+        // The tag is the user's, and its drop may panic.
+        unwind::discard(self.end());
     }
 
     /// The monitor is over. Gives its tag.

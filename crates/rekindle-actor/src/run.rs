@@ -30,7 +30,7 @@ use crate::exit::ExitReason;
 use crate::faults;
 use crate::link::Links;
 use crate::mailbox::{self, MailboxOverflow, Queue, Served};
-use crate::monitor;
+use crate::monitor::{self, Watched};
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, PrivateRare, Process};
@@ -53,6 +53,8 @@ pub(crate) struct Teardown {
     named: bool,
     links: Links,
     watchers: Option<btree_map::IntoIter<MonitorRef, Option<Arc<str>>>>,
+    /// Whom it watches: they are told that nobody wants their `Down` any more.
+    monitors: Option<btree_map::IntoIter<u64, Watched>>,
     report: Option<PendingReport>,
     /// Steps 4 to 6 are done.
     announced: bool,
@@ -61,6 +63,10 @@ pub(crate) struct Teardown {
 impl Teardown {
     fn next_deferred(&mut self) -> Option<Served> {
         self.rare.as_mut()?.deferred.pop()
+    }
+
+    fn next_monitor(&mut self) -> Option<(u64, Watched)> {
+        self.monitors.as_mut()?.next()
     }
 
     fn next_watcher(&mut self) -> Option<(MonitorRef, Option<Arc<str>>)> {
@@ -326,12 +332,15 @@ impl Process {
         }
         let mut shared = self.shared();
         let links = shared.end(reason.clone());
-        let (mut named, mut watchers) = (false, None);
+        let (mut named, mut watchers, mut monitors) = (false, None, None);
         if let Some(rare) = &mut shared.rare {
             // Nobody can give it a name any more: it has ended.
             named = rare.name.is_some();
             if !rare.watchers.is_empty() {
                 watchers = Some(std::mem::take(&mut rare.watchers).into_iter());
+            }
+            if !rare.monitors.is_empty() {
+                monitors = Some(std::mem::take(&mut rare.monitors).into_iter());
             }
         }
         drop(shared);
@@ -342,6 +351,7 @@ impl Process {
             named,
             links,
             watchers,
+            monitors,
             report,
             announced: false,
         }
@@ -382,6 +392,8 @@ impl Process {
                 );
             } else if let Some((reference, name)) = teardown.next_watcher() {
                 monitor::notify(pid, reference, name, &teardown.reason);
+            } else if let Some((serial, watched)) = teardown.next_monitor() {
+                watched.forget(MonitorRef::new(pid, serial));
             } else {
                 // A report that nobody took is printed here.
                 teardown.report = None;

@@ -1,10 +1,11 @@
 //! MON: one process is told when another ends.
 
 use std::future::pending;
+use std::time::Duration;
 
 use rekindle_actor::{
-    ExitReason, Mailbox, demonitor, demonitor_flush, exit, info, monitor, monitor_name, raise,
-    register, self_pid, spawn, spawn_monitor, yield_now,
+    ExitReason, Mailbox, demonitor, demonitor_flush, exit, info, is_alive, monitor, monitor_name,
+    raise, register, self_pid, sleep, spawn, spawn_monitor, yield_now,
 };
 
 use crate::support::*;
@@ -235,5 +236,30 @@ fn a_monitor_against_a_death_gives_one_down_or_none() {
             expect_nothing(&mut inbox).await;
             assert!(info(self_pid()).unwrap().monitors.is_empty());
         })
+    });
+}
+
+/// In OTP the end of a process takes its monitors along (`erlang:monitor/2`): whom it watched keeps no
+/// book of the dead.
+#[test]
+fn a_watcher_that_ends_takes_its_monitors_along() {
+    on_both(|| async {
+        let target = spawn(pending::<()>());
+        for reason in [ExitReason::Normal, oops("failed"), ExitReason::Kill] {
+            let watcher = spawn(async move {
+                monitor(target);
+                monitor(target);
+                sleep(Duration::from_millis(1)).await;
+                if reason == ExitReason::Kill {
+                    exit(self_pid(), ExitReason::Kill);
+                    pending::<()>().await;
+                }
+                reason
+            });
+            until(|| info(target).unwrap().monitored_by.len() == 2 || !is_alive(watcher)).await;
+            until(|| !is_alive(watcher)).await;
+            until(|| info(target).unwrap().monitored_by.is_empty()).await;
+        }
+        assert!(is_alive(target));
     });
 }

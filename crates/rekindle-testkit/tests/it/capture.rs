@@ -15,7 +15,7 @@ async fn crashes(t: &mut Test, text: &'static str) {
     assert_eq!(log.count(rekindle::testkit::Level::Error), 1, "{log}");
     assert!(log.contains(text), "{log}");
     assert!(log.contains(&format!("hello from {text}")), "{log}");
-    let others = ["one", "two", "three"];
+    let others = ["eins!", "zwei!", "drei!"];
     let others = others.iter().filter(|other| **other != text);
     others.for_each(|other| assert!(!log.contains(other), "{log}"));
 }
@@ -27,17 +27,17 @@ fn log_in_a_process(text: &str) {
 // These run side by side.
 #[rekindle::test]
 async fn the_log_of_one_test_is_not_that_of_another_1(t: &mut Test) {
-    crashes(t, "one").await;
+    crashes(t, "eins!").await;
 }
 
 #[rekindle::test]
 async fn the_log_of_one_test_is_not_that_of_another_2(t: &mut Test) {
-    crashes(t, "two").await;
+    crashes(t, "zwei!").await;
 }
 
 #[rekindle::test(simulated)]
 async fn the_log_of_one_test_is_not_that_of_another_3(t: &mut Test) {
-    crashes(t, "three").await;
+    crashes(t, "drei!").await;
 }
 
 #[rekindle::test(simulated)]
