@@ -1,11 +1,10 @@
 //! MON: one process is told when another ends.
 
 use std::future::pending;
-use std::time::Duration;
 
 use rekindle_actor::{
     ExitReason, Mailbox, demonitor, demonitor_flush, exit, info, is_alive, monitor, monitor_name,
-    raise, register, self_pid, sleep, spawn, spawn_monitor, yield_now,
+    raise, register, self_pid, spawn, spawn_monitor, yield_now,
 };
 
 use crate::support::*;
@@ -249,14 +248,13 @@ fn a_watcher_that_ends_takes_its_monitors_along() {
             let watcher = spawn(async move {
                 monitor(target);
                 monitor(target);
-                sleep(Duration::from_millis(1)).await;
+                until(|| info(target).unwrap().monitored_by.len() == 2).await;
                 if reason == ExitReason::Kill {
                     exit(self_pid(), ExitReason::Kill);
                     pending::<()>().await;
                 }
                 reason
             });
-            until(|| info(target).unwrap().monitored_by.len() == 2 || !is_alive(watcher)).await;
             until(|| !is_alive(watcher)).await;
             until(|| info(target).unwrap().monitored_by.is_empty()).await;
         }
