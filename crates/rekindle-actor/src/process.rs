@@ -687,7 +687,7 @@ impl<'a> Owner<'a> {
             Some(reason) => {
                 if !reason.is_clean() {
                     // Now, for once it is told it waits no more.
-                    let left = served.caller().and_then(|caller| report::wait_of(caller));
+                    let left = served.caller().and_then(report::wait_of);
                     self.private().rare().left_waiting = left;
                 }
                 served.fail(&reason);

@@ -141,7 +141,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let (signature, name) = (&function.sig, &function.sig.ident);
     if signature.asyncness.is_none() {
         return Err(syn::Error::new_spanned(
-            &signature.fn_token,
+            signature.fn_token,
             "`#[rekindle::test]` runs an `async fn`: write `async` before `fn`",
         ));
     }
