@@ -140,8 +140,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let function: ItemFn = syn::parse2(item)?;
     let (signature, name) = (&function.sig, &function.sig.ident);
     if signature.asyncness.is_none() {
-        return Err(syn::Error::new_spanned(
-            signature.fn_token,
+        return Err(syn::Error::new(
+            signature.fn_token.span,
             "`#[rekindle::test]` runs an `async fn`: write `async` before `fn`",
         ));
     }
