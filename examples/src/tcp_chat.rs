@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use async_net::TcpStream;
-use futures_lite::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use futures_lite::StreamExt as _;
+use futures_lite::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use rekindle::net::{Closed, Connection, Flow, Input, Overflow, Socket, TcpServer, TcpServerRef};
 use rekindle::prelude::*;
 
