@@ -160,7 +160,8 @@ pub async fn run(stage: Stage) -> Result<(), ExitReason> {
     // Bound here, and shared: a listener that is started again has the same port.
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
     let address = listener.local_addr()?;
-    let tree = Supervisor::rest_for_one()
+    // One for one: who asks while Stock breaks is told so, and must not be restarted with it.
+    let tree = Supervisor::one_for_one()
         .child(Stock::child(10).name("stock"))
         .child(DynamicSupervisor::child().name("connections"))
         .child(ChildSpec::worker("listener", move || {
