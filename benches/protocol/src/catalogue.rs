@@ -151,7 +151,7 @@ pub const CATALOGUE: &[Benchmark] = &[
         [1_000_000, 10, 0], [10_000, 10, 0], ops |t| tree(t.n, t.k), sum |t| t.n * (t.n - 1) / 2),
     throughput!(8 "ping_pong" "one pair of plain processes, N round trips", BOTH,
         [500_000, 1, 0], [10_000, 1, 0], ops |t| t.n, sum |t| t.n),
-    throughput!(8 "ping_pong_pairs" "K pairs, N round trips each; per round trip", TWO,
+    throughput!(8 "ping_pong_pairs" "K pairs, N round trips each; per round trip", BOTH,
         [500_000, 0, 0], [10_000, 0, 0], ops |t| t.n * groups(t), sum |t| t.n * groups(t)),
     throughput!(9 "call" "one client, N calls of 8 bytes; the server adds", BOTH,
         [500_000, 1, 8], [10_000, 1, 8], ops |t| t.n, sum |t| t.n),
@@ -161,7 +161,7 @@ pub const CATALOGUE: &[Benchmark] = &[
         [50_000, 1, 8_000], [1_000, 1, 8_000], ops |t| t.n, sum |t| t.n),
     throughput!(9 "call_no_timeout" "call without the timeout of 5 s", BOTH,
         [500_000, 1, 8], [10_000, 1, 8], ops |t| t.n, sum |t| t.n),
-    throughput!(9 "call_pairs" "K clients with servers of their own, N calls each; per call", TWO,
+    throughput!(9 "call_pairs" "K clients with servers of their own, N calls each; per call", BOTH,
         [500_000, 0, 8], [10_000, 0, 8], ops |t| t.n * groups(t), sum |t| t.n * groups(t)),
     throughput!(9 "call_many" "K clients on one server, N calls each", BOTH,
         [1_000, 400, 8], [25, 400, 8], ops |t| t.n * t.k, sum |t| t.n * t.k),
@@ -301,6 +301,7 @@ pub const LADDERS: &[Ladder] = &[
     ladder!("link_chain" "n processes linked in a chain, the first dies, per process", [1_000, 10_000, 100_000, 1_000_000], [1_000, 10_000], 0, 1.3),
     ladder!("link_star" "n processes linked to one that dies, per process", [1_000, 10_000, 100_000, 1_000_000], [1_000, 10_000], 0, 1.3),
     ladder!("monitors" "n monitors on one process that dies, per monitor", [1_000, 10_000, 100_000, 1_000_000], [1_000, 10_000], 0, 1.3),
+    ladder!("group_publish" "one message to a process group of n, until all have it, per member", [1_000, 10_000, 100_000, 1_000_000], [1_000, 10_000], 0, 1.3),
 ];
 
 /// The ladder of that property.

@@ -39,6 +39,7 @@ pub async fn answer(property: &str, order: &Order) -> Answer {
         "link_chain" => timed!(link_chain(n)),
         "link_star" => timed!(link_star(n)),
         "monitors" => timed!(monitors(n)),
+        "group_publish" => group_publish(n, at_least).await,
         other => return Answer::Failed(format!("no ladder {other}")),
     };
     Answer::ok([
@@ -346,4 +347,33 @@ async fn monitors(n: u64) -> Measured {
     exit(target, ExitReason::Kill);
     counted_to(before + 2 * n).await;
     clocks.measured(n)
+}
+
+async fn group_publish(n: u64, at_least: Duration) -> Measured {
+    let groups = Groups::<&'static str, u64>::start("publish")
+        .await
+        .expect("the name is free");
+    let members = (0..n).map(|_| {
+        spawn(|mut inbox: Mailbox<u64>| async move {
+            loop {
+                tally::add(inbox.recv().await);
+            }
+            #[allow(unreachable_code, reason = "says what the process could end with")]
+            ()
+        })
+        .recipient()
+    });
+    groups
+        .join_all("all", members)
+        .await
+        .expect("all of them live");
+    passes(at_least, || {
+        let before = tally::total();
+        let sent = groups.broadcast(&"all", 1) as u64;
+        async move {
+            counted_to(before + sent).await;
+            sent
+        }
+    })
+    .await
 }

@@ -23,6 +23,13 @@ pub(crate) fn tables(comparisons: &[Comparison], climbs: &[Climb]) -> String {
     for comparison in comparisons {
         table(&mut text, comparison);
     }
+    let gains = scaling(comparisons);
+    if !gains.is_empty() {
+        text.push_str("\ntwo workers against one: throughput of rekindle\n");
+    }
+    for (name, gain) in gains {
+        put(&mut text, format_args!("  {name:<20} x {gain:.2}"));
+    }
     if !climbs.is_empty() {
         text.push_str("\nladders: ns per operation on each rung\n");
     }
@@ -140,6 +147,9 @@ pub(crate) fn lines(comparisons: &[Comparison], climbs: &[Climb]) -> String {
             comparison_lines(&mut text, comparison, &name);
         }
     }
+    for (name, gain) in scaling(comparisons) {
+        put(&mut text, format_args!("SCALING {name} {gain:.2}"));
+    }
     for climb in climbs {
         if let Some(growth) = climb.growth() {
             put(
@@ -149,6 +159,32 @@ pub(crate) fn lines(comparisons: &[Comparison], climbs: &[Climb]) -> String {
         }
     }
     text
+}
+
+/// What two workers do in the time of one, by rekindle and with the system's allocator: the cost
+/// of an operation with one worker by that with two.
+fn scaling(comparisons: &[Comparison]) -> Vec<(&'static str, f64)> {
+    let cost = |comparison: &Comparison| {
+        let spread = ours(comparison).and_then(|row| comparison.main(row))?;
+        Some(spread.median)
+    };
+    let with_two = comparisons.iter().filter(|comparison| {
+        let variant = &comparison.variant;
+        variant.workers == 2
+            && variant.allocator == Allocator::System
+            && variant.benchmark.kind == Kind::Throughput
+    });
+    let gain = |two: &Comparison| {
+        let name = two.variant.benchmark.name;
+        let one = comparisons.iter().find(|one| {
+            let variant = &one.variant;
+            variant.benchmark.name == name
+                && variant.workers == 1
+                && variant.allocator == Allocator::System
+        })?;
+        Some((name, cost(one)? / cost(two)?))
+    };
+    with_two.filter_map(gain).collect()
 }
 
 /// The variant's name; where both worker counts are measured, also with the suffix `_w2`.
