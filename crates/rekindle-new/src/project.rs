@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fmt, fs, io};
 
+use crate::template::Source;
 use crate::{File, Kind, Name};
 
 /// A project to be made.
@@ -76,13 +77,9 @@ impl Project {
                 let (version, _) = env!("CARGO_PKG_VERSION")
                     .rsplit_once('.')
                     .unwrap_or_default();
-                format!("{version:?}")
+                Source::Version(version.to_owned())
             }
-            Some(checkout) => {
-                let path = crate_in(checkout).unwrap_or_else(|| checkout.clone());
-                // A string of TOML is escaped as one of Rust is, for what paths are made of.
-                format!("{{ path = {:?} }}", path.display().to_string())
-            }
+            Some(checkout) => Source::Path(crate_in(checkout).unwrap_or_else(|| checkout.clone())),
         };
         self.kind.files(&self.name, &rekindle)
     }

@@ -1,11 +1,14 @@
 //! The files of each kind of project, with their placeholders filled in.
 //!
-//! | placeholder    | becomes                                          |
-//! |----------------|--------------------------------------------------|
-//! | `{{package}}`  | the name of the package: `my-app`                |
-//! | `{{name}}`     | the name of the crate: `my_app`                  |
-//! | `{{Name}}`     | the name of a type: `MyApp`                      |
-//! | `{{rekindle}}` | the dependency on rekindle: a version, or a path |
+//! | placeholder            | becomes                                          |
+//! |------------------------|--------------------------------------------------|
+//! | `{{package}}`          | the name of the package: `my-app`                |
+//! | `{{name}}`             | the name of the crate: `my_app`                  |
+//! | `{{Name}}`             | the name of a type: `MyApp`                      |
+//! | `{{rekindle}}`         | the dependency on rekindle: a version, or a path |
+//! | `{{rekindle-testkit}}` | the same with the feature for tests              |
+
+use std::path::PathBuf;
 
 use crate::Name;
 
@@ -63,13 +66,14 @@ impl Kind {
     }
 
     /// The files of a project.
-    pub(crate) fn files(self, name: &Name, rekindle: &str) -> Vec<File> {
+    pub(crate) fn files(self, name: &Name, rekindle: &Source) -> Vec<File> {
         let ty = self.type_name(name);
         let fill = |text: &str| {
             text.replace("{{package}}", name.as_package())
                 .replace("{{name}}", &name.as_crate())
                 .replace("{{Name}}", &ty)
-                .replace("{{rekindle}}", rekindle)
+                .replace("{{rekindle}}", &rekindle.dependency(false))
+                .replace("{{rekindle-testkit}}", &rekindle.dependency(true))
         };
         let files = self.templates().iter().map(|&(path, text)| File {
             path,
@@ -94,6 +98,29 @@ impl Kind {
     }
 }
 
+/// Where a project has rekindle from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Version(String),
+    Path(PathBuf),
+}
+
+impl Source {
+    /// What stands behind `rekindle = ` in the manifest.
+    fn dependency(&self, testkit: bool) -> String {
+        // A string of TOML is escaped as one of Rust is, for what versions and paths are made of.
+        let (key, value) = match self {
+            Source::Version(version) => ("version", version.clone()),
+            Source::Path(path) => ("path", path.display().to_string()),
+        };
+        match (testkit, self) {
+            (true, _) => format!("{{ {key} = {value:?}, features = [\"testkit\"] }}"),
+            (false, Source::Version(_)) => format!("{value:?}"),
+            (false, Source::Path(_)) => format!("{{ {key} = {value:?} }}"),
+        }
+    }
+}
+
 /// A file of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -110,7 +137,8 @@ mod tests {
     #[test]
     fn no_placeholder_is_left() {
         for kind in Kind::ALL {
-            for file in kind.files(&"my_app".parse().unwrap(), "\"0.1\"") {
+            let version = Source::Version("0.1".into());
+            for file in kind.files(&"my_app".parse().unwrap(), &version) {
                 assert!(!file.text.contains("{{"), "{kind:?} {}", file.path);
                 assert!(file.text.ends_with('\n'));
             }
@@ -118,11 +146,27 @@ mod tests {
     }
 
     #[test]
+    fn dependencies() {
+        let version = Source::Version("0.1".into());
+        assert_eq!(version.dependency(false), r#""0.1""#);
+        assert_eq!(
+            version.dependency(true),
+            r#"{ version = "0.1", features = ["testkit"] }"#
+        );
+        let path = Source::Path(r"C:\re".into());
+        assert_eq!(path.dependency(false), r#"{ path = "C:\\re" }"#);
+        assert_eq!(
+            path.dependency(true),
+            r#"{ path = "C:\\re", features = ["testkit"] }"#
+        );
+    }
+
+    #[test]
     fn a_type_does_not_take_a_word_that_the_project_needs() {
         let rows = [
             (Kind::Server, "limits", "Limits"),
-            (Kind::Server, "request", "MyRequest"),
-            (Kind::Server, "result", "MyResult"),
+            (Kind::Server, "runtime", "MyRuntime"),
+            (Kind::Server, "call_error", "MyCallError"),
             (Kind::Behaviour, "result", "MyResult"),
             (Kind::Behaviour, "handle", "MyHandle"),
             (Kind::Server, "self_", "MySelf"),

@@ -8,62 +8,45 @@ pub struct Counter {
     n: i64,
 }
 
-/// What the server is asked. Each request carries the way back of its answer.
-#[derive(Debug)]
-pub enum Request {
-    /// The number.
-    Get(ReplyTo<i64>),
-    /// The number, which is this one from now on.
-    Swap(i64, ReplyTo<i64>),
-}
-
-/// What others call, so that nobody else knows of requests.
 impl Counter {
     /// The name of the counter in the tree. A name survives restarts; a pid does not.
     pub const NAME: &str = "counter";
 
-    /// The number.
-    pub async fn get() -> Result<i64, CallError> {
-        let counter: Name<Counter> = Name::new(Counter::NAME);
-        counter.call(Request::Get).await
-    }
-
-    /// Sets the number, and gives the one before.
-    pub async fn swap(n: i64) -> Result<i64, CallError> {
-        let counter: Name<Counter> = Name::new(Counter::NAME);
-        counter.call(|from| Request::Swap(n, from)).await
-    }
-
-    /// Adds to the number. Nobody waits, and nobody is told if there is no counter.
-    pub fn add(k: i64) {
-        let counter: Name<Counter> = Name::new(Counter::NAME);
-        counter.cast(k);
+    /// The counter that has the name, whichever life it is in.
+    pub fn named() -> Name<Counter> {
+        Name::new(Counter::NAME)
     }
 }
 
-/// What happens in the server's process. `?` on an error means: crash with that reason, and start
-/// anew.
-impl GenServer for Counter {
-    type Args = i64;
-    type Call = Request;
-    type Cast = i64;
-    type Info = Never;
-    type Continue = Never;
-
-    async fn init(n: i64, _cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
-        Ok(Init::Ready(Counter { n }))
+/// What happens in the server's process. A `#[call]` is answered and a `#[cast]` is not; both are
+/// methods of the server's handles as well, by the trait `CounterApi`, which is written here too.
+#[gen_server]
+impl Counter {
+    /// A restart begins here again, with the same argument.
+    fn init(n: i64) -> Self {
+        Counter { n }
     }
 
-    async fn handle_call(&mut self, request: Request, _cx: &mut Context<Self>) -> Step<Self> {
-        match request {
-            Request::Get(from) => from.reply(self.n),
-            Request::Swap(n, from) => from.reply(std::mem::replace(&mut self.n, n)),
-        }
-        Ok(Next::Wait)
+    /// The number.
+    #[call]
+    pub fn get(&self) -> i64 {
+        self.n
     }
 
-    async fn handle_cast(&mut self, k: i64, _cx: &mut Context<Self>) -> Step<Self> {
+    /// Sets the number, and gives the one before.
+    #[call]
+    pub fn swap(&mut self, n: i64) -> i64 {
+        std::mem::replace(&mut self.n, n)
+    }
+
+    /// Adds to the number. Nobody waits, and nobody is told if there is no counter.
+    #[cast]
+    pub fn add(&mut self, k: i64) {
         self.n += k;
-        Ok(Next::Wait)
+    }
+
+    /// For crash reports and `sys::get_status`: what may be seen of the state.
+    fn format_status(&self) -> String {
+        format!("{self:?}")
     }
 }

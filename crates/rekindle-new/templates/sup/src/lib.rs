@@ -2,7 +2,7 @@
 
 mod counter;
 
-pub use counter::{Counter, Request};
+pub use counter::{Counter, CounterApi};
 
 use rekindle::prelude::*;
 
