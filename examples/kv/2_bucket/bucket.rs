@@ -9,51 +9,47 @@ pub struct Bucket {
     entries: BTreeMap<String, String>,
 }
 
-/// What a bucket is asked. Each request carries the way back for its answer.
-#[allow(dead_code)] // the first programs do not ask everything
-pub enum Request {
-    /// Is the key new?
-    Put(String, String, ReplyTo<bool>),
-    Get(String, ReplyTo<Option<String>>),
-    /// Adds to a number, and gives the sum.
-    Add(String, i64, ReplyTo<i64>),
-    /// Was it there?
-    Remove(String, ReplyTo<bool>),
-    All(ReplyTo<Vec<(String, String)>>),
-}
-
-impl GenServer for Bucket {
-    type Args = ();
-    type Call = Request;
-    type Cast = Never;
-    type Info = Never;
-    type Continue = Never;
-
-    async fn init(_: (), _cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
-        Ok(Init::Ready(Bucket {
+#[gen_server]
+impl Bucket {
+    fn init() -> Self {
+        Bucket {
             entries: BTreeMap::new(),
-        }))
+        }
     }
 
-    async fn handle_call(&mut self, request: Request, _cx: &mut Context<Self>) -> Step<Self> {
-        match request {
-            Request::Put(key, value, from) => {
-                from.reply(self.entries.insert(key, value).is_none());
-            }
-            Request::Get(key, from) => from.reply(self.entries.get(&key).cloned()),
-            Request::Add(key, by, from) => {
-                let number = match self.entries.get(&key) {
-                    Some(text) => text.parse::<i64>()?,
-                    None => 0,
-                };
-                let too_large = || ExitReason::msg("the sum is too large");
-                let sum = number.checked_add(by).ok_or_else(too_large)?;
-                self.entries.insert(key, sum.to_string());
-                from.reply(sum);
-            }
-            Request::Remove(key, from) => from.reply(self.entries.remove(&key).is_some()),
-            Request::All(from) => from.reply(self.entries.clone().into_iter().collect()),
-        }
-        Ok(Next::Wait)
+    /// Is the key new?
+    #[call]
+    pub fn put(&mut self, key: String, value: String) -> bool {
+        self.entries.insert(key, value).is_none()
+    }
+
+    #[call]
+    pub fn get(&self, key: String) -> Option<String> {
+        self.entries.get(&key).cloned()
+    }
+
+    /// Adds to a number, and answers with the sum.
+    #[call]
+    pub fn add(&mut self, key: String, by: i64, from: ReplyTo<i64>) -> Result<(), ExitReason> {
+        let number = match self.entries.get(&key) {
+            Some(text) => text.parse::<i64>()?,
+            None => 0,
+        };
+        let too_large = || ExitReason::msg("the sum is too large");
+        let sum = number.checked_add(by).ok_or_else(too_large)?;
+        self.entries.insert(key, sum.to_string());
+        from.reply(sum);
+        Ok(())
+    }
+
+    /// Was it there?
+    #[call]
+    pub fn remove(&mut self, key: String) -> bool {
+        self.entries.remove(&key).is_some()
+    }
+
+    #[call]
+    pub fn all(&self) -> Vec<(String, String)> {
+        self.entries.clone().into_iter().collect()
     }
 }

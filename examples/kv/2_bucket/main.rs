@@ -2,28 +2,24 @@
 
 mod bucket;
 
-use bucket::{Bucket, Request};
+use bucket::{Bucket, BucketApi};
 use rekindle::prelude::*;
 
 #[rekindle::main]
 async fn main() -> Result<(), ExitReason> {
     let shopping = Bucket::start_link(()).await?;
 
-    let put = |key: &str, value: &str| {
-        let (key, value) = (key.to_owned(), value.to_owned());
-        shopping.call(|from| Request::Put(key, value, from))
-    };
-    println!("milk is new: {}", put("milk", "2").await?);
-    println!("milk is new: {}", put("milk", "3").await?);
-    put("bread", "1").await?;
+    let new = shopping.put("milk".into(), "2".into()).await?;
+    println!("milk is new: {new}");
+    let new = shopping.put("milk".into(), "3".into()).await?;
+    println!("milk is new: {new}");
+    shopping.put("bread".into(), "1".into()).await?;
 
-    let sum = shopping
-        .call(|from| Request::Add("milk".into(), 4, from))
-        .await?;
+    let sum = shopping.add("milk".into(), 4).await?;
     println!("milk after adding 4: {sum}");
-    println!("all: {:?}", shopping.call(Request::All).await?);
+    println!("all: {:?}", shopping.all().await?);
 
     shopping.stop().await?;
-    println!("after its end: {:?}", shopping.call(Request::All).await);
+    println!("after its end: {:?}", shopping.all().await);
     Ok(())
 }

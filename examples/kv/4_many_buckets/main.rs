@@ -3,13 +3,12 @@
 mod bucket;
 mod store;
 
-use bucket::Request;
+use bucket::BucketApi;
 use rekindle::prelude::*;
 
 async fn put(name: &str, key: &str, value: &str) -> Result<(), ExitReason> {
     let bucket = store::bucket_or_new(name).await?;
-    let (key, value) = (key.to_owned(), value.to_owned());
-    bucket.call(|from| Request::Put(key, value, from)).await?;
+    bucket.put(key.to_owned(), value.to_owned()).await?;
     Ok(())
 }
 
@@ -25,18 +24,12 @@ async fn main() -> Result<(), ExitReason> {
     // One of them crashes. The other does not notice.
     let party = store::bucket("party");
     let before = party.pid();
-    party
-        .call(|from| Request::Add("cake".into(), 1, from))
-        .await
-        .unwrap_err();
+    party.add("cake".into(), 1).await.unwrap_err();
     while party.pid().is_none() || party.pid() == before {
         sleep(Duration::from_millis(1)).await;
     }
-    println!("party: {:?}", party.call(Request::All).await?);
-    println!(
-        "shopping: {:?}",
-        store::bucket("shopping").call(Request::All).await?
-    );
+    println!("party: {:?}", party.all().await?);
+    println!("shopping: {:?}", store::bucket("shopping").all().await?);
 
     // A bucket that is stopped is transient: it stays away.
     party.stop().await?;

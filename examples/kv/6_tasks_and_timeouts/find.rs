@@ -2,7 +2,7 @@
 
 use rekindle::prelude::*;
 
-use crate::bucket::Request;
+use crate::bucket::BucketApi;
 use crate::store;
 
 /// What each bucket has under this key. Nobody waits for a bucket that does not answer.
@@ -12,7 +12,7 @@ pub async fn find(key: &str) -> Result<Vec<String>, ExitReason> {
         let bucket = store::bucket(&name);
         let key = key.clone();
         async move {
-            let value = bucket.call(|from| Request::Get(key, from)).await;
+            let value = bucket.get(key).await;
             (name, value)
         }
     })

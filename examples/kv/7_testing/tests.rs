@@ -1,19 +1,10 @@
 // Tests in virtual time: no socket, no waiting, and under each seed another order of events.
 
 use rekindle::prelude::*;
+use rekindle::testkit::{Test, capture_log};
 
 use crate::resp::take_request;
 use crate::{commands, store};
-
-/// Runs a test on a store of its own, once for each of twenty seeds.
-fn with_store<F: Future<Output = ()> + Send + 'static>(test: fn() -> F) {
-    for seed in 0..20 {
-        Runtime::simulated(seed).block_on(async move {
-            store::tree().start_link().await.unwrap();
-            test().await;
-        });
-    }
-}
 
 /// What a client is sent for this line.
 async fn say(line: &str) -> String {
@@ -21,59 +12,58 @@ async fn say(line: &str) -> String {
     commands::run(&words).await.encode()
 }
 
-#[test]
-fn what_is_put_is_found() {
-    with_store(|| async {
-        assert_eq!(say("HGET shopping milk").await, "$-1\r\n");
-        assert_eq!(say("HSET shopping milk 2").await, ":1\r\n");
-        assert_eq!(say("HGET shopping milk").await, "$1\r\n2\r\n");
-    });
+#[rekindle::test(simulated)]
+async fn what_is_put_is_found(t: &mut Test) {
+    t.start_supervised(store::tree()).await;
+    assert_eq!(say("HGET shopping milk").await, "$-1\r\n");
+    assert_eq!(say("HSET shopping milk 2").await, ":1\r\n");
+    assert_eq!(say("HGET shopping milk").await, "$1\r\n2\r\n");
 }
 
-#[test]
-fn a_text_is_no_number_and_no_crash() {
-    with_store(|| async {
-        say("HSET party cake large").await;
-        let answer = say("HINCRBY party cake 1").await;
-        assert_eq!(answer, "-ERR hash value is not an integer\r\n");
-        assert_eq!(say("HGET party cake").await, "$5\r\nlarge\r\n");
-        assert!(rekindle::recent_crashes().is_empty());
-    });
+#[rekindle::test(simulated)]
+async fn a_text_is_no_number_and_no_crash(t: &mut Test) {
+    t.start_supervised(store::tree()).await;
+    say("HSET party cake large").await;
+    let answer = say("HINCRBY party cake 1").await;
+    assert_eq!(answer, "-ERR hash value is not an integer\r\n");
+    assert_eq!(say("HGET party cake").await, "$5\r\nlarge\r\n");
+    assert!(rekindle::recent_crashes().is_empty());
 }
 
-#[test]
-fn clients_that_add_at_the_same_time_lose_nothing() {
-    with_store(|| async {
-        // The first of them starts the bucket, whoever that is.
-        let clients = (0..50).map(|_| Task::spawn(say("HINCRBY visits today 1")));
-        Task::await_many(clients.collect::<Vec<_>>()).await.unwrap();
-        assert_eq!(say("HGET visits today").await, "$2\r\n50\r\n");
-    });
+#[rekindle::test(simulated, seeds = 100)]
+async fn clients_that_add_at_the_same_time_lose_nothing(t: &mut Test) {
+    t.start_supervised(store::tree()).await;
+    // The first of them starts the bucket, whoever that is.
+    let clients = (0..50).map(|_| Task::spawn(say("HINCRBY visits today 1")));
+    Task::await_many(clients.collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(say("HGET visits today").await, "$2\r\n50\r\n");
 }
 
-#[test]
-fn a_bucket_lives_until_it_expires() {
-    with_store(|| async {
-        say("HSET party cake large").await;
-        say("PEXPIRE party 3600000").await;
-        sleep(Duration::from_secs(3599)).await;
-        assert_eq!(say("KEYS *").await, "*1\r\n$5\r\nparty\r\n");
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(say("KEYS *").await, "*0\r\n");
-    });
+#[rekindle::test(simulated)]
+async fn a_bucket_lives_until_it_expires(t: &mut Test) {
+    t.start_supervised(store::tree()).await;
+    say("HSET party cake large").await;
+    say("PEXPIRE party 3600000").await;
+    t.advance(Duration::from_secs(3599)).await;
+    assert_eq!(say("KEYS *").await, "*1\r\n$5\r\nparty\r\n");
+    t.advance(Duration::from_secs(1)).await;
+    assert_eq!(say("KEYS *").await, "*0\r\n");
 }
 
-#[test]
-fn a_crash_leaves_an_empty_bucket_and_a_report() {
-    with_store(|| async {
-        say(&format!("HSET visits today {}", i64::MAX)).await;
-        assert!(say("HINCRBY visits today 1").await.contains("too large"));
-        while say("KEYS *").await == "*0\r\n" {
-            sleep(Duration::from_millis(1)).await;
-        }
-        assert_eq!(say("HGETALL visits").await, "*0\r\n");
-        assert_eq!(rekindle::recent_crashes().len(), 1);
-    });
+#[rekindle::test(simulated)]
+async fn a_crash_leaves_an_empty_bucket_and_a_report(t: &mut Test) {
+    t.start_supervised(store::tree()).await;
+    say(&format!("HSET visits today {}", i64::MAX)).await;
+    let (answer, log) = capture_log(async {
+        let answer = say("HINCRBY visits today 1").await;
+        t.settle().await;
+        answer
+    })
+    .await;
+    assert!(answer.contains("the sum is too large"));
+    assert!(log.contains("last message   call add"), "{log}");
+    assert_eq!(say("HGETALL visits").await, "*0\r\n");
+    assert_eq!(rekindle::recent_crashes().len(), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use rekindle::prelude::*;
 use rekindle::{exit_after, sys};
 
-use crate::bucket::{NotANumber, Request};
+use crate::bucket::{BucketApi, NotANumber};
 use crate::find;
 use crate::inside;
 use crate::resp::Reply;
@@ -25,16 +25,15 @@ async fn answer(words: &[&str]) -> Result<Reply, ExitReason> {
         ("KEYS", ["*"]) => Reply::List(store::names()?),
         ("HSET", [bucket, key, value]) => {
             let bucket = store::bucket_or_new(bucket).await?;
-            let (key, value) = (key.to_string(), value.to_string());
-            let new = bucket.call(|from| Request::Put(key, value, from)).await?;
+            let new = bucket.put(key.to_string(), value.to_string()).await?;
             Reply::Integer(new.into())
         }
         ("HGET", [bucket, key]) => {
-            let found = ask(bucket, |from| Request::Get(key.to_string(), from)).await?;
+            let found = known(store::bucket(bucket).get(key.to_string()).await)?;
             found.flatten().map_or(Reply::Nothing, Reply::Text)
         }
         ("HGETALL", [bucket]) => {
-            let all = ask(bucket, Request::All).await?.unwrap_or_default();
+            let all = known(store::bucket(bucket).all().await)?.unwrap_or_default();
             Reply::List(
                 all.into_iter()
                     .flat_map(|(key, value)| [key, value])
@@ -46,16 +45,13 @@ async fn answer(words: &[&str]) -> Result<Reply, ExitReason> {
                 return Ok(Reply::Error("ERR value is not an integer".to_owned()));
             };
             let bucket = store::bucket_or_new(bucket).await?;
-            match bucket
-                .call(|from| Request::Add(key.to_string(), by, from))
-                .await?
-            {
+            match bucket.add(key.to_string(), by).await? {
                 Ok(sum) => Reply::Integer(sum),
                 Err(NotANumber) => Reply::Error("ERR hash value is not an integer".to_owned()),
             }
         }
         ("HDEL", [bucket, key]) => {
-            let was = ask(bucket, |from| Request::Remove(key.to_string(), from)).await?;
+            let was = known(store::bucket(bucket).remove(key.to_string()).await)?;
             Reply::Integer(was.unwrap_or(false).into())
         }
         ("DEL", [bucket]) => match store::bucket(bucket).stop().await {
@@ -96,12 +92,9 @@ async fn answer(words: &[&str]) -> Result<Reply, ExitReason> {
     })
 }
 
-/// The answer of a bucket; `None` if there is no such bucket.
-async fn ask<T: Send + 'static>(
-    bucket: &str,
-    request: impl FnOnce(ReplyTo<T>) -> Request,
-) -> Result<Option<T>, CallError> {
-    match store::bucket(bucket).call(request).await {
+/// What a bucket has answered; `None` if there is no such bucket.
+fn known<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
         Err(CallError::NoProc) => Ok(None),
         answer => answer.map(Some),
     }

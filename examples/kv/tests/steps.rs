@@ -151,6 +151,32 @@ fn the_files_on_the_pages_are_the_files_of_the_programs() {
     }
 }
 
+/// The names of the tests in a file, as they are listed when they run.
+fn tests_of(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in text.lines() {
+        let name = line.trim_start_matches("async ").strip_prefix("fn ");
+        if let (true, Some((name, _))) = (is_test, name.and_then(|name| name.split_once('('))) {
+            names.push(format!("test tests::{name} ... ok"));
+        }
+        is_test = line == "#[test]" || line.starts_with("#[rekindle::test");
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn the_page_on_tests_lists_those_that_there_are() {
+    let step = STEPS.iter().find(|step| step.folder == "7_testing");
+    let page = step.expect("it is a step").read();
+    let shown = page.after("Now `cargo test` says:").expect("a block");
+    let tests = tests_of(&page.file("tests.rs").expect("a block").text);
+    let count = format!("running {} tests", tests.len());
+    let expected: Vec<String> = std::iter::once(count).chain(tests).collect();
+    assert_eq!(shown.text.lines().collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn the_programs_print_what_the_pages_show() {
     for step in STEPS {
