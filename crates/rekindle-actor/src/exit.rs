@@ -286,6 +286,7 @@ impl<E: Into<ExitReason>> IntoExitReason for Result<(), E> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoExitReason for std::convert::Infallible {
     fn into_exit_reason(self) -> ExitReason {
         match self {}
@@ -310,6 +311,7 @@ impl<T> Returned for fn() -> T {
 /// The type of `loop {}`, which has no name that stable Rust lets one write.
 type NeverReturns = <fn() -> ! as Returned>::Output;
 
+#[diagnostic::do_not_recommend]
 impl IntoExitReason for NeverReturns {
     fn into_exit_reason(self) -> ExitReason {
         self

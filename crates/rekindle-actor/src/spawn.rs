@@ -23,9 +23,9 @@ use crate::sender::Sender;
 /// The future may end with `()`, with a `Result<(), E>`, or with an [`ExitReason`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run as a process",
-    label = "not a `Send` future, nor a function of a `Mailbox<M>` that gives one",
-    note = "pass `async move {{ .. }}`, or `|mut inbox: Mailbox<M>| async move {{ .. }}`",
-    note = "it ends with `()`, a `Result<(), E>` or an `ExitReason`; for work with a result, use a `Task`",
+    label = "not a body of a process",
+    note = "a body is `async move {{ .. }}`, or `|mut inbox: Mailbox<M>| async move {{ .. }}`",
+    note = "it ends with `()`, with an `ExitReason`, or with a `Result<(), E>` whose error is the reason: put `;` behind its last value, or use `Task::spawn` for work with a result",
     note = "everything that is held across an `.await` in it must be `Send`"
 )]
 pub trait Body<Kind>: Sized {

@@ -119,7 +119,7 @@ pub(super) fn implementations(server: &Server<'_>) -> TokenStream {
         let name = &api.name;
         let calls = api.calls.iter().map(|call| {
             let (cfgs, signature) = (&call.callback.cfgs, call_signature(server, call));
-            let message = construct(call, "Call", true);
+            let message = construct(server, call, "Call", true);
             quote! {
                 #(#cfgs)*
                 #[track_caller]
@@ -131,7 +131,7 @@ pub(super) fn implementations(server: &Server<'_>) -> TokenStream {
         });
         let casts = api.casts.iter().map(|cast| {
             let (cfgs, signature) = (&cast.callback.cfgs, cast_signature(server, cast));
-            let message = construct(cast, "Cast", false);
+            let message = construct(server, cast, "Cast", false);
             let tried = cast.tried.then(|| {
                 let signature = try_signature(server, cast);
                 quote! {
@@ -205,8 +205,13 @@ fn try_signature(server: &Server<'_>, cast: &Message<'_>) -> TokenStream {
 }
 
 /// The message, of the arguments of the handle's method.
-fn construct(message: &Message<'_>, kind: &str, answered: bool) -> TokenStream {
-    let (name, ident) = (messages::name(kind), message.callback.ident);
+fn construct(
+    server: &Server<'_>,
+    message: &Message<'_>,
+    kind: &str,
+    answered: bool,
+) -> TokenStream {
+    let (name, ident) = (messages::name(server, kind), message.callback.ident);
     let names = parameters(message).map(|(name, _)| name);
     let from = answered.then(|| quote!(__from));
     quote!(#name::#ident(#(#names,)* #from))

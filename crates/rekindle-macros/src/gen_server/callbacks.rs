@@ -108,7 +108,7 @@ fn message_type(
         return quote!(#framework::Never);
     }
     let (_, arguments, _) = server.generics.split_for_impl();
-    let name = messages::name(name);
+    let name = messages::name(server, name);
     quote!(#name #arguments)
 }
 
@@ -228,7 +228,7 @@ fn handle_call(server: &Server<'_>) -> TokenStream {
         return TokenStream::new();
     }
     let framework = &server.options.framework;
-    let name = messages::name("Call");
+    let name = messages::name(server, "Call");
     let arms = server.calls.iter().map(|call| {
         let (cfgs, ident) = (&call.callback.cfgs, call.callback.ident);
         let fields = call.callback.fields().map(|(name, _)| name);
@@ -265,7 +265,7 @@ fn handle(
         return TokenStream::new();
     }
     let framework = &server.options.framework;
-    let name = messages::name(kind);
+    let name = messages::name(server, kind);
     let arms = messages.iter().map(|message| {
         let (cfgs, ident) = (&message.callback.cfgs, message.callback.ident);
         let fields = message.callback.fields().map(|(name, _)| name);
@@ -296,7 +296,7 @@ fn handle_info(server: &Server<'_>) -> TokenStream {
         return by_hand;
     }
     let framework = &server.options.framework;
-    let name = messages::name("Info");
+    let name = messages::name(server, "Info");
     let messages = server.infos.iter().map(|message| {
         let (cfgs, ident) = (&message.callback.cfgs, message.callback.ident);
         let fields = message.callback.fields().map(|(name, _)| name);
@@ -391,7 +391,7 @@ fn kinds(server: &Server<'_>) -> Option<TokenStream> {
         ("Continue", &server.continues),
     ];
     let number = lists.iter().flat_map(|(kind, messages)| {
-        let name = messages::name(kind);
+        let name = messages::name(server, kind);
         let kind = Ident::new(kind, Span::call_site());
         messages.iter().map(move |message| {
             let (cfgs, ident) = (&message.callback.cfgs, message.callback.ident);

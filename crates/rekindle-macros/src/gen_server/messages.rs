@@ -6,9 +6,10 @@ use syn::{GenericParam, Ident};
 
 use super::server::{Message, Server};
 
-/// An enum of messages, by what it is called.
-pub(super) fn name(kind: &str) -> Ident {
-    format_ident!("__{kind}")
+/// An enum of messages, by what it has: `Counter_info`. A user sees it in errors of the compiler,
+/// so it says whose it is; no type of the user's is spelt like this, so it hides none.
+pub(super) fn name(server: &Server<'_>, kind: &str) -> Ident {
+    format_ident!("{}_{}", server.name, kind.to_lowercase())
 }
 
 /// The enums that the server needs, and the conversions into infos and continues.
@@ -27,7 +28,7 @@ fn of(server: &Server<'_>, kind: &str, messages: &[Message<'_>], answered: bool)
         return TokenStream::new();
     }
     let framework = &server.options.framework;
-    let name = name(kind);
+    let name = name(server, kind);
     let (parameters, _, condition) = server.generics.split_for_impl();
     let condition = server.spelt_out(condition);
     let parameters = server.spelt_out(parameters);
@@ -72,7 +73,7 @@ fn type_parameter(parameter: &GenericParam) -> Option<&Ident> {
 
 /// How a value becomes a message.
 fn conversions(server: &Server<'_>, kind: &str, messages: &[Message<'_>]) -> TokenStream {
-    let name = name(kind);
+    let name = name(server, kind);
     let (parameters, arguments, condition) = server.generics.split_for_impl();
     let one = |message: &Message<'_>| {
         let (cfgs, ident) = (&message.callback.cfgs, message.callback.ident);
