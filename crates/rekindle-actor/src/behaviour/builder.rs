@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::gen_server::{GenServer, ServerMessage, serve};
@@ -171,12 +171,11 @@ impl<G: GenServer> Future for StartMonitorFuture<G> {
 
     /// # Panics
     ///
-    /// If the start was not made by a process: there would be nobody to tell.
+    /// If what is started was not asked for by a process: there would be nobody to tell.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reference = self.1.expect("`start_monitor` is for processes");
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|result| result.map(|addr| (addr, reference)))
+        let started = ready!(Pin::new(&mut self.0).poll(cx));
+        let reference = |addr| (addr, self.1.expect("`start_monitor` is for processes"));
+        Poll::Ready(started.map(reference))
     }
 }
 

@@ -38,7 +38,7 @@ pub enum StartError {
     Failed(ExitReason),
     /// Init was not done in this time; the process was killed (GEN-012).
     Timeout(Duration),
-    /// The name cannot be given.
+    /// The name cannot be given. If it is empty, no process was made (GEN-012).
     BadName(RegisterError),
 }
 
@@ -289,6 +289,22 @@ impl Starter {
         F: Future<Output = ExitReason> + Send + 'static,
     {
         let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
+        let mut starting = Starting {
+            sender: None,
+            refused: None,
+            monitor: None,
+            linked: self.tie == Tie::Link,
+            awaiting,
+            deadline: Deadline::after(self.timeout),
+            timed_out: false,
+            waits: false,
+            at,
+        };
+        // No process could take this name: so none is made (GEN-012).
+        if self.name.as_deref() == Some("") {
+            starting.refused = Some(StartError::BadName(RegisterError::Empty));
+            return starting;
+        }
         let ack = Ack { reply: Some(reply) };
         let order = Order {
             kind: kind_of::<Who, M>(),
@@ -315,16 +331,9 @@ impl Starter {
                 order.spawn(|inbox| registered(via, name, inbox, ack, body), make_sender)
             }
         };
-        Starting {
-            sender: Some(sender),
-            monitor,
-            linked: self.tie == Tie::Link,
-            awaiting,
-            deadline: Deadline::after(self.timeout),
-            timed_out: false,
-            waits: false,
-            at,
-        }
+        starting.sender = Some(sender);
+        starting.monitor = monitor;
+        starting
     }
 }
 
@@ -364,6 +373,8 @@ where
 #[must_use = "await this to learn whether the start succeeded"]
 pub struct Starting<M> {
     sender: Option<Sender<M>>,
+    /// Why nothing was spawned.
+    refused: Option<StartError>,
     monitor: Option<MonitorRef>,
     linked: bool,
     awaiting: Awaiting<Result<(), StartError>>,
@@ -378,13 +389,17 @@ impl<M: Send + 'static> Starting<M> {
     ///
     /// # Panics
     ///
-    /// After the start was awaited to its end.
+    /// After the start was awaited to its end; and if the name is empty, for then there is no
+    /// process, and the start gives [`StartError::BadName`].
     #[must_use]
     pub fn pid(&self) -> Pid {
-        self.sender.as_ref().expect("the start is not over").pid()
+        self.sender
+            .as_ref()
+            .expect("a process starts, and its start is not over")
+            .pid()
     }
 
-    /// The starter's monitor, if [`Starter::monitor`] asked for one.
+    /// The starter's monitor, if [`Starter::monitor`] asked for one and there is a process.
     #[must_use]
     pub fn monitor(&self) -> Option<MonitorRef> {
         self.monitor
@@ -412,6 +427,9 @@ impl<M: Send + 'static> Future for Starting<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if let Some(error) = this.refused.take() {
+            return Poll::Ready(Err(error));
+        }
         let pid = this.pid();
         let polled = this.awaiting.poll(cx);
         let Poll::Ready(result) = polled else {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rekindle_actor::{
     Addr, CallError, Context, ExitReason, GenServer, Info, Init, Mailbox, Name, Never, Next, Pid,
     RegisterError, ReplyTo, SendError, StartError, Step, Stop, StopError, exit, info, is_alive,
-    monitor, recent_crashes, register, self_pid, send_after, sleep, spawn, sys, trap_exit, whereis,
+    list, monitor, recent_crashes, register, self_pid, send_after, sleep, spawn, sys, trap_exit,
+    whereis,
 };
 
 use crate::support::*;
@@ -251,15 +252,30 @@ fn gen_010_init_can_look_itself_up() {
 }
 
 #[test]
-fn gen_012_an_ill_formed_name_is_refused_before_init() {
+fn gen_012_an_ill_formed_name_is_refused_before_anything_is_spawned() {
     on_both(|| async {
+        let refused = StartError::BadName(RegisterError::Empty);
         let log = Log::new();
-        let outcome = Probe::start(Probe::plain(&log, 0)).name("").await;
-        assert_eq!(
-            outcome.unwrap_err(),
-            StartError::BadName(RegisterError::Empty)
-        );
+        let processes = || list(0, 100).processes.len();
+        let before = processes();
+        let starting = Probe::start(Probe::plain(&log, 0)).name("").into_future();
+        assert_eq!(processes(), before);
+        assert_eq!(starting.await.unwrap_err(), refused);
+        let starting = Probe::start_monitor(Probe::plain(&log, 0))
+            .name("")
+            .into_future();
+        assert_eq!(processes(), before);
+        assert_eq!(starting.await.unwrap_err(), refused);
+        // The starter is linked with nobody, and hears of no end.
+        let linked = Probe::start_link(Probe::plain(&log, 0)).name("").await;
+        assert_eq!(linked.unwrap_err(), refused);
+        assert_eq!(info(self_pid()).unwrap().links, []);
         assert_eq!(log.len(), 0);
+
+        // The same start is taken with a name that is one, so the look at the processes does see.
+        let starting = Probe::start(Probe::plain(&log, 0)).name("a").into_future();
+        assert_eq!(processes(), before + 1);
+        starting.await.unwrap();
     });
 }
 

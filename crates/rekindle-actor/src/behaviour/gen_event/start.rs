@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::handler::EventHandler;
@@ -199,30 +199,27 @@ impl<E: Send + Sync + 'static> IntoFuture for StartEventsMonitor<E> {
     type Output = Result<(EventManager<E>, MonitorRef), StartError>;
     type IntoFuture = StartEventsMonitorFuture<E>;
 
-    /// # Panics
-    ///
-    /// Outside of a process: there would be nobody to tell.
     fn into_future(self) -> StartEventsMonitorFuture<E> {
         let starting = self.0.begin(true);
-        let reference = starting
-            .monitor()
-            .expect("`start_monitor` is for processes: there would be nobody to tell");
+        let reference = starting.monitor();
         StartEventsMonitorFuture(StartEventsFuture(starting), reference)
     }
 }
 
 /// The wait for a [`StartEventsMonitor`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct StartEventsMonitorFuture<E>(StartEventsFuture<E>, MonitorRef);
+pub struct StartEventsMonitorFuture<E>(StartEventsFuture<E>, Option<MonitorRef>);
 
 impl<E: Send + Sync + 'static> Future for StartEventsMonitorFuture<E> {
     type Output = Result<(EventManager<E>, MonitorRef), StartError>;
 
+    /// # Panics
+    ///
+    /// If what is started was not asked for by a process: there would be nobody to tell.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reference = self.1;
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|result| result.map(|manager| (manager, reference)))
+        let started = ready!(Pin::new(&mut self.0).poll(cx));
+        let reference = |manager| (manager, self.1.expect("`start_monitor` is for processes"));
+        Poll::Ready(started.map(reference))
     }
 }
 
