@@ -42,6 +42,9 @@ fn prose(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// How a page leads to what lies outside of `docs`, and so is not in the book.
+const OUTSIDE: &str = "https://github.com/rekindle-rs/rekindle/blob/main/";
+
 /// The targets of a page's links, those in angle brackets and to other hosts aside.
 fn links(text: &str) -> Vec<String> {
     let prose = prose(text);
@@ -51,7 +54,8 @@ fn links(text: &str) -> Vec<String> {
         .filter_map(|rest| rest.split_once(')'));
     let targets = inline.map(|(target, _)| target.trim().to_owned());
     targets
-        .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+        .filter(|target| target.starts_with(OUTSIDE) || !target.contains("://"))
+        .filter(|target| !target.starts_with("mailto:"))
         .collect()
 }
 
@@ -86,15 +90,22 @@ fn plain(path: &Path) -> PathBuf {
 /// The links of one file that lead nowhere.
 fn broken(file: &Path) -> Vec<String> {
     let text = read(file);
+    let docs = plain(&guide().join(".."));
     let mut broken = Vec::new();
     for link in links(&text) {
         let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
-        let target = if path.is_empty() {
-            file.to_owned()
-        } else {
-            plain(&file.parent().expect("a folder").join(path))
+        let outside = path.strip_prefix(OUTSIDE);
+        let target = match outside {
+            _ if path.is_empty() => file.to_owned(),
+            Some(path) => plain(&docs.join("..").join(path)),
+            None => plain(&file.parent().expect("a folder").join(path)),
         };
-        if !target.exists() {
+        if outside.is_some() == target.starts_with(&docs) {
+            broken.push(format!(
+                "{}: {link}: what is in docs is linked by its path, and what is not by {OUTSIDE}",
+                file.display()
+            ));
+        } else if !target.exists() {
             broken.push(format!("{}: {link}: no such file", file.display()));
         } else if !anchor.is_empty()
             && target.extension().is_some_and(|kind| kind == "md")
@@ -117,7 +128,6 @@ fn every_page_is_compiled_and_run() {
     }
     let missing: Vec<_> = pages()
         .into_iter()
-        .filter(|page| page != "SUMMARY.md")
         .filter(|page| {
             let here = listed.contains(&format!(": \"{page}\""));
             !here && !listed.contains(&format!("/docs/guide/{page}\""))
@@ -132,16 +142,14 @@ fn every_page_is_compiled_and_run() {
 
 #[test]
 fn every_page_is_in_the_table_of_contents() {
-    let contents = links(&read(&guide().join("SUMMARY.md")));
+    let contents = links(&read(&guide().join("../SUMMARY.md")));
     let missing: Vec<_> = pages()
         .into_iter()
-        .filter(|page| page != "SUMMARY.md" && !contents.contains(page))
+        .filter(|page| !contents.contains(&format!("guide/{page}")))
         .collect();
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "not in docs/guide/SUMMARY.md"
-    );
+    assert_eq!(missing, Vec::<String>::new(), "not in docs/SUMMARY.md");
+    let unique: BTreeSet<_> = contents.iter().collect();
+    assert_eq!(contents.len(), unique.len(), "a page is there twice");
 }
 
 #[test]
@@ -149,7 +157,16 @@ fn no_link_leads_nowhere() {
     let docs = plain(&guide().join(".."));
     let guide = plain(&guide());
     let mut files: Vec<_> = pages().iter().map(|page| guide.join(page)).collect();
-    files.push(docs.join("COMPARE.md"));
+    for folder in [&docs, &docs.join("design")] {
+        for entry in fs::read_dir(folder).expect("a folder of docs") {
+            let path = entry.expect("an entry of it").path();
+            files.extend(
+                path.extension()
+                    .is_some_and(|kind| kind == "md")
+                    .then_some(path),
+            );
+        }
+    }
     let broken: Vec<_> = files.iter().flat_map(|file| broken(file)).collect();
     assert_eq!(broken, Vec::<String>::new());
 }
