@@ -14,6 +14,8 @@ pub mod counter;
 pub mod gen_task;
 pub mod job_queue;
 pub mod jobber;
+#[cfg(feature = "neighbours")]
+pub mod links;
 pub mod payments;
 pub mod tcp_chat;
 #[cfg(feature = "tokio")]

@@ -105,21 +105,24 @@ async fn bug() -> Answer {
 }
 
 /// Accepts, and starts a process for each connection.
-async fn accept_all(
+pub(crate) async fn accept_all(
     listener: Arc<TcpListener>,
     connections: DynamicSupervisorRef,
+    router: Router,
 ) -> Result<(), std::io::Error> {
     loop {
         let (stream, peer) = listener.accept().await?;
         let stream = Arc::new(std::sync::Mutex::new(Some(stream)));
         // `axum::serve` would spawn on tokio, beyond the reach of links and supervisors. This is
         // all it takes to have each connection in a process.
+        let router = router.clone();
         let connection = ChildSpec::task(move || {
+            let router = router.clone();
             let stream = stream.lock().ok().and_then(|mut stream| stream.take());
             async move {
                 set_label(format!("http {peer}"));
                 match stream {
-                    Some(stream) => serve(stream).await,
+                    Some(stream) => serve(stream, router).await,
                     None => Ok(()),
                 }
             }
@@ -130,10 +133,10 @@ async fn accept_all(
     }
 }
 
-async fn serve(stream: TcpStream) -> Result<(), hyper::Error> {
+async fn serve(stream: TcpStream, router: Router) -> Result<(), hyper::Error> {
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router()))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await
 }
 
@@ -166,7 +169,7 @@ pub async fn run(stage: Stage) -> Result<(), ExitReason> {
         .child(DynamicSupervisor::child().name("connections"))
         .child(ChildSpec::worker("listener", move || {
             let connections = DynamicSupervisorRef::named("connections");
-            let accepting = accept_all(listener.clone(), connections);
+            let accepting = accept_all(listener.clone(), connections, router());
             async move { spawn_link(accepting) }
         }))
         .start_link()

@@ -5,6 +5,8 @@ mod gen_task;
 mod guide;
 mod job_queue;
 mod jobber;
+#[cfg(feature = "neighbours")]
+mod links;
 mod payments;
 mod tcp_chat;
 #[cfg(feature = "tokio")]
