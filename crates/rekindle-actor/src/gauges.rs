@@ -45,11 +45,10 @@ const WINDOW: usize = 1000;
 /// | `rekindle_crashes_total`  | counter | `behaviour`             | crashes, also those whose report was not printed |
 /// | `rekindle_restarts_total` | counter | `behaviour`             | restarts by supervisors          |
 /// | `rekindle_give_ups_total` | counter |                         | supervisors that gave up         |
+/// | `rekindle_processing_seconds` | histogram | `behaviour`, `kind` | how long a server took for a message, if [`time_messages`](crate::time_messages) asks for it |
 ///
 /// A label is never a pid or a name, of which there is no end. A look costs what
-/// [`list`](crate::list) costs, a thousand processes at a time with a yield between. How long
-/// messages wait and how long they are handled is not measured: that would be two looks at the
-/// clock for each message.
+/// [`list`](crate::list) costs, a thousand processes at a time with a yield between.
 pub async fn publish_metrics(period: Duration) {
     let mut known = BTreeMap::new();
     loop {

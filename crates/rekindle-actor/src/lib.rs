@@ -157,6 +157,8 @@ pub use task::{
     AwaitMany, AwaitManyError, ItemError, ItemFailure, ItemWork, Launching, OnTimeout, Origin,
     Task, TaskBody, TaskStream, YieldFor, YieldMany, ZeroConcurrency,
 };
+#[cfg(feature = "metrics")]
+pub use telemetry::time_messages;
 #[cfg(feature = "tracing")]
 pub use telemetry::{enter_process_span, process_span};
 pub use time::{

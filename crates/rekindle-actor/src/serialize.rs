@@ -134,7 +134,7 @@ impl Serialize for Tree {
 
 impl Serialize for CrashReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("CrashReport", 15)?;
+        let mut out = serializer.serialize_struct("CrashReport", 20)?;
         out.serialize_field("pid", &self.pid)?;
         out.serialize_field("behaviour", self.behaviour)?;
         out.serialize_field("name", &self.name.as_deref())?;
@@ -142,13 +142,18 @@ impl Serialize for CrashReport {
         out.serialize_field("reason", &self.reason)?;
         out.serialize_field("last_message", &self.last_message)?;
         out.serialize_field("last_sender", &self.last_sender)?;
+        out.serialize_field("last_sender_name", &self.last_sender_name.as_deref())?;
+        out.serialize_field("last_sender_waits", &self.last_sender_waits)?;
         out.serialize_field("state", &self.state)?;
         out.serialize_field("ancestors", &Ancestors(&self.ancestors))?;
+        out.serialize_field("callers", &self.callers)?;
         out.serialize_field("links", &self.links)?;
         out.serialize_field("mailbox", &self.mailbox)?;
         out.serialize_field("traps_exits", &self.traps_exits)?;
         out.serialize_field("age_seconds", &Seconds(self.age))?;
         out.serialize_field("spawned_at", &Place(self.spawned_at))?;
+        out.serialize_field("supervisor", &self.supervisor)?;
+        out.serialize_field("outcome", &self.outcome)?;
         out.serialize_field("action", &self.action)?;
         out.end()
     }

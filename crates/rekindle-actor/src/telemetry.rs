@@ -1,7 +1,11 @@
 //! What the features `tracing` and `metrics` tell, beside the log; without them every function here
 //! is empty.
 //!
-//! Nothing is told of single messages, spawns or polls: that would cost more than the messages.
+//! Nothing is told of single messages, spawns or polls: that would cost more than the messages. How
+//! long servers take for theirs is told when a program asks for it.
+
+#[cfg(feature = "metrics")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::process::Owner;
 use crate::report::CrashReport;
@@ -12,6 +16,66 @@ pub(crate) fn crash(report: &CrashReport) {
     #[cfg(feature = "metrics")]
     metrics::counter!("rekindle_crashes_total", "behaviour" => report.behaviour).increment(1);
     let _ = report;
+}
+
+/// Whether servers tell how long they take for each message.
+#[cfg(feature = "metrics")]
+static TIMED: AtomicBool = AtomicBool::new(false);
+
+/// Feature `metrics`: has every generic server of the program tell, from now on or no more, how long
+/// it takes for each message: as the histogram `rekindle_processing_seconds`, with the labels
+/// `behaviour` and `kind` (`call`, `cast`, `message`, `down`, `exit`, `timeout`, `continue`).
+///
+/// Off at first, because it costs two looks at the clock and a look-up in the recorder for each
+/// message; what it costs when it is off is the look at a flag. The time is the runtime's, so a
+/// simulated server takes none unless it waits, and it counts what a callback awaits.
+///
+/// How long a message waited before is not told: it would have to carry its time of sending, which
+/// no message does. [`publish_metrics`](crate::publish_metrics) tells how full mailboxes are.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, time_messages};
+///
+/// time_messages(true);
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// time_messages(false);
+/// # });
+/// ```
+#[cfg(feature = "metrics")]
+pub fn time_messages(on: bool) {
+    TIMED.store(on, Ordering::Relaxed);
+}
+
+/// When a server began with a message, if anybody wants to know.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Copy)]
+pub(crate) struct Begun(Option<rekindle_scheduler::Time>);
+
+#[cfg(not(feature = "metrics"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Begun;
+
+/// A server begins with a message.
+#[inline]
+pub(crate) fn handling() -> Begun {
+    #[cfg(feature = "metrics")]
+    return Begun(TIMED.load(Ordering::Relaxed).then(crate::time::now));
+    #[cfg(not(feature = "metrics"))]
+    Begun
+}
+
+/// It is done with it, be it by a crash.
+#[inline]
+pub(crate) fn handled(begun: Begun, behaviour: &'static str, kind: &'static str) {
+    #[cfg(feature = "metrics")]
+    if let Begun(Some(begun)) = begun {
+        let taken = crate::time::now() - begun;
+        metrics::histogram!("rekindle_processing_seconds", "behaviour" => behaviour, "kind" => kind)
+            .record(taken);
+    }
+    let _ = (begun, behaviour, kind);
 }
 
 /// The report of a crash is printed, and stands for so many others.

@@ -122,7 +122,7 @@
 //! | `net`     |         | the module `net`: TCP servers with a process per connection       | `async-io`          |
 //! | `tokio`   |         | tokio's types in every process: `Builder::tokio`, `tokio_task`     | `tokio`             |
 //! | `tracing` |         | events of crashes, restarts and stuck workers beside the log; `enter_process_span` | `tracing` |
-//! | `metrics` |         | counters and gauges by behaviour; `publish_metrics`               | `metrics`           |
+//! | `metrics` |         | counters, gauges and times by behaviour; `publish_metrics`, `time_messages` | `metrics`           |
 //! | `serde`   |         | `Serialize` for pids, exit reasons, reports and introspection     | `serde`             |
 //! | `testkit` |         | `rekindle::testkit`, and with `macros` `#[rekindle::test]`: for `[dev-dependencies]` | |
 //!

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use rekindle::prelude::*;
 use rekindle::{enter_process_span, process_span, publish_metrics, recent_crashes, yield_now};
 use tracing::field::{Field, Visit};
@@ -112,8 +114,20 @@ impl Recorder for Meter {
         Gauge::from_arc(self.series(key))
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Milliseconds(self.series(key))))
+    }
+}
+
+/// The sum of a histogram's values, in thousandths.
+struct Milliseconds(Arc<AtomicU64>);
+
+impl HistogramFn for Milliseconds {
+    // Sums here are small and not negative.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn record(&self, value: f64) {
+        self.0
+            .fetch_add((value * 1000.0).round() as u64, Ordering::SeqCst);
     }
 }
 
@@ -140,24 +154,31 @@ fn events_with(part: &str) -> Vec<String> {
         .collect()
 }
 
-/// Crashes when it is told to.
-struct Fragile;
+/// A server that crashes when it is told to: one for each test, for the listeners are shared.
+macro_rules! fragile {
+    ($name:ident) => {
+        struct $name;
 
-impl GenServer for Fragile {
-    type Args = ();
-    type Call = Never;
-    type Cast = ();
-    type Info = ();
-    type Continue = Never;
+        impl GenServer for $name {
+            type Args = ();
+            type Call = Never;
+            type Cast = ();
+            type Info = ();
+            type Continue = Never;
 
-    async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
-        Ok(Init::Ready(Fragile))
-    }
+            async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+                Ok(Init::Ready($name))
+            }
 
-    async fn handle_cast(&mut self, _: (), _: &mut Context<Self>) -> Step<Self> {
-        Err(ExitReason::msg("it broke"))
-    }
+            async fn handle_cast(&mut self, _: (), _: &mut Context<Self>) -> Step<Self> {
+                Err(ExitReason::msg(concat!(stringify!($name), " broke")))
+            }
+        }
+    };
 }
+
+fragile!(Fragile);
+fragile!(Written);
 
 #[test]
 fn a_crash_a_restart_and_a_supervisor_that_gives_up_are_told_once_each() {
@@ -186,7 +207,10 @@ fn a_crash_a_restart_and_a_supervisor_that_gives_up_are_told_once_each() {
     });
     let meter = &listeners().1;
     let crashes = events_with("process crashed");
-    let mine: Vec<_> = crashes.iter().filter(|e| e.contains("it broke")).collect();
+    let mine: Vec<_> = crashes
+        .iter()
+        .filter(|e| e.contains("Fragile broke"))
+        .collect();
     assert_eq!(mine.len(), 2, "{crashes:#?}");
     assert!(mine[0].starts_with("rekindle::crash:"), "{}", mine[0]);
     for field in [
@@ -287,13 +311,63 @@ fn series_are_by_behaviour_and_go_back_to_zero() {
 }
 
 #[test]
+fn how_long_a_server_takes_is_told_when_it_is_asked_for() {
+    /// Takes the seconds that it is told to, and crashes at none.
+    struct Slow;
+    impl GenServer for Slow {
+        type Args = ();
+        type Call = ReplyTo<()>;
+        type Cast = u64;
+        type Info = Never;
+        type Continue = Never;
+        async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+            Ok(Init::Ready(Slow))
+        }
+        async fn handle_call(&mut self, from: ReplyTo<()>, _: &mut Context<Self>) -> Step<Self> {
+            from.reply(());
+            sleep(Duration::from_secs(1)).await;
+            Ok(Next::Wait)
+        }
+        async fn handle_cast(&mut self, seconds: u64, _: &mut Context<Self>) -> Step<Self> {
+            sleep(Duration::from_secs(seconds)).await;
+            Ok(Next::Wait)
+        }
+    }
+
+    let meter = &listeners().1;
+    let name = std::any::type_name::<Slow>();
+    Runtime::simulated(1).block_on(async move {
+        let of = |kind| {
+            let series = format!("rekindle_processing_seconds{{behaviour={name},kind={kind}}}");
+            meter.count(&series)
+        };
+        let slow = Slow::start(()).await.unwrap();
+        slow.cast(5);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(of("cast"), 0, "nobody has asked");
+
+        rekindle::time_messages(true);
+        slow.cast(2);
+        slow.cast(3);
+        slow.call(|from| from).await.unwrap();
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!((of("cast"), of("call")), (5_000, 1_000));
+
+        rekindle::time_messages(false);
+        slow.cast(7);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(of("cast"), 5_000);
+    });
+}
+
+#[test]
 fn what_can_be_looked_at_can_be_written_down() {
     Runtime::simulated(1).block_on(async {
-        let fragile = Fragile::start(()).name("written").await.unwrap();
+        let fragile = Written::start(()).name("written").await.unwrap();
         let info = serde_json::to_value(rekindle::info(fragile.pid())).unwrap();
         assert_eq!(info["pid"], fragile.pid().to_string());
         assert_eq!(info["name"], "written");
-        assert_eq!(info["behaviour"], "told::Fragile");
+        assert_eq!(info["behaviour"], "told::Written");
         assert!(info["spawned_at"].as_str().unwrap().contains("told.rs:"));
         assert!(info["links"].as_array().unwrap().is_empty());
         fragile.cast(());
@@ -302,8 +376,17 @@ fn what_can_be_looked_at_can_be_written_down() {
         }
         let report = serde_json::to_value(recent_crashes().pop()).unwrap();
         assert_eq!(report["reason"]["kind"], "error");
-        assert_eq!(report["reason"]["text"], "it broke");
+        assert_eq!(report["reason"]["text"], "Written broke");
         assert!(report["age_seconds"].is_f64());
+        for field in [
+            "last_sender_name",
+            "last_sender_waits",
+            "callers",
+            "supervisor",
+            "outcome",
+        ] {
+            assert!(report.get(field).is_some(), "{field} in {report}");
+        }
         assert_eq!(report["ancestors"][0]["name"], serde_json::Value::Null);
         let normal = serde_json::to_string(&ExitReason::Normal).unwrap();
         assert_eq!(normal, r#"{"kind":"normal","text":"normal"}"#);

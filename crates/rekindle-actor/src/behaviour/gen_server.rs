@@ -20,7 +20,7 @@ use crate::names::NotRegistered;
 use crate::pid::Pid;
 use crate::report::short_type_name;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
-use crate::unwind;
+use crate::{telemetry, unwind};
 
 /// A type without values: for messages, or continuations, that a server does not have.
 pub type Never = Infallible;
@@ -557,6 +557,7 @@ macro_rules! serve_from {
         // Whether the last message was shown; its text is kept aside, for few servers show any.
         let mut showed = false;
         let reason = loop {
+            let begun;
             let step = match $next {
                 Next::Stop(reason) => break reason,
                 Next::Continue(work) => {
@@ -565,6 +566,7 @@ macro_rules! serve_from {
                         tell_handled(&mut system, &$state);
                         system.note(|| SystemEvent::Inner(last.describe::<$g>()));
                     }
+                    begun = telemetry::handling();
                     guard!($state.handle_continue(work, &mut $cx))
                 }
                 Next::Wait | Next::Timeout(_) | Next::Hibernate => {
@@ -578,6 +580,7 @@ macro_rules! serve_from {
                         // Boxed, so that servers which never do this do not have room for it.
                         Box::pin(wait(&mut $inbox, &mut system, &mut $state, patience)).await
                     };
+                    begun = telemetry::handling();
                     match got {
                         Arrival::Message(ServerMessage::Call(request)) => {
                             last = show(Shown::<$g>::Call(&request), &mut showed, &$inbox);
@@ -598,7 +601,10 @@ macro_rules! serve_from {
                             }
                             Inner::System(message) => {
                                 match handle_system(*message, &mut system, &mut $state) {
-                                    SystemVerdict::Continue => Ok(Ok(Next::Wait)),
+                                    SystemVerdict::Continue => {
+                                        $next = Next::Wait;
+                                        continue;
+                                    }
                                     SystemVerdict::Stop(reason) => break reason,
                                 }
                             }
@@ -607,6 +613,7 @@ macro_rules! serve_from {
                     }
                 }
             };
+            telemetry::handled(begun, type_name::<$g>(), last.what.word());
             match step {
                 Ok(Ok(decided)) => $next = decided,
                 Ok(Err(reason)) | Err(reason) => {
