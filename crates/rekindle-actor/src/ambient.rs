@@ -31,6 +31,15 @@ pub fn self_pid() -> Pid {
 }
 
 /// The running process, or `None` outside of one.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{self_pid, try_self_pid};
+///
+/// assert_eq!(try_self_pid(), Some(self_pid()));
+/// std::thread::spawn(|| assert_eq!(try_self_pid(), None)).join().unwrap();
+/// # });
+/// ```
 #[must_use]
 pub fn try_self_pid() -> Option<Pid> {
     Owner::current(|owner| owner.map(|owner| owner.pid()))

@@ -30,6 +30,19 @@ pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_CYCLE: usize = 1024;
 
 /// Why a call gave no answer.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, CallError, ExitReason, exit};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// exit(agent.pid().unwrap(), ExitReason::Kill);
+/// // Killed meanwhile, or gone already: which of the two, a caller can hear, and should not care.
+/// let error = agent.get(|n| *n).await.unwrap_err();
+/// assert!(matches!(error, CallError::Exited(ExitReason::Killed) | CallError::NoProc));
+/// assert_eq!(agent.get(|n| *n).await, Err(CallError::NoProc));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CallError {
@@ -106,6 +119,24 @@ enum Callee<'a> {
 ///
 /// Nothing is sent before it is first polled. It waits 5 s unless told otherwise; dropped, it
 /// gives up the answer, and the callee may still act.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{CallError, Mailbox, ReplyTo, spawn};
+/// use std::time::Duration;
+///
+/// let slow = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+///     let from = inbox.recv().await;
+///     rekindle_actor::sleep(Duration::from_secs(60)).await;
+///     from.reply(1);
+///     inbox.recv().await.reply(2);
+/// });
+/// // 5 s by default; the answer of the first call comes too late and disturbs nobody.
+/// let call = slow.call(|from| from).await;
+/// assert_eq!(call, Err(CallError::Timeout(Duration::from_secs(5))));
+/// assert_eq!(slow.call(|from| from).timeout(Duration::from_secs(120)).await, Ok(2));
+/// # });
+/// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct Call<'a, T> {
     callee: Callee<'a>,

@@ -24,6 +24,21 @@ use crate::pid::Pid;
 /// Any error becomes a reason by `?` in a callback: *crash with that reason*.
 ///
 /// Two reasons are equal when they are of the same kind and read the same.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::ExitReason;
+///
+/// assert!(ExitReason::Normal.is_normal());
+/// let reason = ExitReason::msg("no database");
+/// assert_eq!(reason.to_string(), "no database");
+///
+/// // Any error is a reason, by `?`, and can be had back.
+/// fn parse(text: &str) -> Result<i64, ExitReason> { Ok(text.parse()?) }
+/// let reason = parse("seven").unwrap_err();
+/// assert!(reason.downcast_ref::<std::num::ParseIntError>().is_some());
+/// # });
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ExitReason {
@@ -49,6 +64,17 @@ pub enum ExitReason {
 }
 
 /// What is known of a panic.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Task};
+///
+/// let failed = Task::spawn_nolink(async { if true { panic!("on purpose") } });
+/// let Err(ExitReason::Panic(panic)) = failed.await else { panic!("it panics") };
+/// assert_eq!(panic.message, "on purpose");
+/// assert!(panic.location.as_ref().is_some_and(|at| at.contains(".rs:")));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panic {

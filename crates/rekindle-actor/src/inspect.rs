@@ -20,6 +20,18 @@ use crate::sys::Status;
 use crate::wait::Wait;
 
 /// What is to be seen of a process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{info, register, self_pid, trap_exit};
+///
+/// register("main", self_pid()).unwrap();
+/// trap_exit(true);
+/// let seen = info(self_pid()).unwrap();
+/// assert_eq!(seen.name.as_deref(), Some("main"));
+/// assert!(seen.running && seen.traps_exits);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProcessInfo {
@@ -134,6 +146,18 @@ pub fn info(pid: Pid) -> Option<ProcessInfo> {
 }
 
 /// Whether a process lives; `false` once anyone can have seen its end (PROC-005).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{is_alive, self_pid, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let short = spawn(sleep(Duration::from_secs(1)));
+/// assert!(is_alive(short) && is_alive(self_pid()));
+/// sleep(Duration::from_secs(2)).await;
+/// assert!(!is_alive(short));
+/// # });
+/// ```
 #[must_use]
 pub fn is_alive(pid: Pid) -> bool {
     runtimes::with_process(pid, |_, _| ()).is_some()
@@ -218,6 +242,17 @@ pub struct Tree {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{self_pid, sleep, spawn_link, tree};
+///
+/// let child = spawn_link(sleep(std::time::Duration::from_secs(1)));
+/// let roots = tree();
+/// let own = roots.iter().find(|root| root.process.pid == self_pid()).unwrap();
+/// assert!(own.children.iter().any(|below| below.process.pid == child));
+/// # });
+/// ```
 #[must_use]
 pub fn tree() -> Vec<Tree> {
     with_runtime("tree", |handle| {
@@ -342,6 +377,15 @@ pub fn tree_text() -> String {
 }
 
 /// The ancestors of a process, parent first, with their names, as far as they live.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ancestors_of, self_pid, sleep, spawn_link};
+///
+/// let child = spawn_link(sleep(std::time::Duration::from_secs(1)));
+/// assert_eq!(ancestors_of(child)[0].0, self_pid());
+/// # });
+/// ```
 #[must_use]
 pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
     let parent = runtimes::with_process(pid, |_, process| process.parent()).flatten();

@@ -290,6 +290,26 @@ pub fn unlink(other: Pid) {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, exit, link, sleep, spawn, trap_exit, unlink_flush};
+/// use std::time::Duration;
+///
+/// let host = spawn(|mut inbox: Mailbox<()>| async move {
+///     trap_exit(true);
+///     let guest = spawn(sleep(Duration::from_secs(60)));
+///     link(guest);
+///     exit(guest, ExitReason::Kill);
+///     sleep(Duration::from_secs(1)).await;
+///     unlink_flush(guest);
+///     // The news of its end is gone with the link.
+///     assert!(matches!(inbox.next_timeout(Duration::ZERO).await, Info::Timeout));
+/// });
+/// # sleep(Duration::from_secs(2)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !host.is_alive());
+/// # });
+/// ```
 pub fn unlink_flush(other: Pid) {
     unlink(other);
     within("unlink_flush", |owner| {

@@ -16,6 +16,24 @@ use crate::signal::{self, Signal};
 use crate::unwind;
 
 /// A monitored process has ended.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, exit, monitor, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let watched = spawn(sleep(Duration::MAX));
+/// let watching = spawn(move |mut inbox: Mailbox<()>| async move {
+///     let reference = monitor(watched);
+///     exit(watched, ExitReason::Kill);
+///     let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+///     assert_eq!((down.reference, down.pid), (reference, Some(watched)));
+///     assert_eq!(down.reason, ExitReason::Killed);
+/// });
+/// # sleep(Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Down {
@@ -424,6 +442,18 @@ pub fn demonitor(reference: MonitorRef) -> bool {
 /// # Panics
 ///
 /// Outside of a process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{demonitor_flush, monitor, sleep, spawn};
+///
+/// let watched = spawn(sleep(std::time::Duration::from_secs(1)));
+/// let reference = monitor(watched);
+/// sleep(std::time::Duration::from_secs(2)).await;
+/// // It has ended, and its `Down` is here: nobody shall see that any more.
+/// demonitor_flush(reference);
+/// # });
+/// ```
 pub fn demonitor_flush(reference: MonitorRef) -> bool {
     let was_there = demonitor(reference);
     if !was_there {

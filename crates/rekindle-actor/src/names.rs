@@ -53,6 +53,17 @@ impl Names {
 }
 
 /// Why a name was not given.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{RegisterError, register, self_pid};
+///
+/// assert_eq!(register("", self_pid()), Err(RegisterError::Empty));
+/// register("here", self_pid()).unwrap();
+/// let again = register("there", self_pid()).unwrap_err();
+/// assert_eq!(again.to_string(), r#"the process is named "here" already"#);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -80,6 +91,14 @@ impl fmt::Display for RegisterError {
 impl std::error::Error for RegisterError {}
 
 /// Nobody holds the name.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{NotRegistered, unregister};
+///
+/// assert_eq!(unregister("nobody"), Err(NotRegistered));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRegistered;
 
@@ -148,6 +167,16 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
 /// # Errors
 ///
 /// If nobody holds it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{register, self_pid, unregister, whereis};
+///
+/// register("main", self_pid()).unwrap();
+/// unregister("main").unwrap();
+/// assert_eq!(whereis("main"), None);
+/// # });
+/// ```
 pub fn unregister(name: &str) -> Result<(), NotRegistered> {
     let holder = with_names(|names| names.get(name))
         .flatten()
@@ -171,12 +200,31 @@ pub fn unregister(name: &str) -> Result<(), NotRegistered> {
 /// Who holds a name, in the running runtime.
 ///
 /// Outside of a runtime nobody does.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{register, self_pid, whereis};
+///
+/// assert_eq!(whereis("main"), None);
+/// register("main", self_pid()).unwrap();
+/// assert_eq!(whereis("main"), Some(self_pid()));
+/// # });
+/// ```
 #[must_use]
 pub fn whereis(name: &str) -> Option<Pid> {
     with_names(|names| names.get(name)).flatten()
 }
 
 /// All names of the running runtime with their holders, in order.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{register, registered, self_pid};
+///
+/// register("main", self_pid()).unwrap();
+/// assert_eq!(registered(), [("main".into(), self_pid())]);
+/// # });
+/// ```
 #[must_use]
 pub fn registered() -> Vec<(Arc<str>, Pid)> {
     with_names(Names::all).unwrap_or_default()

@@ -10,6 +10,18 @@ use rekindle_scheduler::TaskId;
 /// and is never used again for another process (PROC-010). Its first part says which runtime the
 /// process lives in, so that pids of two runtimes of one program are never mistaken for each
 /// other.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Pid, self_pid, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let pid: Pid = spawn(sleep(Duration::from_secs(1)));
+/// assert_ne!(pid, self_pid());
+/// // `#` and two numbers, for people: the process's place, and how often that was taken.
+/// assert!(pid.to_string().starts_with('#'));
+/// # });
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
     node: u32,

@@ -13,6 +13,28 @@ use crate::sender::SendError;
 /// Timers, registries, groups and event managers deliver through it. Made from an
 /// [`Addr`](crate::Addr) whose `Info` or `Cast` can be built from `M`, from a
 /// [`Sender`](crate::Sender), a [`Name`](crate::Name), or a [`Mailbox`](crate::Mailbox).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, Recipient, spawn};
+///
+/// enum Order { Coffee(u32) }
+///
+/// impl From<u32> for Order {
+///     fn from(cups: u32) -> Order { Order::Coffee(cups) }
+/// }
+///
+/// let bar = spawn(|mut inbox: Mailbox<Order>| async move {
+///     let Order::Coffee(cups) = inbox.recv().await;
+///     assert_eq!(cups, 2);
+/// });
+/// // Who holds this knows of numbers, and not of the bar's orders.
+/// let cups: Recipient<u32> = bar.recipient();
+/// cups.send(2);
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty());
+/// # });
+/// ```
 pub struct Recipient<M> {
     target: Arc<dyn Deliver<M>>,
 }

@@ -13,6 +13,19 @@ use crate::signal::exit_signal;
 use crate::sys::Stop;
 
 /// A message was not taken, and here it is.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, SendError, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let once = spawn(|mut inbox: Mailbox<&'static str>| async move { drop(inbox.recv().await) });
+/// assert_eq!(once.try_send("first"), Ok(()));
+/// sleep(Duration::from_secs(1)).await;
+/// // The message comes back.
+/// assert_eq!(once.try_send("second"), Err(SendError::NoProc("second")));
+/// # });
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError<M> {
@@ -70,6 +83,20 @@ impl<M> std::error::Error for SendError<M> {}
 ///
 /// Given by [`spawn`](crate::spawn) for a body with a mailbox, and what own behaviours build
 /// their handles from. It keeps the process's memory, but never the process alive.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, ReplyTo, Sender, spawn};
+///
+/// let doubler: Sender<(u32, ReplyTo<u32>)> = spawn(|mut inbox: Mailbox<_>| async move {
+///     loop {
+///         let (n, from): (u32, ReplyTo<u32>) = inbox.recv().await;
+///         from.reply(2 * n);
+///     }
+/// });
+/// assert_eq!(doubler.call(|from| (21, from)).await, Ok(42));
+/// # });
+/// ```
 pub struct Sender<M>(Address<M>);
 
 impl<M: Send + 'static> Sender<M> {

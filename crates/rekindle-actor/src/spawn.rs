@@ -122,6 +122,16 @@ pub(crate) enum Tie {
 }
 
 /// Options of a process, for [`spawn_with`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{SpawnOptions, info, sleep, spawn_with};
+/// use std::time::Duration;
+///
+/// let pid = spawn_with(SpawnOptions::new().link(), sleep(Duration::from_secs(1)));
+/// assert_eq!(info(pid).unwrap().links, [rekindle_actor::self_pid()]);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct SpawnOptions {

@@ -8,6 +8,16 @@ use std::time::Duration;
 use rekindle_scheduler::{self as scheduler, StaticCell, Time};
 
 /// What a process waits for.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, WaitKind, info, sleep, spawn};
+///
+/// let idle = spawn(|mut inbox: Mailbox<()>| async move { inbox.recv().await });
+/// sleep(std::time::Duration::from_secs(1)).await;
+/// assert_eq!(info(idle.pid()).unwrap().waits.unwrap().kind, WaitKind::Receive);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitKind {
@@ -40,6 +50,19 @@ impl WaitKind {
 }
 
 /// One wait, as seen from outside.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{WaitKind, info, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let sleeper = spawn(sleep(Duration::from_secs(60)));
+/// sleep(Duration::from_secs(1)).await;
+/// let wait = info(sleeper).unwrap().waits.unwrap();
+/// assert_eq!(wait.kind, WaitKind::Sleep);
+/// assert!(wait.at.file().ends_with(".rs"), "the line of the `sleep`");
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wait {

@@ -50,6 +50,18 @@ impl<P: Copy> Entry<P> {
 }
 
 /// How many children there are, and of what kind.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildSpec, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| rekindle_actor::sleep(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one().child(work).start_link().await.unwrap();
+/// let count = tree.count_children().await.unwrap();
+/// assert_eq!((count.specs, count.active, count.workers, count.supervisors), (1, 1, 1, 0));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ChildCount {

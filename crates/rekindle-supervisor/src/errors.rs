@@ -10,6 +10,20 @@ use crate::spec::SpecError;
 use crate::started::IntoStartError;
 
 /// Why a supervisor did not start. Nothing of it is left.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, StartError};
+/// use rekindle_supervisor::{ChildSpec, Supervisor, SupervisorError};
+///
+/// let failing = ChildSpec::worker("db", || async {
+///     Err::<rekindle_actor::Pid, _>(StartError::Failed(ExitReason::msg("no such file")))
+/// });
+/// let error = Supervisor::one_for_one().child(failing).start_link().await.unwrap_err();
+/// assert!(matches!(&error, SupervisorError::Child { id, .. } if &**id == "db"));
+/// assert!(error.to_string().contains("no such file"));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SupervisorError {
@@ -63,6 +77,17 @@ impl IntoStartError for SupervisorError {
 }
 
 /// Why `start_child` gave no child.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildSpec, SpecError, StartChildError, Supervisor};
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// let nameless = ChildSpec::task(|| async {}).id("");
+/// let refused = tree.start_child(nameless).await.unwrap_err();
+/// assert_eq!(refused, StartChildError::Invalid(SpecError::EmptyId));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StartChildError {
@@ -127,6 +152,15 @@ impl fmt::Display for StartChildError {
 impl std::error::Error for StartChildError {}
 
 /// Why `terminate_child` did nothing.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{Supervisor, TerminateChildError};
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// assert_eq!(tree.terminate_child("who").await, Err(TerminateChildError::NotFound));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum TerminateChildError {
@@ -148,6 +182,16 @@ impl fmt::Display for TerminateChildError {
 impl std::error::Error for TerminateChildError {}
 
 /// Why `restart_child` gave no child.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{RestartChildError, Supervisor};
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// let error = tree.restart_child("who").await.unwrap_err();
+/// assert_eq!(error, RestartChildError::NotFound);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RestartChildError {
@@ -178,6 +222,17 @@ impl fmt::Display for RestartChildError {
 impl std::error::Error for RestartChildError {}
 
 /// Why `delete_child` did nothing.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildSpec, DeleteChildError, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| rekindle_actor::sleep(Duration::from_secs(60))).id("nap");
+/// let tree = Supervisor::one_for_one().child(work).start_link().await.unwrap();
+/// assert_eq!(tree.delete_child("nap").await, Err(DeleteChildError::Running));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum DeleteChildError {
@@ -205,6 +260,15 @@ impl fmt::Display for DeleteChildError {
 impl std::error::Error for DeleteChildError {}
 
 /// Why there is nothing to tell of a child.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{FindChildError, Supervisor};
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// assert_eq!(tree.get_childspec("who").await.err(), Some(FindChildError::NotFound));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FindChildError {

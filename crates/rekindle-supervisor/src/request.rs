@@ -78,6 +78,19 @@ impl Request {
 }
 
 /// One child, as `which_children` tells of it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildKind, ChildSpec, ChildState, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| rekindle_actor::sleep(Duration::from_secs(60))).id("nap");
+/// let tree = Supervisor::one_for_one().child(work).start_link().await.unwrap();
+/// let children = tree.which_children().await.unwrap();
+/// assert_eq!((&*children[0].id, children[0].kind), ("nap", ChildKind::Worker));
+/// assert!(matches!(children[0].state, ChildState::Running(_)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildEntry {
@@ -91,6 +104,19 @@ pub struct ChildEntry {
 }
 
 /// What a child is doing.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildSpec, ChildState, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| rekindle_actor::sleep(Duration::from_secs(60)));
+/// let work = work.id("nap").restart(Restart::Permanent);
+/// let tree = Supervisor::one_for_one().child(work).start_link().await.unwrap();
+/// tree.terminate_child("nap").await.unwrap();
+/// assert_eq!(tree.which_children().await.unwrap()[0].state, ChildState::Stopped);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
     /// It runs as this process.

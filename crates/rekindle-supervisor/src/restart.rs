@@ -8,6 +8,15 @@ use crate::children::{Children, Key, State};
 use crate::spec::{AutoShutdown, ChildSpec, Restart, Shutdown};
 
 /// Who else is restarted when a child must be.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{Strategy, Supervisor};
+///
+/// let tree = Supervisor::new(Strategy::RestForOne).start_link().await.unwrap();
+/// tree.stop().await.unwrap();
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// Nobody: only the failed child is started again.

@@ -15,6 +15,25 @@ use crate::started::{Child, ChildHandle, IntoStarted};
 pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// When a child that ended is started again. The crate's page has the table.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{now, sleep};
+/// use rekindle_supervisor::{ChildSpec, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// // Each ends after a second, in good order: only a permanent child is started again for that.
+/// let tree = [Restart::Permanent, Restart::Transient, Restart::Temporary]
+///     .into_iter()
+///     .fold(Supervisor::one_for_one(), |tree, class| {
+///         let work = ChildSpec::task(|| sleep(Duration::from_secs(1)));
+///         tree.child(work.id(format!("{class:?}")).restart(class))
+///     });
+/// let tree = tree.start_link().await.unwrap();
+/// sleep(Duration::from_millis(1500)).await;
+/// assert_eq!(tree.count_children().await.unwrap().active, 1);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
     /// Always. The default, but for tasks.
@@ -27,6 +46,24 @@ pub enum Restart {
 }
 
 /// How a supervisor stops a child.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{now, sleep, trap_exit};
+/// use rekindle_supervisor::{ChildSpec, Shutdown, Supervisor};
+/// use std::time::Duration;
+///
+/// // It takes exit signals for messages that it never reads: so it is killed when its time is up.
+/// let stubborn = ChildSpec::task(|| async { trap_exit(true); sleep(Duration::MAX).await });
+/// let limit = Duration::from_secs(2);
+/// let tree = Supervisor::one_for_one().child(stubborn.shutdown(Shutdown::Within(limit)));
+/// let tree = tree.start_link().await.unwrap();
+/// sleep(Duration::from_secs(1)).await;
+/// let before = now();
+/// tree.stop().await.unwrap();
+/// assert_eq!(now() - before, limit);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {
     /// Kills it at once; it ends with `Killed` and cleans nothing up.
@@ -281,6 +318,17 @@ impl Child for ChildSpec {
 }
 
 /// Why a specification, or a supervisor's setting, makes no sense. Nothing has been started.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildSpec, SpecError, Supervisor, SupervisorError};
+///
+/// let twice = [(); 2].map(|()| ChildSpec::task(|| async {}).id("same"));
+/// let [one, two] = twice;
+/// let error = Supervisor::one_for_one().child(one).child(two).start_link().await.unwrap_err();
+/// assert_eq!(error, SupervisorError::Invalid(SpecError::DuplicateId("same".into())));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -345,6 +393,25 @@ pub fn check_child_specs(specs: &[ChildSpec]) -> Result<(), SpecError> {
 }
 
 /// Whether the end of significant children ends the supervisor.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{is_alive, sleep};
+/// use rekindle_supervisor::{AutoShutdown, ChildSpec, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| sleep(Duration::from_secs(60)));
+/// let tree = Supervisor::one_for_one()
+///     .auto_shutdown(AutoShutdown::AllSignificant)
+///     .child(work.restart(Restart::Transient).significant(true))
+///     .start()
+///     .await
+///     .unwrap();
+/// // The work is done, and with it the supervisor's.
+/// sleep(Duration::from_secs(61)).await;
+/// assert!(!is_alive(tree.pid()));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AutoShutdown {
     /// Never; no child may be significant. The default.

@@ -9,6 +9,19 @@ use rekindle_actor::{Addr, ExitReason, GenServer, GenStatem, Pid, Sender, StartE
 use crate::spec::ChildSpec;
 
 /// A child that has been started: its pid, and what the start gave besides (SUP-012).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{info, sleep};
+/// use rekindle_supervisor::{ChildSpec, Supervisor};
+/// use std::time::Duration;
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// let work = ChildSpec::task(|| sleep(Duration::from_secs(60)));
+/// let child = tree.start_child(work).await.unwrap();
+/// assert_eq!(info(child.pid()).unwrap().parent, Some(tree.pid()));
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct ChildHandle {
     pid: Pid,

@@ -27,6 +27,18 @@ use crate::wait::WaitKind;
 
 /// Why a process did not start. When the starter sees one of these, the process is gone and its
 /// name is free.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, RegisterError, StartError};
+///
+/// let first = Agent::start(|| 0).name("count").await.unwrap();
+/// let second = Agent::start(|| 0).name("count").await;
+/// assert_eq!(second.unwrap_err(), StartError::AlreadyStarted(first.pid().unwrap()));
+/// let nameless = Agent::start(|| 0).name("").await;
+/// assert_eq!(nameless.unwrap_err(), StartError::BadName(RegisterError::Empty));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StartError {

@@ -25,6 +25,19 @@ pub struct MailboxPolicy {
 }
 
 /// What becomes of a message that finds the mailbox full.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, MailboxPolicy, Overflow, SendError, SpawnOptions, spawn_with};
+///
+/// let one = SpawnOptions::new().mailbox(MailboxPolicy::bounded(1).when_full(Overflow::Fail));
+/// let busy = spawn_with(one, |mut inbox: Mailbox<u32>| async move {
+///     loop { inbox.recv().await; }
+/// });
+/// assert_eq!(busy.try_send(1), Ok(()));
+/// assert_eq!(busy.try_send(2), Err(SendError::Full(2)));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {

@@ -125,6 +125,24 @@ pub(crate) enum Lost {
 /// with [`CallError::NoReply`](crate::CallError::NoReply): at the start of the next turn of the
 /// process that dropped it. So if that is the one that was called, and ends in the same turn, the
 /// caller hears its reason instead.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{CallError, Mailbox, ReplyTo, spawn};
+///
+/// let clerk = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+///     // An answer may be given by somebody else ..
+///     let from = inbox.recv().await;
+///     spawn(async move { from.reply(7) });
+///     // .. or by nobody, which the caller hears as well.
+///     drop(inbox.recv().await);
+///     inbox.recv().await.reply(9);
+/// });
+/// assert_eq!(clerk.call(|from| from).await, Ok(7));
+/// assert_eq!(clerk.call(|from| from).await, Err(CallError::NoReply));
+/// assert_eq!(clerk.call(|from| from).await, Ok(9));
+/// # });
+/// ```
 #[must_use = "dropping this fails the call with `NoReply`"]
 pub struct ReplyTo<T> {
     head: NonNull<Head>,

@@ -42,6 +42,17 @@ impl fmt::Display for NoRegistry {
 impl std::error::Error for NoRegistry {}
 
 /// Why a process was not registered. Nothing is left of the attempt.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Registry, RegistrationError, self_pid};
+///
+/// let desks = Registry::<u32, &str>::unique().name("desks").start().await.unwrap();
+/// desks.register(1, "window").unwrap();
+/// let taken = desks.register(1, "door").unwrap_err();
+/// assert_eq!(taken, RegistrationError::AlreadyRegistered(self_pid()));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistrationError {
@@ -126,6 +137,16 @@ impl From<NoRegistry> for UpdateError {
 }
 
 /// Why a lock was not got. The work was not run.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{LockError, Registry};
+///
+/// let locks = Registry::<&str, ()>::unique().name("locks").start().await.unwrap();
+/// let inner = locks.lock("door", || locks.lock("door", || async {})).await.unwrap();
+/// assert_eq!(inner, Err(LockError::HeldBySelf));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockError {

@@ -105,6 +105,19 @@ use watch::Watch;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why looking in failed.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, spawn, sys};
+/// use rekindle_actor::sys::SysError;
+/// use std::time::Duration;
+///
+/// // A plain process answers no `sys` messages.
+/// let deaf = spawn(|mut inbox: Mailbox<()>| async move { inbox.recv().await });
+/// let asked = sys::get_status(deaf.pid()).timeout(Duration::from_secs(1)).await;
+/// assert!(matches!(asked, Err(SysError::Timeout(_))));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SysError {
@@ -602,6 +615,19 @@ pub fn suspend(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// sys::suspend(pid).await.unwrap();
+/// assert!(sys::get_status(pid).await.unwrap().suspended);
+/// sys::resume(pid).await.unwrap();
+/// assert_eq!(agent.get(|n| *n).await, Ok(0));
+/// # });
+/// ```
 #[track_caller]
 pub fn resume(target: impl Target) -> Asking<()> {
     Asking::new(target.target_pid(), Request::Resume)
@@ -636,6 +662,21 @@ pub fn stop_statistics(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// assert_eq!(sys::get_statistics(pid).await, Ok(None), "not asked for");
+/// sys::start_statistics(pid).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// let seen = sys::get_statistics(pid).await.unwrap().unwrap();
+/// assert_eq!((seen.messages_in, seen.messages_out), (1, 1));
+/// sys::stop_statistics(pid).await.unwrap();
+/// # });
+/// ```
 #[track_caller]
 pub fn get_statistics(target: impl Target) -> Asking<Option<Statistics>> {
     adjust(target, |system| system.watched()?.statistics())
@@ -667,6 +708,21 @@ pub fn stop_log(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+/// use rekindle_actor::sys::SystemEvent;
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// sys::start_log(pid, 10).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// let log = sys::get_log(pid).await.unwrap();
+/// assert!(matches!(log[0].event, SystemEvent::In { kind: "call", .. }));
+/// sys::stop_log(pid).await.unwrap();
+/// # });
+/// ```
 #[track_caller]
 pub fn get_log(target: impl Target) -> Asking<Vec<Traced>> {
     adjust(target, |system| {
@@ -694,6 +750,19 @@ pub fn print_log(target: impl Target) -> Asking<usize> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// sys::trace(pid).await.unwrap();
+/// // Prints what comes, and what goes.
+/// agent.get(|n| *n).await.unwrap();
+/// sys::stop_trace(pid).await.unwrap();
+/// # });
+/// ```
 #[track_caller]
 pub fn trace(target: impl Target) -> Asking<()> {
     adjust(target, |system| system.watch().print())
@@ -925,6 +994,18 @@ impl<T> fmt::Debug for Asking<T> {
 }
 
 /// Why a process did not stop as asked.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, StopError, is_alive};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// agent.stop().await.unwrap();
+/// assert!(!is_alive(pid));
+/// assert_eq!(agent.stop().await, Err(StopError::NoProc));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StopError {

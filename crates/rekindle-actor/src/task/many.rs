@@ -84,6 +84,18 @@ impl<T: Send + 'static> Task<T> {
 }
 
 /// Why [`Task::await_many`] gave no values.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{AwaitManyError, Task, sleep};
+/// use std::time::Duration;
+///
+/// let tasks = [1, 3600].map(|seconds| Task::spawn(sleep(Duration::from_secs(seconds))));
+/// let limit = Duration::from_secs(60);
+/// let late = Task::await_many(tasks).timeout(limit).await;
+/// assert_eq!(late.unwrap_err(), AwaitManyError::Timeout(limit));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AwaitManyError {

@@ -145,6 +145,23 @@ enum Stage<T> {
 }
 
 /// Why there is no result for an item.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ItemFailure, Task, sleep};
+/// use std::time::Duration;
+///
+/// let mut results = Task::async_stream_nolink([1, 3600], |seconds| async move {
+///     sleep(Duration::from_secs(seconds)).await;
+///     seconds
+/// })
+/// .timeout(Duration::from_secs(5))
+/// .kill_on_timeout();
+/// assert_eq!(results.next().await.unwrap().unwrap(), 1);
+/// let late = results.next().await.unwrap().unwrap_err();
+/// assert!(matches!(late.failure, ItemFailure::Timeout(limit) if limit == Duration::from_secs(5)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ItemFailure {
@@ -155,6 +172,20 @@ pub enum ItemFailure {
 }
 
 /// An item without a result.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::Task;
+///
+/// let mut results = Task::async_stream_nolink(["7", "seven"], |text| async move {
+///     text.parse::<i32>().expect("a number")
+/// })
+/// .zip_input_on_exit();
+/// assert_eq!(results.next().await.unwrap().unwrap(), 7);
+/// let error = results.next().await.unwrap().unwrap_err();
+/// assert_eq!(error.input, Some("seven"));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemError<V> {
     /// The item, if the stream was asked to keep it: see [`TaskStream::zip_input_on_exit`].
@@ -181,6 +212,15 @@ impl<V> fmt::Display for ItemError<V> {
 impl<V: fmt::Debug> std::error::Error for ItemError<V> {}
 
 /// A stream cannot run no tasks at a time.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Task, ZeroConcurrency};
+///
+/// let stream = Task::async_stream([1, 2], |n| async move { n });
+/// assert_eq!(stream.max_concurrency(0).err(), Some(ZeroConcurrency));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZeroConcurrency;
 

@@ -17,6 +17,27 @@ use crate::spawn::spawn_at;
 /// Something that happens again and again, until it is cancelled or dropped.
 ///
 /// Made by [`send_interval`], [`apply_interval`] and [`apply_repeatedly`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{apply_repeatedly, sleep};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use std::time::Duration;
+///
+/// let runs = Arc::new(AtomicU32::new(0));
+/// let counted = runs.clone();
+/// let interval = apply_repeatedly(Duration::from_secs(1), move || {
+///     let counted = counted.clone();
+///     async move { drop(counted.fetch_add(1, Relaxed)) }
+/// })
+/// .unwrap();
+/// sleep(Duration::from_millis(3500)).await;
+/// interval.cancel();
+/// sleep(Duration::from_secs(10)).await;
+/// assert_eq!(runs.load(Relaxed), 3);
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "an interval ends when this is dropped"]
 pub struct Interval {
@@ -62,6 +83,16 @@ impl Drop for Interval {
 }
 
 /// The period of an interval was zero.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ZeroPeriod, apply_repeatedly};
+/// use std::time::Duration;
+///
+/// let never = apply_repeatedly(Duration::ZERO, || async {});
+/// assert_eq!(never.err(), Some(ZeroPeriod));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZeroPeriod;
 
@@ -131,6 +162,21 @@ fn send_again<M: Clone + Send + 'static>(beat: Beat, target: Recipient<M>, messa
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{apply_after, sleep};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+/// use std::time::Duration;
+///
+/// let done = Arc::new(AtomicBool::new(false));
+/// let here = done.clone();
+/// apply_after(Duration::from_secs(1), move || async move { here.store(true, Relaxed) });
+/// sleep(Duration::from_secs(2)).await;
+/// assert!(done.load(Relaxed));
+/// # });
+/// ```
 #[track_caller]
 pub fn apply_after<F, Fut>(delay: Duration, f: F) -> TimerRef
 where
@@ -201,6 +247,18 @@ where
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{apply_repeatedly, sleep};
+/// use std::time::Duration;
+///
+/// // One at a time: a run that takes longer than the period is not overtaken by the next.
+/// let interval = apply_repeatedly(Duration::from_secs(1), || sleep(Duration::from_secs(5))).unwrap();
+/// sleep(Duration::from_secs(60)).await;
+/// interval.cancel();
+/// # });
+/// ```
 #[track_caller]
 pub fn apply_repeatedly<F, Fut>(period: Duration, f: F) -> Result<Interval, ZeroPeriod>
 where

@@ -24,6 +24,20 @@ pub use interval::{
 /// One timer, to be cancelled or read.
 ///
 /// It is a plain value: dropping it does not cancel the timer.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, exit_after, is_alive, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let pid = spawn(sleep(Duration::from_secs(60)));
+/// let timer = exit_after(Duration::from_secs(5), pid, ExitReason::Shutdown);
+/// sleep(Duration::from_secs(1)).await;
+/// assert_eq!(timer.cancel(), Some(Duration::from_secs(4)));
+/// sleep(Duration::from_secs(10)).await;
+/// assert!(is_alive(pid));
+/// # });
+/// ```
 #[derive(Debug, Copy, Clone, PartialEq, Eq, Hash)]
 pub struct TimerRef(TimerKey);
 
@@ -91,6 +105,17 @@ fn with<R>(f: impl FnOnce(&Handle) -> R) -> R {
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{now, sleep};
+/// use std::time::Duration;
+///
+/// let before = now();
+/// sleep(Duration::from_secs(3600)).await;
+/// assert_eq!(now() - before, Duration::from_secs(3600), "virtual, in this example");
+/// # });
+/// ```
 #[must_use]
 pub fn now() -> Time {
     with(Handle::now)
@@ -136,6 +161,22 @@ where
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, now, send_at, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let noon = now() + Duration::from_secs(60);
+/// let cook = spawn(move |mut inbox: Mailbox<&'static str>| async move {
+///     assert_eq!(inbox.recv().await, "lunch");
+///     assert_eq!(now(), noon);
+/// });
+/// send_at(noon, &cook.recipient(), "lunch");
+/// # sleep(Duration::from_secs(61)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !cook.is_alive());
+/// # });
+/// ```
 pub fn send_at<M>(moment: Time, target: &Recipient<M>, message: M) -> TimerRef
 where
     M: Send + 'static,
@@ -164,6 +205,25 @@ pub struct TimerTag(u64);
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, TimerFired, sleep, spawn, start_timer};
+/// use std::time::Duration;
+///
+/// let waiting = spawn(|mut inbox: Mailbox<TimerFired<&'static str>>| async move {
+///     let own = inbox.recipient();
+///     let (old, _) = start_timer(Duration::from_secs(1), &own, "old");
+///     let (_, new) = start_timer(Duration::from_secs(2), &own, "new");
+///     old.cancel();
+///     // The tag tells which timer it was, should a late one have come meanwhile.
+///     let fired = inbox.recv().await;
+///     assert_eq!((fired.timer, fired.message), (new, "new"));
+/// });
+/// # sleep(Duration::from_secs(3)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !waiting.is_alive());
+/// # });
+/// ```
 pub fn start_timer<M>(
     delay: Duration,
     target: &Recipient<TimerFired<M>>,
@@ -216,6 +276,18 @@ pub fn exit_after(delay: Duration, target: Pid, reason: ExitReason) -> TimerRef 
 /// # Panics
 ///
 /// Outside of a runtime.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{is_alive, kill_after, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let stubborn = spawn(sleep(Duration::MAX));
+/// kill_after(Duration::from_secs(5), stubborn);
+/// sleep(Duration::from_secs(6)).await;
+/// assert!(!is_alive(stubborn));
+/// # });
+/// ```
 pub fn kill_after(delay: Duration, target: Pid) -> TimerRef {
     exit_after(delay, target, ExitReason::Kill)
 }
