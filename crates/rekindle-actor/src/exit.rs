@@ -281,6 +281,16 @@ impl PartialEq for ExitReason {
 }
 
 /// How a body may end: with nothing, with a result, or with a reason of its own.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, IntoExitReason};
+///
+/// assert_eq!(().into_exit_reason(), ExitReason::Normal);
+/// let failed: Result<(), ExitReason> = Err(ExitReason::msg("no"));
+/// assert_eq!(failed.into_exit_reason(), ExitReason::msg("no"));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a process's body cannot end with `{Self}`",
     note = "a body ends with nothing, an `ExitReason`, or a `Result<(), E>` whose error is the reason: end it with `;`, or use a `Task` for work with a result"
@@ -382,6 +392,23 @@ pub(crate) fn receive_exit(
 }
 
 /// An exit signal that a trapping process received as a message.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, exit, sleep, spawn, spawn_link, trap_exit};
+/// use std::time::Duration;
+///
+/// let host = spawn(|mut inbox: Mailbox<()>| async move {
+///     trap_exit(true);
+///     let guest = spawn_link(sleep(Duration::MAX));
+///     exit(guest, ExitReason::Kill);
+///     let Info::Exit(exit) = inbox.next().await else { panic!("nothing else comes") };
+///     assert_eq!((exit.from, exit.reason), (guest, ExitReason::Killed));
+/// });
+/// # sleep(Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !host.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Exit {

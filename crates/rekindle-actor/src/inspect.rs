@@ -164,6 +164,21 @@ pub fn is_alive(pid: Pid) -> bool {
 }
 
 /// A part of the list of processes: see [`list`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{list, sleep, spawn};
+/// use std::time::Duration;
+///
+/// for _ in 0..10 {
+///     spawn(sleep(Duration::from_secs(1)));
+/// }
+/// let window = list(0, 4);
+/// assert_eq!(window.processes.len(), 4);
+/// // The next window begins where this one ends.
+/// assert!(list(window.next.unwrap(), 100).next.is_none());
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Window {

@@ -58,6 +58,19 @@ impl fmt::Display for Pid {
 }
 
 /// One monitor: made by [`monitor`](crate::monitor), named in the [`Down`](crate::Down) it gives.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{MonitorRef, demonitor, monitor, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let watched = spawn(sleep(Duration::from_secs(1)));
+/// // Each monitor has a reference of its own, which its `Down` carries.
+/// let (one, two): (MonitorRef, MonitorRef) = (monitor(watched), monitor(watched));
+/// assert_ne!(one, two);
+/// assert!(demonitor(one) && demonitor(two));
+/// # });
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonitorRef {
     watcher: Pid,

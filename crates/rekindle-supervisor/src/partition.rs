@@ -509,6 +509,18 @@ impl<C: Child> fmt::Debug for PartitionsHandle<C> {
 }
 
 /// Why a key leads nowhere.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{AgentChild as _, PartitionSupervisor, RouteError};
+/// use rekindle_actor::Agent;
+///
+/// let parts = PartitionSupervisor::new("parts", Agent::child(|| 0)).partitions(2).start_link().await.unwrap();
+/// assert!(parts.get("some key").is_ok());
+/// parts.stop().await.unwrap();
+/// assert!(matches!(parts.get("some key"), Err(RouteError::NoProc)));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
@@ -533,6 +545,18 @@ impl fmt::Display for RouteError {
 impl std::error::Error for RouteError {}
 
 /// Why the number of partitions was not changed, or not wholly.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{AgentChild as _, PartitionSupervisor, ResizeError};
+/// use rekindle_actor::Agent;
+///
+/// let parts = PartitionSupervisor::new("parts", Agent::child(|| 0)).partitions(2).start_link().await.unwrap();
+/// parts.resize(1).await.unwrap();
+/// assert_eq!(parts.partitions(), Ok(1));
+/// assert!(matches!(parts.resize(3).await, Err(ResizeError::TooMany { asked: 3, most: 2 })));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ResizeError {

@@ -24,6 +24,28 @@ use crate::{inspect, names};
 /// It never keeps the server alive. When the server is restarted, this handle is on the one that
 /// died: casts vanish, calls say [`CallError::NoProc`](crate::CallError::NoProc). Use a [`Name`]
 /// to follow restarts.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Addr, CallError, ExitReason};
+///
+/// # use rekindle_actor::{Context, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # struct Counter { n: i64 }
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// # }
+///
+/// // `Counter` is a server whose casts add, and whose one request asks for the sum.
+/// let counter: Addr<Counter> = Counter::start(1).await.unwrap();
+/// counter.cast(2);
+/// assert_eq!(counter.call(|from| from).await, Ok(3));
+/// counter.stop().await.unwrap();
+/// assert_eq!(counter.call(|from| from).await, Err(CallError::NoProc));
+/// # });
+/// ```
 pub struct Addr<G: GenServer>(Address<ServerMessage<G>>);
 
 impl<G: GenServer> Addr<G> {
@@ -206,6 +228,32 @@ impl<G: GenServer> fmt::Debug for Addr<G> {
 /// It resolves at each use, in the running runtime, and keeps the last target, so that a send
 /// costs a look at two words. If nobody holds the name, or the holder is another kind of server,
 /// casts vanish and calls say `NoProc`.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Name, exit};
+///
+/// # use rekindle_actor::{Context, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # struct Counter { n: i64 }
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// # }
+///
+/// let counter: Name<Counter> = Name::new("counter");
+/// assert_eq!(counter.pid(), None);
+/// let first = Counter::start(1).name("counter").await.unwrap();
+/// assert_eq!(counter.call(|from| from).await, Ok(1));
+///
+/// // Another life under the same name: the name follows, an `Addr` does not.
+/// first.stop().await.unwrap();
+/// let second = Counter::start(7).name("counter").await.unwrap();
+/// assert_eq!(counter.call(|from| from).await, Ok(7));
+/// assert_eq!(counter.pid(), Some(second.pid()));
+/// # });
+/// ```
 pub struct Name<G: GenServer>(Named<ServerMessage<G>>);
 
 /// A name, and who among the processes with the messages `E` held it at the last look.

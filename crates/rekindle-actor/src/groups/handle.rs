@@ -33,6 +33,15 @@ pub enum JoinError {
 }
 
 /// Why a process did not leave a group.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Groups, LeaveError, self_pid};
+///
+/// let rooms = Groups::<&str, ()>::start("rooms").await.unwrap();
+/// assert_eq!(rooms.leave(&"lobby", self_pid()).await, Err(LeaveError::NotJoined));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LeaveError {

@@ -25,6 +25,24 @@ use crate::time::Alarm;
 use crate::wait::WaitKind;
 
 /// What a process can find in its mailbox besides requests and casts.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, exit, monitor, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let watching = spawn(|mut inbox: Mailbox<&'static str>| async move {
+///     let short = spawn(sleep(Duration::from_secs(2)));
+///     monitor(short);
+///     assert!(matches!(inbox.next().await, Info::Message("hello")));
+///     assert!(matches!(inbox.next_timeout(Duration::from_secs(1)).await, Info::Timeout));
+///     assert!(matches!(inbox.next().await, Info::Down(down) if down.pid == Some(short)));
+/// });
+/// watching.send("hello");
+/// # sleep(Duration::from_secs(5)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Info<T> {

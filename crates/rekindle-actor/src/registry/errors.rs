@@ -7,6 +7,15 @@ use crate::exit::ExitReason;
 use crate::pid::Pid;
 
 /// There is no such registry: what was asked has not been done.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{NoRegistry, Registry};
+///
+/// let nobody = Registry::<u32, String>::named("nobody");
+/// assert_eq!(nobody.count(), Err(NoRegistry::Unknown("nobody".into())));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoRegistry {
@@ -89,6 +98,18 @@ impl From<NoRegistry> for RegistrationError {
 }
 
 /// Why a value was not updated. The function was not run, or has itself unregistered the key.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Registry, UpdateError, self_pid};
+///
+/// let scores = Registry::<&str, u32>::unique().start().await.unwrap();
+/// let missing = scores.update_value(&"ann", |score| score + 1);
+/// assert_eq!(missing, Err(UpdateError::NotRegistered(None)));
+/// scores.register("ann", 1).unwrap();
+/// assert_eq!(scores.update_value(&"ann", |score| score + 1), Ok((2, 1)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateError {

@@ -65,6 +65,18 @@ impl fmt::Display for SystemEvent {
 }
 
 /// A [`SystemEvent`], and whose it is. Its text is one line.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("count").await.unwrap();
+/// sys::start_log("count", 10).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// let log = sys::get_log("count").await.unwrap();
+/// assert_eq!((log[0].name.as_deref(), log[0].number), (Some("count"), 1));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Traced {
@@ -91,6 +103,22 @@ impl fmt::Display for Traced {
 }
 
 /// What a behaviour has done since its statistics were switched on (SYS-006).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// sys::start_statistics(pid).await.unwrap();
+/// for _ in 0..3 {
+///     agent.update(|n| *n += 1).await.unwrap();
+/// }
+/// let seen = sys::get_statistics(pid).await.unwrap().unwrap();
+/// assert_eq!(seen.messages_in, 3);
+/// assert!(seen.since <= seen.now);
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
