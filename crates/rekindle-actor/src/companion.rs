@@ -76,7 +76,9 @@ impl Drop for Companion {
             // It does not panic.
             Ok(ending) => drop(ending.join()),
             // The runtime was dropped with the closure.
-            Err(error) => log::error!(target: "rekindle", "no thread to end tokio: {error}"),
+            Err(error) => rekindle_scheduler::log_guarded(
+                || log::error!(target: "rekindle", "no thread to end tokio: {error}"),
+            ),
         }
     }
 }

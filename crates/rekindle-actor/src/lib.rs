@@ -141,6 +141,9 @@ pub use registry::{
     Registry, RegistryEvent, RegistryKey, RegistryKind, RegistryValue, StartRegistry,
     StartingRegistry, StatemVia, StatemViaValue, Unique, UpdateError, Via, ViaValue,
 };
+/// For our other crates, which write to the same log.
+#[doc(hidden)]
+pub use rekindle_scheduler::log_guarded;
 pub use rekindle_scheduler::{
     Blocking, BlockingError, Exploration, Handle, Simulation, Time, blocking, yield_now,
 };

@@ -82,21 +82,23 @@ pub(crate) fn handled(begun: Begun, behaviour: &'static str, kind: &'static str)
 #[inline]
 pub(crate) fn crash_report(report: &CrashReport, repeated: u64) {
     #[cfg(feature = "tracing")]
-    tracing::error!(
-        target: "rekindle::crash",
-        pid = %report.pid,
-        behaviour = report.behaviour,
-        name = report.name.as_deref(),
-        label = report.label.as_deref(),
-        reason = %report.reason,
-        last_message = report.last_message.as_deref(),
-        mailbox = report.mailbox,
-        parent = report.ancestors.first().map(|(pid, _)| tracing::field::display(pid)),
-        spawned_at = %report.spawned_at,
-        action = report.action.as_deref(),
-        repeated,
-        "process crashed"
-    );
+    rekindle_scheduler::log_guarded(|| {
+        tracing::error!(
+            target: "rekindle::crash",
+            pid = %report.pid,
+            behaviour = report.behaviour,
+            name = report.name.as_deref(),
+            label = report.label.as_deref(),
+            reason = %report.reason,
+            last_message = report.last_message.as_deref(),
+            mailbox = report.mailbox,
+            parent = report.ancestors.first().map(|(pid, _)| tracing::field::display(pid)),
+            spawned_at = %report.spawned_at,
+            action = report.action.as_deref(),
+            repeated,
+            "process crashed"
+        )
+    });
     let _ = (report, repeated);
 }
 

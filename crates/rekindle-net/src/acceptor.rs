@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_io::Async;
-use rekindle_actor::{ExitReason, StartError, Starter, sleep};
+use rekindle_actor::{ExitReason, StartError, Starter, log_guarded, sleep};
 use rekindle_supervisor::{ChildSpec, DynamicSupervisorHandle, Restart, Shutdown};
 
 use crate::connection::Connection;
@@ -42,7 +42,9 @@ pub(crate) async fn accept_all<C: Connection>(reception: Arc<Reception<C>>, post
             Some(Err(error)) => {
                 // Too many open files, as a rule: it goes away when others are closed.
                 if pause == PAUSES.0 {
-                    log::warn!(target: "rekindle", "nobody can be accepted for now: {error}");
+                    log_guarded(
+                        || log::warn!(target: "rekindle", "nobody can be accepted for now: {error}"),
+                    );
                 }
                 drop(permit);
                 sleep(pause).await;
@@ -84,7 +86,7 @@ impl<C: Connection> Reception<C> {
         if self.settings.nodelay
             && let Err(error) = io.get_ref().set_nodelay(true)
         {
-            log::debug!(target: "rekindle", "{peer} has gone at once: {error}");
+            log_guarded(|| log::debug!(target: "rekindle", "{peer} has gone at once: {error}"));
             return;
         }
         let opening = Opening::<C> {
@@ -96,7 +98,7 @@ impl<C: Connection> Reception<C> {
         };
         let child = child(opening, peer, self.settings.drain_timeout);
         if let Err(error) = self.connections.start_child(child).await {
-            log::debug!(target: "rekindle", "{peer} was turned away: {error}");
+            log_guarded(|| log::debug!(target: "rekindle", "{peer} was turned away: {error}"));
         }
     }
 }

@@ -162,7 +162,9 @@ impl<C: Connection> GenServer for Listener<C> {
         self.gate.deserted().await;
         // Each connection has the drain timeout; one after it, all have ended.
         if let Err(error) = self.connections.stop().reason(ExitReason::Shutdown).await {
-            log::debug!(target: "rekindle", "the connections have ended already: {error}");
+            rekindle_actor::log_guarded(
+                || log::debug!(target: "rekindle", "the connections have ended already: {error}"),
+            );
         }
     }
 

@@ -234,13 +234,15 @@ impl<C: Connection> Socket<C> {
             Info::Exit(_) => return,
             _ => "event",
         };
-        log::error!(
-            target: "rekindle",
-            "{} of {} ({}) received an unexpected {what}",
-            std::any::type_name::<C>(),
-            self.peer,
-            self_pid(),
-        );
+        rekindle_actor::log_guarded(|| {
+            log::error!(
+                target: "rekindle",
+                "{} of {} ({}) received an unexpected {what}",
+                std::any::type_name::<C>(),
+                self.peer,
+                self_pid(),
+            )
+        });
     }
 
     fn fits(&self, bytes: &[u8]) -> bool {

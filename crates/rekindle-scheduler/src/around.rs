@@ -21,7 +21,9 @@ pub(crate) fn within<R>(around: Option<&Around>, life: impl FnOnce() -> R) -> R 
     match (result, life) {
         (Some(result), _) => result,
         (None, Some(life)) => {
-            log::error!("a hook around a thread has not called what it was given");
+            crate::log_guarded(|| {
+                log::error!("a hook around a thread has not called what it was given")
+            });
             life()
         }
         (None, None) => panic!("a hook around a thread has swallowed a panic"),

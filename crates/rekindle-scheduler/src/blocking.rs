@@ -218,7 +218,7 @@ impl Shared {
         match Shared::start_thread(this, locked) {
             Ok(()) => Admission::Taken,
             Err(error) => {
-                log::error!("no thread for a blocking call: {error}");
+                crate::log_guarded(|| log::error!("no thread for a blocking call: {error}"));
                 match locked.threads.is_empty() {
                     // Nobody else was there to leave another job behind, so the last is ours.
                     true => locked
@@ -305,7 +305,7 @@ fn join(thread: JoinHandle<()>) {
     }
     // Its body catches what jobs throw.
     if thread.join().is_err() {
-        log::error!("a thread for blocking calls ended by a panic");
+        crate::log_guarded(|| log::error!("a thread for blocking calls ended by a panic"));
     }
 }
 
@@ -313,10 +313,12 @@ fn join(thread: JoinHandle<()>) {
 /// logged.
 fn guarded(function: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(function)) {
-        log::error!(
-            "a blocking call's destructor or waker panicked: {}",
-            panic_text(payload)
-        );
+        crate::log_guarded(|| {
+            log::error!(
+                "a blocking call's destructor or waker panicked: {}",
+                panic_text(payload)
+            )
+        });
     }
 }
 
@@ -390,7 +392,9 @@ impl<T> Promise<T> {
         let result = outcome.map_err(|payload| BlockingError::Panicked(panic_text(payload)));
         // Whoever awaits a panic hears of it; if nobody does, the log must say it.
         if let Some(Err(BlockingError::Panicked(text))) = slot.complete(result) {
-            log::error!("a blocking call that nobody waits for panicked: {text}");
+            crate::log_guarded(|| {
+                log::error!("a blocking call that nobody waits for panicked: {text}")
+            });
         }
     }
 }

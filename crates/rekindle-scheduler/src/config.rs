@@ -187,10 +187,12 @@ impl Builder {
             return invalid("`max_threads` must be at least the number of workers");
         }
         if cfg!(panic = "abort") {
-            log::error!(
-                "this program is built with `panic = \"abort\"`: the first panic of any task ends \
+            crate::log_guarded(|| {
+                log::error!(
+                    "this program is built with `panic = \"abort\"`: the first panic of any task ends \
                  all of it, and no task is isolated from another"
-            );
+                )
+            });
         }
         prepare_barriers();
         let blocking_name = format!("{}-blocking", self.thread_name);

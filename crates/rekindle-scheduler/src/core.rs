@@ -228,11 +228,13 @@ impl Core {
     #[cold]
     pub(crate) fn refuse(&self, runnable: Runnable) {
         if !self.complained.swap(true, Ordering::Relaxed) {
-            log::error!(
-                "{} was started after its runtime was shut down; it is cancelled at once, and so \
+            crate::log_guarded(|| {
+                log::error!(
+                    "{} was started after its runtime was shut down; it is cancelled at once, and so \
                  are others (said once per runtime)",
-                runnable.view().describe(),
-            );
+                    runnable.view().describe(),
+                )
+            });
         }
         self.outside.spawned.add_shared(1);
         self.cancel(runnable);
@@ -510,6 +512,6 @@ impl fmt::Debug for CoreRef {
 /// Runs what is the user's; a panic in it ends in the log. `what` is the subject of that line.
 pub(crate) fn guarded(what: &str, function: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(function)) {
-        log::error!("{what} panicked: {}", panic_text(payload));
+        crate::log_guarded(|| log::error!("{what} panicked: {}", panic_text(payload)));
     }
 }

@@ -69,6 +69,7 @@ mod block_on;
 
 mod config;
 mod metrics;
+mod outlet;
 mod runtime;
 
 pub use block_on::block_on;
@@ -76,6 +77,7 @@ pub use blocking::{Blocking, BlockingError};
 pub use config::Builder;
 pub use context::{EnterGuard, coarse_now, running, with_handle};
 pub use metrics::Metrics;
+pub use outlet::log_guarded;
 pub use runtime::{Handle, Runtime, YieldNow, blocking, spawn, yield_now};
 pub use sim::{
     Exploration, Fate, Settled, Simulation, Stuck, TraceEvent, TraceWhat, TurnAhead, trace,

@@ -110,10 +110,12 @@ impl Drop for Runtime {
             within(core.around(), || core.shut_down());
             return;
         }
-        log::error!(
-            "a runtime was dropped by one of its own tasks: it shuts down on a thread of its own, \
+        crate::log_guarded(|| {
+            log::error!(
+                "a runtime was dropped by one of its own tasks: it shuts down on a thread of its own, \
              and nobody waits for that"
-        );
+            )
+        });
         let theirs = self.handle.clone();
         let started = thread::Builder::new()
             .name("rekindle-shutdown".to_owned())
@@ -122,7 +124,11 @@ impl Drop for Runtime {
                 within(theirs.core.around(), || theirs.core.shut_down());
             });
         if let Err(error) = started {
-            log::error!("no thread to shut a runtime down: {error}; its threads are left running");
+            crate::log_guarded(|| {
+                log::error!(
+                    "no thread to shut a runtime down: {error}; its threads are left running"
+                )
+            });
         }
     }
 }

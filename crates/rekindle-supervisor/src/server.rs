@@ -21,6 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rekindle_actor::log_guarded;
 use rekindle_actor::sys::{SystemEvent, SystemState, SystemVerdict};
 use rekindle_actor::{
     Ack, CrashOutcome, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender,
@@ -322,11 +323,13 @@ impl<K: Kind> Server<K> {
                     }
                 }
                 Event::Down(down) => {
-                    log::error!(
-                        target: LOG,
-                        supervisor:% = self.book.who;
-                        "supervisor {} received an unexpected down: {}", self.book.who, down.reason
-                    );
+                    log_guarded(|| {
+                        log::error!(
+                            target: LOG,
+                            supervisor:% = self.book.who;
+                            "supervisor {} received an unexpected down: {}", self.book.who, down.reason
+                        )
+                    });
                     Next::Wait
                 }
                 _ => Next::Wait,
@@ -461,11 +464,13 @@ impl<K: Kind> Server<K> {
             ..
         } = exit;
         if is_alive(from) {
-            log::warn!(
-                target: LOG,
-                supervisor:% = self.book.who, pid:% = from, reason:% = reason;
-                "supervisor {} ignores an exit signal of {from}, which lives", self.book.who
-            );
+            log_guarded(|| {
+                log::warn!(
+                    target: LOG,
+                    supervisor:% = self.book.who, pid:% = from, reason:% = reason;
+                    "supervisor {} ignores an exit signal of {from}, which lives", self.book.who
+                )
+            });
             return Next::Wait;
         }
         let Some(key) = self.book.children.by_pid(from) else {
@@ -710,11 +715,13 @@ impl Book {
         }
         if log::log_enabled!(target: LOG, log::Level::Debug) {
             let id = child.spec.id.clone();
-            log::debug!(
-                target: LOG,
-                supervisor:% = self.who, child = &*id, pid:% = pid;
-                "supervisor {} started {id:?} as {pid}", self.who
-            );
+            log_guarded(|| {
+                log::debug!(
+                    target: LOG,
+                    supervisor:% = self.who, child = &*id, pid:% = pid;
+                    "supervisor {} started {id:?} as {pid}", self.who
+                )
+            });
         }
     }
 
@@ -803,11 +810,13 @@ impl Book {
 
     fn log_start_error(&self, id: &str, error: &StartError) {
         telemetry::not_started(&self.who, id, error);
-        log::error!(
-            target: LOG,
-            supervisor:% = self.who, child = id, error = "start_error", reason:% = error;
-            "supervisor {} could not start {id:?}: {error}", self.who
-        );
+        log_guarded(|| {
+            log::error!(
+                target: LOG,
+                supervisor:% = self.who, child = id, error = "start_error", reason:% = error;
+                "supervisor {} could not start {id:?}: {error}", self.who
+            )
+        });
     }
 
     /// An end that has a crash report needs no second record.
@@ -822,13 +831,15 @@ impl Book {
         };
         if log::log_enabled!(target: LOG, level) {
             let id = self.id(key);
-            log::log!(
-                target: LOG,
-                level,
-                supervisor:% = self.who, child = &*id, pid:% = pid,
-                error = "child_terminated", reason:% = reason;
-                "supervisor {}: {id:?} ({pid}) ended: {reason}", self.who
-            );
+            log_guarded(|| {
+                log::log!(
+                    target: LOG,
+                    level,
+                    supervisor:% = self.who, child = &*id, pid:% = pid,
+                    error = "child_terminated", reason:% = reason;
+                    "supervisor {}: {id:?} ({pid}) ended: {reason}", self.who
+                )
+            });
         }
     }
 
@@ -847,14 +858,16 @@ impl Book {
                 report.discard();
             }
             let limit = child.spec.shutdown;
-            log::error!(
-                target: LOG,
-                supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
-                error = "shutdown_error", reason:% = reason;
-                "supervisor {} killed {:?} ({pid}), which did not stop in time ({limit:?})",
-                self.who,
-                child.spec.id
-            );
+            log_guarded(|| {
+                log::error!(
+                    target: LOG,
+                    supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                    error = "shutdown_error", reason:% = reason;
+                    "supervisor {} killed {:?} ({pid}), which did not stop in time ({limit:?})",
+                    self.who,
+                    child.spec.id
+                )
+            });
         } else if !restart::is_odd_end(&child.spec, reason) {
             if let Some(report) = report {
                 report.discard();
@@ -862,37 +875,43 @@ impl Book {
         } else if report.is_some() {
             self.print(report, "stopping", || "it was being stopped".to_owned());
         } else {
-            log::error!(
-                target: LOG,
-                supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
-                error = "shutdown_error", reason:% = reason;
-                "supervisor {}: {:?} ({pid}) was told to stop and ended with: {reason}",
-                self.who,
-                child.spec.id
-            );
+            log_guarded(|| {
+                log::error!(
+                    target: LOG,
+                    supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                    error = "shutdown_error", reason:% = reason;
+                    "supervisor {}: {:?} ({pid}) was told to stop and ended with: {reason}",
+                    self.who,
+                    child.spec.id
+                )
+            });
         }
     }
 
     fn log_gives_up(&self, key: Key) {
         let id = self.id(key);
         telemetry::gave_up(&self.who, &id);
-        log::error!(
-            target: LOG,
-            supervisor:% = self.who, child = &*id, error = "shutdown",
-            reason = "reached_max_restart_intensity";
-            "supervisor {} gives up: {id:?} would need more than {} restarts",
-            self.who,
-            self.limit()
-        );
+        log_guarded(|| {
+            log::error!(
+                target: LOG,
+                supervisor:% = self.who, child = &*id, error = "shutdown",
+                reason = "reached_max_restart_intensity";
+                "supervisor {} gives up: {id:?} would need more than {} restarts",
+                self.who,
+                self.limit()
+            )
+        });
     }
 
     fn log_auto_shutdown(&self, key: Key) {
         let id = self.id(key);
-        log::info!(
-            target: LOG,
-            supervisor:% = self.who, child = &*id;
-            "supervisor {} shuts down: its significant child {id:?} has ended", self.who
-        );
+        log_guarded(|| {
+            log::info!(
+                target: LOG,
+                supervisor:% = self.who, child = &*id;
+                "supervisor {} shuts down: its significant child {id:?} has ended", self.who
+            )
+        });
     }
 }
 

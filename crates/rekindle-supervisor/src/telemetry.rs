@@ -27,13 +27,15 @@ pub(crate) fn restarted(
         metrics::counter!("rekindle_restarts_total", "behaviour" => behaviour).increment(1);
     }
     #[cfg(feature = "tracing")]
-    tracing::warn!(
-        target: "rekindle::supervisor",
-        %supervisor,
-        child,
-        pid = pid.map(tracing::field::display),
-        "child restarted"
-    );
+    rekindle_actor::log_guarded(|| {
+        tracing::warn!(
+            target: "rekindle::supervisor",
+            %supervisor,
+            child,
+            pid = pid.map(tracing::field::display),
+            "child restarted"
+        )
+    });
     let _ = (supervisor, child, pid, report);
 }
 
@@ -41,13 +43,15 @@ pub(crate) fn restarted(
 #[inline]
 pub(crate) fn not_started(supervisor: impl fmt::Display, child: &str, error: impl fmt::Display) {
     #[cfg(feature = "tracing")]
-    tracing::error!(
-        target: "rekindle::supervisor",
-        %supervisor,
-        child,
-        reason = %error,
-        "child not started"
-    );
+    rekindle_actor::log_guarded(|| {
+        tracing::error!(
+            target: "rekindle::supervisor",
+            %supervisor,
+            child,
+            reason = %error,
+            "child not started"
+        )
+    });
     let _ = (supervisor, child, error);
 }
 
@@ -57,11 +61,13 @@ pub(crate) fn gave_up(supervisor: impl fmt::Display, child: &str) {
     #[cfg(feature = "metrics")]
     metrics::counter!("rekindle_give_ups_total").increment(1);
     #[cfg(feature = "tracing")]
-    tracing::error!(
-        target: "rekindle::supervisor",
-        %supervisor,
-        child,
-        "supervisor gives up"
-    );
+    rekindle_actor::log_guarded(|| {
+        tracing::error!(
+            target: "rekindle::supervisor",
+            %supervisor,
+            child,
+            "supervisor gives up"
+        )
+    });
     let _ = (supervisor, child);
 }

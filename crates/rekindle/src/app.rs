@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rekindle_actor::{
-    Builder, ExitReason, Info, Mailbox, Pid, ReplyTo, Runtime, Sender, exit, monitor, spawn,
-    trap_exit,
+    Builder, ExitReason, Info, Mailbox, Pid, ReplyTo, Runtime, Sender, exit, log_guarded, monitor,
+    spawn, trap_exit,
 };
 use rekindle_supervisor::Supervisor;
 
@@ -111,9 +111,11 @@ pub fn run_with(builder: Builder, root: impl FnOnce() -> Supervisor + Send + 'st
         Err(error) => Outcome::NotStarted(error.to_string()),
     };
     match &outcome {
-        outcome if outcome.is_success() => log::info!(target: "rekindle", "{outcome}"),
+        outcome if outcome.is_success() => {
+            log_guarded(|| log::info!(target: "rekindle", "{outcome}"))
+        }
         outcome => {
-            log::error!(target: "rekindle", "{outcome}");
+            log_guarded(|| log::error!(target: "rekindle", "{outcome}"));
             if log::max_level() == log::LevelFilter::Off {
                 say(format_args!("{outcome}"));
             }
@@ -165,7 +167,9 @@ async fn command(mut inbox: Mailbox<Order>, root: impl FnOnce() -> Supervisor) {
             Info::Message(Order::Await(from)) => awaited = Some(from),
             Info::Message(Order::Stop { signal }) if !asked => {
                 asked = true;
-                log::info!(target: "rekindle", "signal {signal}: stopping the tree");
+                log_guarded(
+                    || log::info!(target: "rekindle", "signal {signal}: stopping the tree"),
+                );
                 tell(tree);
             }
             Info::Message(Order::Stop { .. }) => {}
@@ -209,7 +213,9 @@ impl Signals {
         let mut signals = match signal_hook::iterator::Signals::new([SIGTERM, SIGINT]) {
             Ok(signals) => signals,
             Err(error) => {
-                log::error!(target: "rekindle", "signals cannot be listened to: {error}");
+                log_guarded(
+                    || log::error!(target: "rekindle", "signals cannot be listened to: {error}"),
+                );
                 return None;
             }
         };

@@ -181,7 +181,9 @@ impl<G: GenServer> Context<G> {
             Info::Exit(exit) => format!("exit of {}: {}", exit.from, exit.reason),
         };
         let server = short_type_name(std::any::type_name::<G>());
-        log::error!(target: "rekindle", "{server} ({}) received an unexpected {what}", self.pid());
+        rekindle_scheduler::log_guarded(
+            || log::error!(target: "rekindle", "{server} ({}) received an unexpected {what}", self.pid()),
+        );
         Ok(Next::Wait)
     }
 }

@@ -38,7 +38,9 @@ impl<T> Drop for Value<T> {
     fn drop(&mut self) {
         if !unwind::discard(self.0.take()) {
             let ty = std::any::type_name::<T>();
-            log::error!(target: "rekindle", "the drop of a `{ty}` that a registry kept panicked");
+            rekindle_scheduler::log_guarded(
+                || log::error!(target: "rekindle", "the drop of a `{ty}` that a registry kept panicked"),
+            );
         }
     }
 }

@@ -36,26 +36,28 @@ pub(super) fn emit(report: &CrashReport, repeated: Option<(u64, Duration)>) {
         let _ = stderr.lock().write_all(lines.as_bytes());
         return;
     }
-    log::error!(
-        target: "rekindle::crash",
-        pid:% = report.pid,
-        behaviour = report.behaviour,
-        name = report.name.as_deref(),
-        label = report.label.as_deref(),
-        reason:% = report.reason,
-        last_message = report.last_message.as_deref(),
-        last_sender = report.last_sender.map(|pid| pid.to_string()),
-        parent = report.ancestors.first().map(|(pid, _)| pid.to_string()),
-        supervisor = report.supervisor.as_deref(),
-        outcome = report.outcome,
-        action = report.action.as_deref(),
-        mailbox = report.mailbox,
-        links = report.links.len(),
-        age_ms = u64::try_from(report.age.as_millis()).unwrap_or(u64::MAX),
-        spawned_at:% = report.spawned_at,
-        repeated = repeated.map_or(0, |(count, _)| count);
-        "{text}"
-    );
+    rekindle_scheduler::log_guarded(|| {
+        log::error!(
+            target: "rekindle::crash",
+            pid:% = report.pid,
+            behaviour = report.behaviour,
+            name = report.name.as_deref(),
+            label = report.label.as_deref(),
+            reason:% = report.reason,
+            last_message = report.last_message.as_deref(),
+            last_sender = report.last_sender.map(|pid| pid.to_string()),
+            parent = report.ancestors.first().map(|(pid, _)| pid.to_string()),
+            supervisor = report.supervisor.as_deref(),
+            outcome = report.outcome,
+            action = report.action.as_deref(),
+            mailbox = report.mailbox,
+            links = report.links.len(),
+            age_ms = u64::try_from(report.age.as_millis()).unwrap_or(u64::MAX),
+            spawned_at:% = report.spawned_at,
+            repeated = repeated.map_or(0, |(count, _)| count);
+            "{text}"
+        )
+    });
 }
 
 impl fmt::Display for CrashReport {

@@ -242,11 +242,13 @@ impl Installed {
             Ok(verdict) => verdict.is_continue(),
             Err(payload) => {
                 let reason = crate::exit::ExitReason::from_panic(payload);
-                log::warn!(
-                    target: "rekindle",
-                    "the debug function {:?} of {} is removed, because it ended with: {reason}",
-                    self.id, event.pid,
-                );
+                rekindle_scheduler::log_guarded(|| {
+                    log::warn!(
+                        target: "rekindle",
+                        "the debug function {:?} of {} is removed, because it ended with: {reason}",
+                        self.id, event.pid,
+                    )
+                });
                 false
             }
         }
@@ -259,7 +261,7 @@ pub(super) fn print(event: &Traced) {
         let _ = writeln!(std::io::stderr().lock(), "*DBG* {event}");
         return;
     }
-    log::info!(target: "rekindle::trace", "{event}");
+    rekindle_scheduler::log_guarded(|| log::info!(target: "rekindle::trace", "{event}"));
 }
 
 impl fmt::Debug for Watch {

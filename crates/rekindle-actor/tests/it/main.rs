@@ -5,6 +5,7 @@
 //! `support`. No test measures time: what must not happen is looked for in virtual time, or after
 //! a message that must have overtaken nothing.
 
+mod alone;
 mod record;
 mod support;
 
@@ -36,6 +37,7 @@ mod registry_edges;
 mod bounded;
 mod calls;
 mod edges;
+mod outlet;
 mod panics;
 mod reports;
 mod requests;

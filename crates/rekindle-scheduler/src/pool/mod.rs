@@ -241,11 +241,13 @@ impl Pool {
                 || threads.contexts < self.settings.max_threads);
         if !possible && !threads.stopping && !threads.complained {
             threads.complained = true;
-            log::error!(
-                "all {} threads of the pool are in use and workers are stuck: what waits behind \
+            crate::log_guarded(|| {
+                log::error!(
+                    "all {} threads of the pool are in use and workers are stuck: what waits behind \
                  them waits on (said once per runtime; see `Builder::max_threads`)",
-                self.settings.max_threads,
-            );
+                    self.settings.max_threads,
+                )
+            });
         }
         possible
     }
@@ -266,7 +268,9 @@ impl Pool {
         if let Err(error) = self.start_thread(core, &mut threads, seat) {
             if !threads.complained {
                 threads.complained = true;
-                log::error!("no thread for worker {seat}: {error}; trying on");
+                crate::log_guarded(|| {
+                    log::error!("no thread for worker {seat}: {error}; trying on")
+                });
             }
             threads.vacant.push(seat);
         }
@@ -426,7 +430,11 @@ struct AbortOnUnwind;
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
         if thread::panicking() {
-            log::error!("the scheduler itself panicked; this is a defect, and the program stops");
+            crate::log_guarded(|| {
+                log::error!(
+                    "the scheduler itself panicked; this is a defect, and the program stops"
+                )
+            });
             std::process::abort();
         }
     }

@@ -220,18 +220,22 @@ impl Round<'_> {
                 .unwrap_or_else(|payload| format!("(no description: {})", panic_text(payload))),
         };
         #[cfg(feature = "tracing")]
-        tracing::warn!(
-            target: "rekindle::stuck",
-            who,
-            worker = self.seat,
-            held_ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
-            "worker stuck"
-        );
-        log::warn!(
-            "{who} has kept worker {} for {held:?} without an await; what waits behind it goes on \
+        crate::log_guarded(|| {
+            tracing::warn!(
+                target: "rekindle::stuck",
+                who,
+                worker = self.seat,
+                held_ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
+                "worker stuck"
+            )
+        });
+        crate::log_guarded(|| {
+            log::warn!(
+                "{who} has kept worker {} for {held:?} without an await; what waits behind it goes on \
              on another thread (long or blocking work belongs into `blocking`)",
-            self.seat,
-        );
+                self.seat,
+            )
+        });
     }
 
     /// Takes the seat from its thread; see `HANDOVER.md`.

@@ -607,10 +607,12 @@ impl fmt::Debug for Header {
 /// A host must not panic.
 #[cold]
 fn complain(view: TaskView<'_>, payload: Box<dyn std::any::Any + Send>) {
-    log::error!(
-        "{} panicked in its own machinery; this is a defect",
-        view.describe()
-    );
+    crate::log_guarded(|| {
+        log::error!(
+            "{} panicked in its own machinery; this is a defect",
+            view.describe()
+        )
+    });
     discard_payload(payload);
 }
 

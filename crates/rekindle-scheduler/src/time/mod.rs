@@ -155,7 +155,9 @@ impl TimerAction {
             TimerAction::Run(function) => function(),
         }));
         if let Err(payload) = outcome {
-            log::error!("a timer's action panicked: {}", panic_text(payload));
+            crate::log_guarded(|| {
+                log::error!("a timer's action panicked: {}", panic_text(payload))
+            });
         }
     }
 }

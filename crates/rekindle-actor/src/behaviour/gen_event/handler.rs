@@ -313,11 +313,13 @@ impl<H: EventHandler> HandlerContext<H> {
             Info::Timeout => "timeout".to_owned(),
         };
         let handler = short_type_name(type_name::<H>());
-        log::warn!(
-            target: "rekindle",
-            "event handler {handler} in {} received an unexpected {what}",
-            self.pid()
-        );
+        rekindle_scheduler::log_guarded(|| {
+            log::warn!(
+                target: "rekindle",
+                "event handler {handler} in {} received an unexpected {what}",
+                self.pid()
+            )
+        });
         Ok(Reaction::Keep)
     }
 }

@@ -366,14 +366,18 @@ pub(super) fn log_failure(
     let manager = self_pid();
     let doing = doing.text();
     match state {
-        None => log::error!(
-            target: "rekindle",
-            "event handler {entry} in {manager} failed {doing} and is removed: {reason}"
-        ),
-        Some(state) => log::error!(
-            target: "rekindle",
-            "event handler {entry} in {manager} failed {doing} and is removed: {reason}; its state: {state}"
-        ),
+        None => rekindle_scheduler::log_guarded(|| {
+            log::error!(
+                target: "rekindle",
+                "event handler {entry} in {manager} failed {doing} and is removed: {reason}"
+            )
+        }),
+        Some(state) => rekindle_scheduler::log_guarded(|| {
+            log::error!(
+                target: "rekindle",
+                "event handler {entry} in {manager} failed {doing} and is removed: {reason}; its state: {state}"
+            )
+        }),
     }
 }
 

@@ -134,7 +134,9 @@ impl<M: GenStatem> StatemContext<M> {
             other => other.kind().describe::<M>(),
         };
         let machine = short_type_name(type_name::<M>());
-        log::error!(target: "rekindle", "{machine} ({}) received an unexpected {what}", self.pid());
+        rekindle_scheduler::log_guarded(
+            || log::error!(target: "rekindle", "{machine} ({}) received an unexpected {what}", self.pid()),
+        );
         Ok(Transition::keep())
     }
 }
