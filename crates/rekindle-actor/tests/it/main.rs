@@ -36,6 +36,7 @@ mod registry_edges;
 
 mod bounded;
 mod calls;
+mod depth;
 mod edges;
 mod outlet;
 mod panics;
