@@ -36,3 +36,4 @@ mod places;
 mod report;
 mod scale;
 mod statem;
+mod storm;
