@@ -41,7 +41,8 @@ use crate::spawn::spawn_at;
 #[derive(Debug)]
 #[must_use = "an interval ends when this is dropped"]
 pub struct Interval {
-    state: Shared,
+    /// `None` once it is detached.
+    state: Option<Shared>,
 }
 
 /// The lock is held while something happens, so that nothing does once `cancel` has returned. It
@@ -63,14 +64,15 @@ impl Interval {
     }
 
     /// Lets the interval go on for as long as its runtime lives.
-    pub fn detach(self) {
-        std::mem::forget(self);
+    pub fn detach(mut self) {
+        self.state = None;
     }
 }
 
 impl Drop for Interval {
     fn drop(&mut self) {
-        let guard = self.state.lock();
+        let Some(state) = &self.state else { return };
+        let guard = state.lock();
         let mut state = guard.borrow_mut();
         state.cancelled = true;
         let next = state.next.take();
@@ -329,7 +331,8 @@ impl Beat {
             period,
             due: now().saturating_add(period),
         };
-        Ok((beat, Interval { state }))
+        let interval = Interval { state: Some(state) };
+        Ok((beat, interval))
     }
 
     /// Has `act` done at the moment, unless the interval is cancelled before.
