@@ -154,6 +154,9 @@ impl fmt::Debug for Input {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// As [`Input::poll_fill`], from a slice.
@@ -213,5 +216,74 @@ mod tests {
         assert_eq!(input.take(4), None);
         assert_eq!(&*input, b"thr");
         assert_eq!(format!("{input:?}"), "Input(3 bytes)");
+    }
+
+    /// What somebody does with an input.
+    #[derive(Debug, Clone)]
+    enum Do {
+        Fill(Vec<u8>),
+        Consume(usize),
+        Take(usize),
+        TakeAll,
+        TakeLine,
+    }
+
+    fn anything() -> impl Strategy<Value = Do> {
+        let byte = prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()];
+        let count = prop_oneof![0..40usize, Just(usize::MAX)];
+        prop_oneof![
+            4 => vec(byte, 0..40).prop_map(Do::Fill),
+            1 => count.clone().prop_map(Do::Consume),
+            1 => count.prop_map(Do::Take),
+            1 => Just(Do::TakeAll),
+            4 => Just(Do::TakeLine),
+        ]
+    }
+
+    proptest! {
+        /// Whatever comes in whatever pieces, and is taken in whatever way: as from a plain list.
+        #[test]
+        fn an_input_is_a_list_of_bytes(
+            chunk in 1..20usize,
+            limit in 1..60usize,
+            steps in vec(anything(), 0..60),
+        ) {
+            let mut input = Input::new(chunk, limit);
+            let mut list: Vec<u8> = Vec::new();
+            for step in steps {
+                match step {
+                    Do::Fill(bytes) => {
+                        let mut rest = &bytes[..];
+                        while !rest.is_empty() && !input.is_full() {
+                            let before = rest;
+                            let count = fill(&mut input, &mut rest);
+                            prop_assert!(count > 0);
+                            list.extend(&before[..count]);
+                        }
+                    }
+                    Do::Consume(count) => {
+                        input.consume(count);
+                        list.drain(..count.min(list.len()));
+                    }
+                    Do::Take(count) => {
+                        let taken = (count <= list.len()).then(|| list.drain(..count).collect());
+                        prop_assert_eq!(input.take(count), taken);
+                    }
+                    Do::TakeAll => prop_assert_eq!(input.take_all(), std::mem::take(&mut list)),
+                    Do::TakeLine => {
+                        let end = list.iter().position(|byte| *byte == b'\n');
+                        let line = end.map(|end| {
+                            let mut line: Vec<u8> = list.drain(..=end).collect();
+                            line.pop();
+                            line.pop_if(|last| *last == b'\r');
+                            line
+                        });
+                        prop_assert_eq!(input.take_line(), line);
+                    }
+                }
+                prop_assert_eq!(&*input, &list[..]);
+                prop_assert!(input.buffer.len() <= chunk.max(limit));
+            }
+        }
     }
 }

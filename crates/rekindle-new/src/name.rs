@@ -144,7 +144,12 @@ fn suggestion(name: &str) -> String {
             _ => better.push('_'),
         }
     }
-    better.trim_end_matches('_').to_owned()
+    let better = better.trim_end_matches('_');
+    match better.parse::<Name>() {
+        Ok(name) => name.0,
+        // A keyword, or taken: `Self`, `Test`.
+        Err(_) => format!("my_{better}"),
+    }
 }
 
 #[cfg(test)]
@@ -216,6 +221,31 @@ mod tests {
         ];
         for (name, ty) in rows {
             assert_eq!(name.parse::<Name>().unwrap().as_type(), ty);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_name_or_an_error_that_quotes_it(text in "[a-zA-Z_-]{0,12}|[a-zé]{1,4}|(Self|Fn|Test|REKINDLE)(_a)?|\\PC{0,12}") {
+            match text.parse::<Name>() {
+                Ok(name) => {
+                    proptest::prop_assert_eq!(name.as_package(), &text);
+                    let ident = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                    proptest::prop_assert!(name.as_crate().chars().all(ident));
+                    let ty = name.as_type();
+                    proptest::prop_assert!(ty.starts_with(|c: char| c.is_ascii_uppercase()));
+                    proptest::prop_assert!(ty.chars().all(|c| c.is_ascii_alphanumeric()));
+                }
+                Err(NameError::Character(name, _)) => {
+                    proptest::prop_assert!(suggestion(&name).parse::<Name>().is_ok());
+                    proptest::prop_assert_eq!(name, text);
+                }
+                Err(NameError::Empty) => proptest::prop_assert_eq!(text, ""),
+                Err(error) => {
+                    let quoted = format!("{text:?}");
+                    proptest::prop_assert!(error.to_string().contains(&quoted));
+                }
+            }
         }
     }
 }

@@ -159,4 +159,19 @@ mod tests {
         }
         assert!(parsed("My-App").unwrap_err().contains("as in \"my_app\""));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_are_a_project_or_a_sentence(
+            words in proptest::collection::vec(
+                "my_app|--sup|--server|--behaviour|--path(=x)?|--rekindle-path|-h|-V|--|-[a-z]{0,3}|\\PC{0,8}",
+                0..6,
+            ),
+        ) {
+            let asked = parse(words.iter().map(OsString::from));
+            if let Err(error) = asked {
+                proptest::prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
 }

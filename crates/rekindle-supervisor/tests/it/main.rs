@@ -35,5 +35,6 @@ mod backoff;
 mod places;
 mod report;
 mod scale;
+mod specs;
 mod statem;
 mod storm;
