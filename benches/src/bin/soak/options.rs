@@ -94,8 +94,11 @@ pub(crate) fn read(words: impl Iterator<Item = String>) -> Result<Asked, String>
     if options.count == 0 {
         options.count = if runtimes { 10_000 } else { 10_000_000 };
     }
-    if options.count < 100 {
-        return Err("`--count` must be at least 100: it is compared with its tenth".to_owned());
+    if options.count < 100 || (memory && options.count < 100_000) {
+        let least = if memory { "100,000" } else { "100" };
+        return Err(format!(
+            "`--count` must be at least {least}: it is compared with its tenth"
+        ));
     }
     Ok(match (memory, runtimes) {
         (true, true) => return Err("one `--check` at a time".to_owned()),
