@@ -1,6 +1,7 @@
-//! The one switch between the real primitives and loom's, for the crate's one concurrent block.
+//! The one switch between the real primitives and loom's, for the files that have models.
 //!
-//! `mailbox/reply.rs` takes its atomics, its cells and its memory from here and from nowhere else,
+//! `mailbox/reply.rs` takes its atomics, its cells and its memory from here, `mailbox/gate.rs` its
+//! count and its lock, and from nowhere else,
 //! so its models run the very code that ships. `UnsafeCell` has loom's closure interface in both
 //! worlds: it is what lets loom see a data race on plain memory. Under loom, memory is counted
 //! and never used again: what touches a block after its end then meets the block, not another one.
@@ -9,10 +10,10 @@
 pub(crate) use loom::{cell::UnsafeCell, sync::atomic};
 
 #[cfg(loom)]
-pub(crate) use self::counted as block;
+pub(crate) use self::{counted as block, mutex::Mutex};
 
 #[cfg(not(loom))]
-pub(crate) use {rekindle_scheduler::block, std::sync::atomic};
+pub(crate) use {parking_lot::Mutex, rekindle_scheduler::block, std::sync::atomic};
 
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;
@@ -47,6 +48,25 @@ mod cell {
         #[inline(always)]
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
+        }
+    }
+}
+
+/// Loom's lock behind parking_lot's interface.
+#[cfg(loom)]
+mod mutex {
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 }

@@ -35,6 +35,10 @@
 
 mod sync;
 
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
+
 mod around;
 
 pub mod block;

@@ -72,6 +72,7 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
+    use crate::model::explore;
     use crate::sync::atomic::AtomicUsize;
 
     struct Toy {
@@ -116,7 +117,7 @@ mod loom_tests {
 
     #[test]
     fn loom_what_is_queued_at_the_end_is_cancelled() {
-        loom::model(|| {
+        explore(|| {
             let toy = Toy::new();
             let adders = [(); 2].map(|()| {
                 let toy = Arc::clone(&toy);
@@ -131,7 +132,7 @@ mod loom_tests {
 
     #[test]
     fn loom_one_of_two_ends_a_runtime() {
-        loom::model(|| {
+        explore(|| {
             let toy = Toy::new();
             let other = {
                 let toy = Arc::clone(&toy);

@@ -376,6 +376,7 @@ mod loom_tests {
     use loom::sync::Arc;
 
     use super::*;
+    use crate::model::explore;
     use crate::sync::UnsafeCell;
 
     struct Tenant(UnsafeCell<usize>);
@@ -408,7 +409,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_lookup_finds_its_own_task_or_nobody() {
-        loom::model(|| {
+        explore(|| {
             let table = Arc::new(Table::new(u32::MAX));
             let (first, second) = (Tenant::new(1), Tenant::new(2));
             let (id, slot) = table.take(None);
@@ -435,7 +436,7 @@ mod loom_tests {
 
     #[test]
     fn loom_two_workers_never_have_one_slot() {
-        loom::model(|| {
+        explore(|| {
             let table = Arc::new(Table::new(u32::MAX));
             let worker = |table: &Table| {
                 let mut stock = SlotCache::default();
@@ -455,7 +456,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_task_is_published_whole() {
-        loom::model(|| {
+        explore(|| {
             let table = Arc::new(Table::new(u32::MAX));
             let tenant = Tenant::new(1);
             let (id, slot) = table.take(None);

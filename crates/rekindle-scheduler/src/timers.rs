@@ -234,6 +234,7 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
+    use crate::model::explore;
     use crate::sync::atomic::AtomicUsize;
 
     #[derive(Default)]
@@ -274,7 +275,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_cancel_against_the_firing_is_one_or_the_other() {
-        loom::model(|| {
+        explore(|| {
             let (timers, tally) = timers();
             let Started::Running { key, .. } = timers.start(0, ms(1), action(&tally)) else {
                 panic!("the timers are open");
@@ -293,7 +294,7 @@ mod loom_tests {
 
     #[test]
     fn loom_two_cancels_of_one_timer() {
-        loom::model(|| {
+        explore(|| {
             let (timers, tally) = timers();
             let Started::Running { key, .. } = timers.start(0, ms(1), action(&tally)) else {
                 panic!("the timers are open");
@@ -310,7 +311,7 @@ mod loom_tests {
 
     #[test]
     fn loom_an_earlier_timer_against_the_firing_is_told() {
-        loom::model(|| {
+        explore(|| {
             let (timers, tally) = timers();
             let _later = timers.start(0, ms(9), action(&tally));
             let starter = {
@@ -328,7 +329,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_start_against_the_end_leaves_nothing() {
-        loom::model(|| {
+        explore(|| {
             let (timers, tally) = timers();
             let starter = {
                 let (timers, tally) = (Arc::clone(&timers), Arc::clone(&tally));

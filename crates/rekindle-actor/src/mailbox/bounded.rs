@@ -1,10 +1,10 @@
 //! What a mailbox with a bound does when it is full.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use rekindle_scheduler::{TaskRef, TaskView};
 
+use super::gate::Gate;
 use crate::exit::ExitReason;
 use crate::process::{Owner, Process};
 use crate::signal::{self, Signal};
@@ -85,11 +85,9 @@ impl MailboxPolicy {
     pub(crate) fn bound(self) -> Option<Box<Bound>> {
         let (limit, overflow) = self.limit?;
         Some(Box::new(Bound {
-            limit,
             overflow,
-            queued: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
-            held_back: Mutex::default(),
+            gate: Gate::new(limit),
         }))
     }
 }
@@ -127,21 +125,19 @@ fn has_ended(process: &Process) -> bool {
 /// The bound of one mailbox.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    limit: usize,
     overflow: Overflow,
-    /// Sent and not yet handled.
-    queued: AtomicUsize,
     /// Dropped by policy.
     dropped: AtomicU64,
-    /// Senders that wait for room.
-    held_back: Mutex<Vec<TaskRef>>,
+    /// How many there are, and the senders that wait for room.
+    gate: Gate<TaskRef>,
 }
 
 impl Bound {
     /// Counts one message more, or refuses it.
     pub(crate) fn admit(&self, receiver: TaskView<'_>) -> Result<(), Refusal> {
-        let before = self.queued.fetch_add(1, Ordering::AcqRel);
-        if before < self.limit {
+        let limit = self.gate.limit();
+        let before = self.gate.count_up();
+        if before < limit {
             return Ok(());
         }
         match self.overflow {
@@ -149,9 +145,9 @@ impl Bound {
                 self.hold_back_sender(receiver);
                 Ok(())
             }
-            Overflow::DropOldest if before < self.limit.saturating_mul(2) => Ok(()),
+            Overflow::DropOldest if before < limit.saturating_mul(2) => Ok(()),
             overflow => {
-                self.queued.fetch_sub(1, Ordering::AcqRel);
+                self.gate.count_down();
                 let process: Option<&Process> = receiver.host();
                 let Some(process) = process.filter(|process| !has_ended(process)) else {
                     // A dead process has no mailbox that could be full.
@@ -159,7 +155,7 @@ impl Bound {
                 };
                 if overflow == Overflow::Stop {
                     let pid = crate::pid::Pid::new(process.node, receiver.id());
-                    let reason = ExitReason::error(MailboxOverflow { limit: self.limit });
+                    let reason = ExitReason::error(MailboxOverflow { limit });
                     signal::send(pid, Signal::doom(pid, reason));
                 } else {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -176,31 +172,28 @@ impl Bound {
                 // A process that waits for room in its own mailbox would wait for ever.
                 return;
             }
-            let mut held_back = self.held_back.lock();
-            // The reader takes the list under the same lock after it made room: one of us sees
-            // the other.
-            if self.queued.load(Ordering::Acquire) > self.limit {
+            self.gate.hold_back(|| {
                 sender.process().muted.fetch_add(1, Ordering::AcqRel);
-                held_back.push(sender.view().to_ref());
-            }
+                sender.view().to_ref()
+            });
         });
     }
 
     /// Counts one message less, and lets held-back senders go on once half the room is free.
     pub(crate) fn handled(&self) {
-        let before = self.queued.fetch_sub(1, Ordering::AcqRel);
-        if self.overflow == Overflow::Slow && before <= self.limit / 2 + 1 {
+        let has_room = self.gate.count_down();
+        if self.overflow == Overflow::Slow && has_room {
             self.release_senders();
         }
     }
 
     /// Whether the reader must drop its oldest message.
     pub(crate) fn is_over(&self) -> bool {
-        self.overflow == Overflow::DropOldest && self.queued.load(Ordering::Acquire) > self.limit
+        self.overflow == Overflow::DropOldest && self.gate.is_over()
     }
 
     pub(crate) fn count_dropped(&self) {
-        self.queued.fetch_sub(1, Ordering::AcqRel);
+        self.gate.count_down();
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -209,8 +202,7 @@ impl Bound {
     }
 
     pub(crate) fn release_senders(&self) {
-        let senders = std::mem::take(&mut *self.held_back.lock());
-        for sender in senders {
+        for sender in self.gate.open() {
             if let Some(process) = sender.view().host::<Process>() {
                 process.muted.fetch_sub(1, Ordering::AcqRel);
                 sender.view().wake();

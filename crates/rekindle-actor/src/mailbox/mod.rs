@@ -9,6 +9,7 @@
 //! of `node.rs` and `reply.rs`, and the one of `process.rs` on owners.
 
 mod bounded;
+mod gate;
 mod node;
 mod queue;
 mod receive;

@@ -33,12 +33,14 @@ mod task_many;
 mod agent;
 mod registry;
 mod registry_edges;
+mod registry_model;
 
 mod bounded;
 mod calls;
 mod depth;
 mod edges;
 mod outlet;
+mod memory;
 mod panics;
 mod reports;
 mod requests;

@@ -127,7 +127,7 @@ impl<T> Handover<T> {
     pub(crate) fn put(&self, new: *mut T) -> Put<T> {
         let displaced = self.slot.load(Ordering::Relaxed);
         // Release: what `new` points to is seen by the monitor's swap.
-        self.slot.store(new, Ordering::Release);
+        store_against_swap(&self.slot, new);
         // Pairs with the heavy barrier in `retire`: either we see RETIRED below, or the
         // monitor's swap sees `new`.
         light_barrier();
@@ -246,6 +246,20 @@ impl<T> Handover<T> {
     }
 }
 
+/// A Release store into a place into which another thread may swap.
+///
+/// Loom forgets that nothing comes between what a swap reads and what it writes: of a store and a
+/// swap that are not ordered otherwise it lets either be the later one, even where the swap has not
+/// read what was stored. Between two swaps it makes no such mistake, so that is what it gets; as
+/// its loads may see old values, it still finds what a missing barrier does.
+#[inline(always)]
+fn store_against_swap<T>(place: &AtomicPtr<T>, new: *mut T) {
+    #[cfg(not(loom))]
+    place.store(new, Ordering::Release);
+    #[cfg(loom)]
+    place.swap(new, Ordering::Release);
+}
+
 impl<T> fmt::Debug for Handover<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handover")
@@ -332,10 +346,15 @@ mod tests {
 mod loom_tests {
     //! The owner's turns against the monitor, with both barriers as fences. Each entry is a
     //! number; whoever gets it counts it, and each must be counted once.
+    //!
+    //! The owner is the thread that runs first. Loom compares an access with the last one to the
+    //! same place only: were the monitor first, its look at `turns` would be hidden by the owner's
+    //! own, and loom would find nothing to try.
 
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::{explore, explore_up_to};
     use crate::sync::atomic::AtomicUsize;
 
     struct Toy {
@@ -395,6 +414,15 @@ mod loom_tests {
             }
         }
 
+        /// The monitor's part; `true` if the seat was taken.
+        fn try_to_retire(&self) -> bool {
+            let Some(taken) = self.handover.retire(self.handover.turns()) else {
+                return false;
+            };
+            taken.into_iter().for_each(|entry| self.run(entry));
+            true
+        }
+
         fn assert_each_ran_once(&self) {
             for (entry, runs) in self.runs.iter().enumerate().skip(1) {
                 assert_eq!(runs.load(Ordering::Relaxed), 1, "entry {entry}");
@@ -404,33 +432,25 @@ mod loom_tests {
 
     #[test]
     fn loom_each_entry_of_the_slot_is_run_once() {
-        loom::model(|| {
+        explore(|| {
             let toy = Toy::new();
-            let owner = Arc::clone(&toy);
-            let thread = loom::thread::spawn(move || owner.own());
-            if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
-                taken.into_iter().for_each(|entry| toy.run(entry));
-            }
-            thread.join().unwrap();
+            let theirs = Arc::clone(&toy);
+            let monitor = loom::thread::spawn(move || theirs.try_to_retire());
+            toy.own();
+            monitor.join().unwrap();
             toy.assert_each_ran_once();
         });
     }
 
     #[test]
     fn loom_a_monitor_that_fails_may_try_again() {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(|| {
+        explore_up_to(3, || {
             let toy = Toy::new();
-            let owner = Arc::clone(&toy);
-            let thread = loom::thread::spawn(move || owner.own());
-            for _ in 0..2 {
-                if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
-                    taken.into_iter().for_each(|entry| toy.run(entry));
-                    break;
-                }
-            }
-            thread.join().unwrap();
+            let theirs = Arc::clone(&toy);
+            let monitor =
+                loom::thread::spawn(move || theirs.try_to_retire() || theirs.try_to_retire());
+            toy.own();
+            monitor.join().unwrap();
             toy.assert_each_ran_once();
         });
     }
@@ -439,7 +459,7 @@ mod loom_tests {
     fn loom_what_is_queued_is_seen_by_one_side() {
         // The queue is a number that both may take from, as from a deque; the monitor takes after
         // it has retired the worker, the worker after it has found that out.
-        loom::model(|| {
+        explore(|| {
             let shared = Arc::new((Handover::<u8>::new(), AtomicUsize::new(0)));
             let theirs = Arc::clone(&shared);
             shared.0.begin_turn();
@@ -462,26 +482,22 @@ mod loom_tests {
     /// owner falls back to.
     #[test]
     fn loom_what_is_held_is_run_once_and_after_its_answer() {
-        loom::model(|| {
+        explore(|| {
             let toy = Toy::new();
             let answer = Arc::new(AtomicUsize::new(0));
-            let (owner, theirs) = (Arc::clone(&toy), Arc::clone(&answer));
-            let thread = loom::thread::spawn(move || {
-                owner.handover.hold(ptr::without_provenance_mut(1));
-                owner.handover.begin_turn();
-                theirs.store(1, Ordering::Relaxed);
-                let woken = owner.handover.may_be_lost();
-                if owner.handover.end_turn() != Tenure::Lost {
-                    owner.run(owner.handover.take_held());
-                }
-                woken
+            let (theirs, their_answer) = (Arc::clone(&toy), Arc::clone(&answer));
+            let monitor = loom::thread::spawn(move || {
+                // Whoever runs the entry without the answer must be woken by it.
+                !theirs.try_to_retire() || their_answer.load(Ordering::Relaxed) == 1
             });
-            let mut saw_answer = true;
-            if let Some(taken) = toy.handover.retire(toy.handover.turns()) {
-                taken.into_iter().for_each(|entry| toy.run(entry));
-                saw_answer = answer.load(Ordering::Relaxed) == 1;
+            toy.handover.hold(ptr::without_provenance_mut(1));
+            toy.handover.begin_turn();
+            answer.store(1, Ordering::Relaxed);
+            let woken = toy.handover.may_be_lost();
+            if toy.handover.end_turn() != Tenure::Lost {
+                toy.run(toy.handover.take_held());
             }
-            let woken = thread.join().unwrap();
+            let saw_answer = monitor.join().unwrap();
             assert_eq!(toy.runs[1].load(Ordering::Relaxed), 1);
             assert!(saw_answer || woken, "the answer is not left unseen");
         });

@@ -304,6 +304,7 @@ mod loom_tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::explore_up_to;
     use crate::sync::atomic::AtomicUsize;
 
     /// A pool whose queue is a number.
@@ -386,15 +387,9 @@ mod loom_tests {
         }
     }
 
-    fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.check(model);
-    }
-
     #[test]
     fn loom_a_post_reaches_a_worker_that_falls_asleep() {
-        bounded(4, || {
+        explore_up_to(4, || {
             let toy = Toy::new(1);
             let worker = Arc::clone(&toy);
             let thread = loom::thread::spawn(move || worker.work(0, 1));
@@ -406,7 +401,7 @@ mod loom_tests {
 
     #[test]
     fn loom_two_posts_to_one_worker_are_both_found() {
-        bounded(3, || {
+        explore_up_to(3, || {
             let toy = Toy::new(1);
             let worker = Arc::clone(&toy);
             let thread = loom::thread::spawn(move || worker.work(0, 2));
@@ -421,7 +416,7 @@ mod loom_tests {
     fn loom_two_workers_find_one_piece_each() {
         // Each ends after one piece and never helps the other out: so the wake-up for the second
         // piece must not be spent on the worker that has already got the first.
-        bounded(2, || {
+        explore_up_to(2, || {
             let toy = Toy::new(2);
             let threads = [0, 1].map(|seat| {
                 let toy = Arc::clone(&toy);
@@ -438,7 +433,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_stop_reaches_everyone() {
-        bounded(2, || {
+        explore_up_to(2, || {
             let toy = Toy::new(2);
             let threads = [0, 1].map(|seat| {
                 let toy = Arc::clone(&toy);
@@ -454,7 +449,7 @@ mod loom_tests {
 
     #[test]
     fn loom_a_wake_of_one_seat_reaches_it() {
-        bounded(3, || {
+        explore_up_to(3, || {
             let toy = Toy::new(1);
             let due = Arc::new(AtomicUsize::new(0));
             let (theirs, theirs_due) = (Arc::clone(&toy), Arc::clone(&due));

@@ -18,6 +18,7 @@
 //!    it named, even if the seat has another by now.
 //! 3. Every thread that was started and has not ended is in `Threads::handles`.
 
+mod doze;
 pub(crate) mod handover;
 pub(crate) mod idle;
 mod inject;

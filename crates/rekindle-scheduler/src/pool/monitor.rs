@@ -13,22 +13,17 @@
 //! | the same turn for `stuck_after`                    | says so in the log, once per turn              |
 //! | the same turn for `stuck_after`, something waits   | and gives the seat to another thread           |
 //! | the same turn, and the runtime stops               | frees what waits behind it, to be cancelled    |
-//!
-//! Invariants
-//! 1. The monitor sleeps without a limit only after it has set `dozing` and then found all workers
-//!    asleep; a worker that wakes up looks at `dozing` after it was counted off. A full fence on
-//!    both sides: one of them sees the other.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::doze::Doze;
 use super::inject::until_decided;
-use super::park::Parker;
 use super::worker::Context;
 use super::{Pool, join};
 use crate::core::{CoreRef, Stage};
@@ -46,8 +41,7 @@ const QUIET_TICKS: u32 = 5;
 
 /// What others see of the monitor.
 pub(super) struct Monitor {
-    parker: Parker,
-    dozing: AtomicBool,
+    doze: Doze,
     ended: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     retired: Counter,
@@ -56,8 +50,7 @@ pub(super) struct Monitor {
 impl Monitor {
     pub(super) fn new() -> Monitor {
         Monitor {
-            parker: Parker::new(),
-            dozing: AtomicBool::new(false),
+            doze: Doze::new(),
             ended: AtomicBool::new(false),
             thread: Mutex::new(None),
             retired: Counter::default(),
@@ -76,30 +69,17 @@ impl Monitor {
     /// Somebody works: the monitor must watch.
     #[inline]
     pub(super) fn rouse(&self) {
-        fence(Ordering::SeqCst);
-        if self.dozing.load(Ordering::Relaxed) {
-            self.parker.unpark();
-        }
+        self.doze.rouse();
     }
 
     /// Ends the thread and waits for that.
     pub(super) fn stop(&self) {
         self.ended.store(true, Ordering::Release);
-        self.parker.unpark();
+        self.doze.interrupt();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             join(thread);
         }
-    }
-
-    /// Sleeps until somebody works, if nobody does.
-    fn doze(&self, is_quiet: impl Fn() -> bool) {
-        self.dozing.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if is_quiet() && !self.ended.load(Ordering::Acquire) {
-            let _token = self.parker.park(None);
-        }
-        self.dozing.store(false, Ordering::Relaxed);
     }
 }
 
@@ -127,7 +107,7 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
     let mut watches = vec![unseen; pool.workers()];
     let mut quiet = 0;
     while !monitor.ended.load(Ordering::Acquire) {
-        let _either = monitor.parker.park(Some(TICK));
+        monitor.doze.wait(TICK);
         let now = core.clock.now();
         pool.staff_vacant(core);
         for (seat, watch) in watches.iter_mut().enumerate() {
@@ -142,7 +122,9 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
         let is_quiet = || pool.idle.all_asleep() && core.stage() == Stage::Running;
         quiet = if is_quiet() { quiet + 1 } else { 0 };
         if quiet > QUIET_TICKS {
-            monitor.doze(is_quiet);
+            monitor
+                .doze
+                .sleep_if(|| is_quiet() && !monitor.ended.load(Ordering::Acquire));
             quiet = 0;
         }
     }

@@ -131,11 +131,12 @@ mod loom_tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::explore;
     use crate::sync::atomic::AtomicUsize;
 
     #[test]
     fn loom_no_token_is_lost_and_the_work_before_it_is_seen() {
-        loom::model(|| {
+        explore(|| {
             let shared = Arc::new((Parker::new(), AtomicUsize::new(0)));
             let theirs = Arc::clone(&shared);
             let thread = loom::thread::spawn(move || {

@@ -10,6 +10,7 @@ use loom::thread;
 
 use super::node::{Node, NodePtr, NodeVtable};
 use super::state::{Ended, Given, Pushed, Spares, Woken, Word};
+use crate::model::explore;
 use crate::sync::UnsafeCell;
 
 #[repr(C)]
@@ -98,6 +99,12 @@ impl Task {
             return false;
         }
         self.runnables.fetch_sub(1, Ordering::AcqRel);
+        self.turns();
+        true
+    }
+
+    /// Turns until the task rests. The caller owns SCHEDULED.
+    fn turns(&self) {
         loop {
             let mut inbox = self.word.begin_turn(&self.spares).inbox;
             // SAFETY: we own SCHEDULED; loom checks that nobody else is here.
@@ -108,7 +115,7 @@ impl Task {
                 }
             });
             if self.word.end_turn(&self.spares) == Ended::Idle {
-                return true;
+                return;
             }
         }
     }
@@ -129,7 +136,7 @@ fn messages(handled: &[usize]) -> Vec<usize> {
 
 #[test]
 fn loom_two_senders_and_a_runner_lose_nothing_and_keep_order() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         let senders: Vec<_> = [10, 20]
             .into_iter()
@@ -159,7 +166,7 @@ fn loom_two_senders_and_a_runner_lose_nothing_and_keep_order() {
 
 #[test]
 fn loom_a_wake_is_followed_by_a_poll_that_sees_what_the_waker_did() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         let flag = Arc::new(AtomicUsize::new(0));
         let wakers: Vec<_> = (0..2)
@@ -180,9 +187,39 @@ fn loom_a_wake_is_followed_by_a_poll_that_sees_what_the_waker_did() {
     });
 }
 
+/// The right to poll goes from thread to thread through the word alone: no queue and no join comes
+/// between that would order the one's turn before the other's.
+#[test]
+fn loom_who_takes_a_task_over_sees_what_was_done_to_it() {
+    let ways: [fn(&Task) -> bool; 4] = [
+        |task| task.word.wake() == Woken::Schedule,
+        |task| task.word.wake_giving() == Given::Accepted(Woken::Schedule),
+        // SAFETY: a fresh node.
+        |task| unsafe { task.word.push(block(1)) } == Pushed::Schedule,
+        |task| task.word.claim(),
+    ];
+    for takes_over in ways {
+        explore(move || {
+            let task = Task::idle();
+            assert!(task.word.claim());
+            let other = {
+                let task = task.clone();
+                thread::spawn(move || {
+                    if takes_over(&task) {
+                        task.turns();
+                    }
+                })
+            };
+            task.turns();
+            other.join().unwrap();
+            assert!(!task.word.is_scheduled());
+        });
+    }
+}
+
 #[test]
 fn loom_a_finish_against_pushes_loses_no_node() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         assert!(task.word.claim());
         let sender = {
@@ -206,7 +243,7 @@ fn loom_a_finish_against_pushes_loses_no_node() {
 
 #[test]
 fn loom_a_claim_against_a_wake_gives_the_task_to_one_of_them() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         let waker = {
             let task = task.clone();
@@ -225,7 +262,7 @@ fn loom_a_claim_against_a_wake_gives_the_task_to_one_of_them() {
 /// is given up by the one who woke, and none is lost or given up twice.
 #[test]
 fn loom_what_comes_with_a_wake_is_kept_once() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         // Two wakers that own a reference each.
         let count = Arc::new(AtomicUsize::new(2));
@@ -254,7 +291,7 @@ fn loom_what_comes_with_a_wake_is_kept_once() {
 
 #[test]
 fn loom_a_gift_and_a_message_at_once() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         let giver = {
             let task = task.clone();
@@ -362,7 +399,7 @@ impl Ending {
 
 #[test]
 fn loom_a_task_that_is_alone_ends_without_a_word() {
-    loom::model(|| {
+    explore(|| {
         let task = Ending::new();
         let others: Vec<_> = [false, true]
             .into_iter()
@@ -404,7 +441,7 @@ fn loom_a_task_that_is_alone_ends_without_a_word() {
 /// that was collected and stays in the word is not collected again.
 #[test]
 fn loom_what_is_given_over_turns_without_a_rest_and_an_end_is_kept_once() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         assert!(task.word.claim());
         let count = Arc::new(AtomicUsize::new(2));
@@ -434,7 +471,7 @@ fn loom_what_is_given_over_turns_without_a_rest_and_an_end_is_kept_once() {
 /// The same with a rest that fails, and a lent reference that comes back as a gift.
 #[test]
 fn loom_what_is_lent_comes_back_once_over_rests() {
-    loom::model(|| {
+    explore(|| {
         let task = Task::idle();
         assert!(task.word.claim());
         assert!(task.spares.collect());

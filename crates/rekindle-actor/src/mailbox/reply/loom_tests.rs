@@ -73,7 +73,7 @@ fn woken(number: usize) -> usize {
 
 /// Runs a model, and looks whether everything that was made is gone, once.
 fn check(model: impl Fn() + Send + Sync + 'static) {
-    loom::model(move || {
+    rekindle_scheduler::model::explore(move || {
         TOKENS.set(0);
         WAKERS.take();
         model();
