@@ -237,7 +237,17 @@ impl<M: Send + 'static> Shared<M> {
             return Err(SendError::NoProc(()));
         };
         // Away with the monitor before the message can be seen, lest a `Down` come as well.
-        let monitor = self.monitor.get().copied().and_then(monitor::suspend);
+        let monitor = match self.monitor.get() {
+            None => None,
+            Some(reference) => match monitor::suspend(*reference) {
+                None => {
+                    // Its `Down` was first, and is about to end this alias.
+                    drop(guard);
+                    return Err(SendError::NoProc(()));
+                }
+                suspended => suspended,
+            },
+        };
         let sent = target.try_send(message);
         if let Err(SendError::Full(())) = sent {
             // Not taken: the next one may be.

@@ -58,6 +58,22 @@ impl<S> Gate<S> {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_opens_once_half_the_room_is_free() {
+        let gate = Gate::<()>::new(4);
+        for before in 0..5 {
+            assert_eq!(gate.count_up(), before);
+        }
+        assert!(gate.is_over());
+        let opens = [(); 5].map(|()| gate.count_down());
+        assert_eq!(opens, [false, false, true, true, true]);
+    }
+}
+
 #[cfg(all(loom, test))]
 mod loom_tests {
     //! A reader that handles whatever comes, against senders that are held back.
@@ -98,10 +114,14 @@ mod loom_tests {
 
         fn handle_what_is_there(&self) {
             for _ in 0..self.messages.swap(0, Ordering::Acquire) {
-                if self.gate.count_down() {
-                    let released = self.gate.open().len();
-                    self.released.fetch_add(released, Ordering::Relaxed);
-                }
+                self.handle_one();
+            }
+        }
+
+        fn handle_one(&self) {
+            if self.gate.count_down() {
+                let released = self.gate.open().len();
+                self.released.fetch_add(released, Ordering::Relaxed);
             }
         }
     }
@@ -124,6 +144,27 @@ mod loom_tests {
             let count = |n: &AtomicUsize| n.load(Ordering::Relaxed);
             assert_eq!(count(&toy.held), count(&toy.released));
             assert!(!toy.gate.is_over());
+        });
+    }
+
+    /// Half the room is free once the reader has handled what was there: who comes too late for the
+    /// list must see that, for nobody looks at the list until its own message is handled.
+    #[test]
+    fn loom_nobody_is_held_back_where_there_is_room() {
+        explore(|| {
+            let toy = Toy::new(2);
+            for _ in 0..2 {
+                toy.send(0);
+            }
+            let theirs = Arc::clone(&toy);
+            let reader = thread::spawn(move || {
+                for _ in 0..2 {
+                    theirs.handle_one();
+                }
+            });
+            toy.send(1);
+            reader.join().unwrap();
+            assert_eq!(toy.gate.open(), []);
         });
     }
 }

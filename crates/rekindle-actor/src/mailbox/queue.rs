@@ -132,3 +132,41 @@ impl Drop for Queue {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::node;
+    use super::*;
+
+    /// A place that the queue has forgotten is not looked from: it may be anything by now.
+    #[test]
+    fn a_place_does_not_stand_once_anything_was_removed() {
+        let [a, b, c] = [1_u32, 2, 3].map(node::letter);
+        let mut queue = Queue::new();
+        queue.push(a);
+        queue.push(b);
+        let mut place = None;
+        assert_eq!(queue.take(&mut place, |_| false), None);
+        assert_eq!(queue.take(&mut None, |at| at == b), Some(b));
+        queue.push(c);
+        assert_eq!(queue.take(&mut place, |at| at == c), Some(c));
+        assert_eq!((queue.pop(), queue.len()), (Some(a), 0));
+        [a, b, c].into_iter().for_each(node::discard);
+    }
+
+    #[test]
+    fn a_place_stands_while_nothing_is_removed() {
+        let [a, b] = [1_u32, 2].map(node::letter);
+        let mut queue = Queue::new();
+        queue.push(a);
+        let mut place = None;
+        assert_eq!(queue.take(&mut place, |_| false), None);
+        queue.push(b);
+        let mut seen = Vec::new();
+        let none = queue.take(&mut place, |at| {
+            seen.push(at);
+            false
+        });
+        assert_eq!((none, seen), (None, vec![b]));
+    }
+}

@@ -43,6 +43,21 @@ fn exit_001_a_body_that_returns_ends_normally() {
     });
 }
 
+/// Of two fatal signals that lie in the inbox the first is the reason.
+#[test]
+fn the_first_fatal_signal_counts() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let target = idle();
+            monitor(target);
+            exit(target, oops("first"));
+            exit(target, oops("second"));
+            exit(target, ExitReason::Kill);
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("first"));
+        })
+    });
+}
+
 #[test]
 fn exit_002_a_raised_reason_arrives_unchanged() {
     on_both(|| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::Mutex;
-use rekindle_actor::{Ack, ExitReason, Mailbox, Pid, ReplyTo, Starter, self_pid, spawn};
+use rekindle_actor::{ExitReason, Mailbox, Pid, ReplyTo, exit, self_pid, spawn};
 
 use crate::support::*;
 
@@ -32,16 +32,9 @@ fn a_reason_that_is_dropped_with_its_process_finds_no_running_process() {
     on_pool(|| async {
         let heard = Found::default();
         let said = Arc::clone(&heard);
-        let body = move |inbox: Mailbox<()>, ack: Ack| async move {
-            let large = std::hint::black_box([1_u8; 2048]);
-            ack.ready();
-            rekindle_actor::yield_now().await;
-            std::hint::black_box(&large);
-            drop(inbox);
-            ExitReason::error(Reason(said))
-        };
-        let started = Starter::new("short").start(body).await;
-        let pid = started.expect("it starts").pid();
+        let pid = spawn(std::future::pending::<()>());
+        // By a signal, lest a crash report keep it.
+        exit(pid, ExitReason::error(Reason(said)));
         let mut running = None;
         until(|| {
             running = *heard.lock();

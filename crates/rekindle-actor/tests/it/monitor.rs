@@ -3,8 +3,8 @@
 use std::future::pending;
 
 use rekindle_actor::{
-    ExitReason, Mailbox, demonitor, demonitor_flush, exit, info, is_alive, monitor, monitor_name,
-    raise, register, self_pid, spawn, spawn_monitor, yield_now,
+    ExitReason, Info, Mailbox, demonitor, demonitor_flush, exit, info, is_alive, link, monitor,
+    monitor_name, raise, register, self_pid, spawn, spawn_monitor, trap_exit, whereis, yield_now,
 };
 
 use crate::support::*;
@@ -156,6 +156,85 @@ fn mon_008_only_the_watcher_can_demonitor() {
             assert!(!stranger.run(move || demonitor_flush(reference)).await);
             target.send(oops("heard"));
             assert_eq!(expect_down(&mut inbox).await.reference, reference);
+        })
+    });
+}
+
+/// Not its own either, though each process numbers its monitors from one.
+#[test]
+fn mon_008_anothers_reference_is_not_taken_for_ones_own() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            const MANY: usize = 20;
+            let (target, stranger) = (mortal(), Puppet::new());
+            let pid = target.pid();
+            let references: Vec<_> = (0..MANY).map(|_| monitor(pid)).collect();
+            let taken = stranger
+                .run(move || {
+                    (0..MANY).for_each(|_| drop(monitor(pid)));
+                    references.into_iter().filter(|r| demonitor(*r)).count()
+                })
+                .await;
+            assert_eq!(taken, 0);
+            target.send(oops("heard"));
+            for _ in 0..MANY {
+                expect_down(&mut inbox).await;
+            }
+            assert_eq!(stranger.has_seen(MANY).await.len(), MANY);
+        })
+    });
+}
+
+/// A process with much unread mail has an end of several turns; who asks for its `Down` or links
+/// with it meanwhile hears the reason, as anybody does.
+#[test]
+fn who_comes_in_the_middle_of_an_end_hears_its_reason() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            const LETTERS: usize = 20_000;
+            let drops = Drops::new();
+            let target = spawn(|mut inbox: Mailbox<Counted>| async move {
+                inbox.recv_match(|_| false).await;
+            });
+            for _ in 0..LETTERS {
+                target.send(drops.counted());
+            }
+            exit(target.pid(), oops("x"));
+            until(|| drops.count() > 0).await;
+            let reference = monitor(target.pid());
+            link(target.pid());
+            assert!(drops.count() < LETTERS, "it is still at it");
+            let (mut down, mut exited) = (None, None);
+            for _ in 0..2 {
+                match inbox.next().await {
+                    Info::Down(heard) => down = Some((heard.reference, heard.reason)),
+                    Info::Exit(heard) => exited = Some((heard.from, heard.reason)),
+                    _ => panic!("neither"),
+                }
+            }
+            assert_eq!(down, Some((reference, oops("x"))));
+            assert_eq!(exited, Some((target.pid(), oops("x"))));
+        })
+    });
+}
+
+/// An end that tells very many takes several turns; in none of them is the name still taken.
+#[test]
+fn the_first_of_very_many_watchers_finds_the_name_free() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            const MANY: usize = 5_000;
+            let target = mortal();
+            register("name", target.pid()).unwrap();
+            for _ in 0..MANY {
+                monitor(target.pid());
+            }
+            target.send(oops("x"));
+            for _ in 0..MANY {
+                expect_down(&mut inbox).await;
+                assert_eq!(whereis("name"), None);
+            }
         })
     });
 }

@@ -79,6 +79,25 @@ fn in_the_drop_of_the_state_at_a_normal_end() {
     });
 }
 
+/// A body that is no async block keeps its state until it is dropped itself, after its last poll.
+#[test]
+fn in_the_drop_of_a_body_that_has_ended_well() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            for reason in [ExitReason::Normal, ExitReason::Shutdown] {
+                let state = Bomb("in the body");
+                let body = std::future::poll_fn(move |_| {
+                    let _kept = &state;
+                    std::task::Poll::Ready(reason.clone())
+                });
+                let (_, _) = spawn_monitor(body);
+                assert_panic(&expect_down(&mut inbox).await.reason, "in the body");
+            }
+            all_is_well().await;
+        })
+    });
+}
+
 #[test]
 fn in_the_drop_of_the_state_of_a_killed_process() {
     on_both(|| {

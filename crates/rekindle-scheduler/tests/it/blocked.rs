@@ -48,6 +48,23 @@ fn a_blocked_worker_does_not_hold_back_the_others_on_one_worker() {
     assert!(seen > 0, "the counter did not run while the other slept");
 }
 
+/// A stuck worker does not know that its seat is gone: what its task spawns then is in a queue of
+/// which nobody knows, until the worker gives it away.
+#[test]
+fn what_a_stuck_task_spawns_once_the_seat_is_lost_runs_elsewhere() {
+    let runtime = pool(1);
+    let stuck = runtime.handle().spawn(async {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..3 {
+            let sender = sender.clone();
+            drop(spawn(async move { sender.send(()).unwrap() }));
+            // With the first one the seat went to another thread.
+            block(&receiver);
+        }
+    });
+    runtime.block_on(stuck).unwrap();
+}
+
 #[test]
 fn a_task_that_waits_for_one_behind_it_gets_on() {
     // The one behind it lies in the queue, or in the slot, or comes from outside: each by itself.
