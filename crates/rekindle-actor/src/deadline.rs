@@ -64,11 +64,25 @@ impl Deadline {
         }
         if self.sleep.is_none()
             && let Some(owner) = owner
-            && let Some(past) = self.by_alarm(owner, cx)
         {
-            return past;
+            let past = match owner.view().is_at_home() {
+                true => self.by_alarm(owner, cx),
+                false => self.by_alarm_at_home(owner, cx),
+            };
+            if let Some(past) = past {
+                return past;
+            }
         }
         self.by_timer(cx, node)
+    }
+
+    /// The body has entered another runtime, whose clock and timers are not the process's.
+    #[cold]
+    fn by_alarm_at_home(&mut self, owner: Owner<'_>, cx: &Context<'_>) -> Option<bool> {
+        runtimes::with(owner.pid().node(), |handle| {
+            let _home = handle.enter();
+            self.by_alarm(owner, cx)
+        })
     }
 
     /// Inside a process, polled by its own waker: the alarm serves.

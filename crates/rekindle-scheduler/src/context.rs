@@ -244,6 +244,12 @@ pub(crate) fn must_not_block() -> bool {
     TLS.with(|tls| !tls.local.get().is_null())
 }
 
+/// Whether `core` is the runtime that [`with_core`] finds.
+#[inline]
+pub(crate) fn is_current(core: &Core) -> bool {
+    TLS.with(|tls| ptr::eq(tls.core.get(), core))
+}
+
 /// Whether this thread is a worker or a simulation of `core`.
 pub(crate) fn is_inside(core: &Core) -> bool {
     with_local(core, |local| local.is_some())

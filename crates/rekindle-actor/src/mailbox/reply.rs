@@ -430,7 +430,11 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
         let waker = block
             .waker
             .with_mut(|waker| unsafe { (*waker).assume_init_read() });
-        waker.wake();
+        // The caller's code, if it is not a process: its panic is no affair of who answers, and our
+        // caller has a hold to give up.
+        if let Err(payload) = unwind::catch(move || waker.wake()) {
+            unwind::discard(payload);
+        }
     }
     true
 }

@@ -1,10 +1,12 @@
 //! Calls: every way in which one can end.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use rekindle_actor::{
-    Addr, CallError, ExitReason, Info, Mailbox, Next, Pid, ReplyTo, Sender, Task, WaitKind, exit,
-    info, monitor, self_pid, sleep, spawn, spawn_link, yield_now,
+    Addr, CallError, ExitReason, Info, Mailbox, Next, Pid, ReplyTo, Runtime, Sender, Task,
+    WaitKind, exit, info, monitor, now, self_pid, sleep, spawn, spawn_link, yield_now,
 };
 
 use crate::support::*;
@@ -459,6 +461,37 @@ fn a_call_into_another_runtime() {
             assert_eq!(lost.await, Err(CallError::Exited(oops("over there"))));
         });
     });
+}
+
+/// Clocks of two runtimes have nothing to do with each other.
+#[test]
+fn a_deadline_goes_by_the_clock_of_ones_own_runtime_whatever_is_entered() {
+    quiet();
+    let other = Runtime::simulated(1);
+    let entered = other.handle().clone();
+    let ran = Runtime::simulated(2).run(async move {
+        sleep(Duration::from_secs(3600)).await;
+        let server = spawn(|mut inbox: Mailbox<ReplyTo<u8>>| async move {
+            let from = inbox.recv().await;
+            sleep(ms(500)).await;
+            from.reply(7);
+            sleep(Duration::from_secs(3600)).await;
+        });
+        for expected in [Ok(7), Err(CallError::Timeout(ms(1000)))] {
+            let mut call = Box::pin(server.call(|from| from).timeout(ms(1000)));
+            poll_fn(|cx| {
+                let _entered = entered.enter();
+                assert!(call.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            let begun = now();
+            assert_eq!(call.await, expected);
+            let waited = if expected.is_ok() { 500 } else { 1000 };
+            assert_eq!(now().saturating_since(begun).as_millis(), waited);
+        }
+    });
+    assert!(ran.is_ok(), "{ran:?}");
 }
 
 #[test]

@@ -171,7 +171,9 @@ fn mon_008_anothers_reference_is_not_taken_for_ones_own() {
             let references: Vec<_> = (0..MANY).map(|_| monitor(pid)).collect();
             let taken = stranger
                 .run(move || {
-                    (0..MANY).for_each(|_| drop(monitor(pid)));
+                    for _ in 0..MANY {
+                        monitor(pid);
+                    }
                     references.into_iter().filter(|r| demonitor(*r)).count()
                 })
                 .await;

@@ -3,6 +3,9 @@
 
 use std::future::pending;
 use std::panic::panic_any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use rekindle_actor::{
     CallError, ExitReason, GenServer as _, Info, Init, Mailbox, Next, ReplyTo, exit, is_alive,
@@ -234,6 +237,38 @@ fn in_the_drop_of_an_answer_that_nobody_fetches() {
             call.set(None);
         }
         all_is_well().await;
+    });
+}
+
+/// Whoever waits outside of a process has a waker of its own kind; what it throws hits neither the
+/// one who answers nor the answer.
+#[test]
+fn in_the_waker_of_whoever_waits_for_an_answer() {
+    struct Angry;
+    impl Wake for Angry {
+        fn wake(self: Arc<Self>) {
+            panic!("in the waker");
+        }
+    }
+    on_both(|| async {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&answered);
+        let server = spawn(|mut inbox: Mailbox<ReplyTo<u8>>| async move {
+            loop {
+                inbox.recv().await.reply(7);
+                theirs.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let waker = Waker::from(Arc::new(Angry));
+        let mut call = Box::pin(server.call(|from| from));
+        let polled = call
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        until(|| answered.load(Ordering::SeqCst) == 1 || !server.is_alive()).await;
+        assert!(server.is_alive(), "it has done nothing wrong");
+        assert_eq!(call.await, Ok(7));
+        assert_eq!(server.call(|from| from).await, Ok(7));
     });
 }
 

@@ -407,6 +407,14 @@ impl<'a> TaskView<'a> {
         std::ptr::eq(waker.data(), std::ptr::from_ref(self.0).cast())
     }
 
+    /// Whether the task's runtime is the current one of this thread: in a turn it is, unless the
+    /// turn has [entered](crate::Handle::enter) another.
+    #[inline]
+    #[must_use]
+    pub fn is_at_home(self) -> bool {
+        crate::context::is_current(self.0.core())
+    }
+
     /// Whether both are the same task.
     #[inline]
     #[must_use]
