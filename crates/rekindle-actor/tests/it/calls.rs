@@ -176,7 +176,11 @@ fn a_server_that_dies_owing_answers_tells_its_true_reason() {
                 let server = probe(&Log::new()).await;
                 for _ in 0..3 {
                     let (callee, me) = (server.clone(), inbox.recipient());
-                    spawn(async move { me.send(callee.call(Ask::Defer).no_timeout().await) });
+                    let caller =
+                        spawn(async move { me.send(callee.call(Ask::Defer).no_timeout().await) });
+                    let waits =
+                        || rekindle_actor::info(caller).is_some_and(|info| info.waits.is_some());
+                    until(waits).await;
                 }
                 sleep(ms(2)).await;
                 cause(&server);
