@@ -114,11 +114,11 @@ fn a_silent_peer_is_asked_and_then_left() {
     run(async {
         let book = Book::default();
         let (server, address) =
-            started(server(&book).idle_timeout(Duration::from_millis(30))).await;
+            started(server(&book).idle_timeout(Duration::from_millis(500))).await;
         let mut peer = Peer::connect(address).await;
         let end = watch(only(&server).await).await;
         assert_eq!(peer.ask("stay").await, "still there?");
-        assert_eq!(why(&end.reason().await), "nothing came for 30ms");
+        assert_eq!(why(&end.reason().await), "nothing came for 500ms");
         assert_eq!(peer.hear_out().await.0, b"");
         let idle = book.lines().iter().filter(|line| *line == "idle").count();
         assert_eq!(idle, 2);
