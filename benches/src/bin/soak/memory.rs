@@ -15,13 +15,14 @@ use crate::vitals::Vitals;
 
 /// Processes that are alive at the same time.
 const BATCH: u64 = 1_000;
-/// Live bytes may grow by this much: they are a sawtooth, for what the queues have freed is given
-/// back some time later. One allocation lost in each tenth life would be far more.
-const SLACK: usize = 256 * 1024;
+/// Live bytes may grow by this much: they go up and down, with the worker threads that a loaded
+/// machine makes necessary, and with what the queues have freed and give back later. Half a MiB was
+/// seen. One allocation lost in each tenth life would be more, of a million lives.
+const SLACK: usize = 2 * 1024 * 1024;
 /// Resident memory may grow by one part in so many, 5 %,
 const PART: u64 = 20;
 /// or by this much, where 5 % of a small program are less than what the allocator's arenas vary by.
-const PLAY: u64 = 2 * 1024 * 1024;
+const PLAY: u64 = 8 * 1024 * 1024;
 /// Looks at the memory, of which the lowest counts; a batch of lives lies between them.
 const LOOKS: u64 = 8;
 
