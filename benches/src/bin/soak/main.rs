@@ -55,6 +55,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Small runtimes that come after the large one, at the most.
+const FLUSHES: u32 = 200;
+
 /// A runtime as the command line wants it.
 fn runtime(options: &Options) -> std::io::Result<Runtime> {
     let builder = Builder::new().thread_name("soak");
@@ -88,18 +91,22 @@ fn soak(options: Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    flush(&world);
-    let after = Vitals::settled(before);
+    let after = flush(&world, before);
     before.compare(&after, &world);
     report::print(&world, begun.elapsed(), spawned, before, after, &samples)
 }
 
 /// What was freed while others could still read it is given back later, by those who come next: so
-/// some come.
-fn flush(world: &World) {
-    for _ in 0..20 {
+/// some come, until memory has been as low as at the start. The bytes go up and down meanwhile, so
+/// the lowest count; those that nobody can give back any more are in each of them.
+fn flush(world: &World, before: Vitals) -> Vitals {
+    let mut lowest = Vitals::settled(before);
+    for _ in 0..FLUSHES {
+        if before.is_back_at(&lowest) {
+            break;
+        }
         let Ok(runtime) = runtime(&world.options) else {
-            return;
+            break;
         };
         runtime.block_on(async {
             for _ in 0..2_000 {
@@ -107,7 +114,13 @@ fn flush(world: &World) {
             }
             sleep(Duration::from_millis(1)).await;
         });
+        drop(runtime);
+        let now = Vitals::settled(before);
+        if now.live < lowest.live {
+            lowest = now;
+        }
     }
+    lowest
 }
 
 /// Runs it all in a runtime of its own; gives the samples, and how many processes were spawned.

@@ -51,6 +51,11 @@ impl Vitals {
         Vitals::now()
     }
 
+    /// Whether so much is live after it all as before, as far as that can be told.
+    pub(crate) fn is_back_at(&self, after: &Vitals) -> bool {
+        after.live <= self.live + SLACK
+    }
+
     /// Holds the end against the start.
     pub(crate) fn compare(&self, after: &Vitals, world: &World) {
         world.check(Invariant::Threads, after.threads <= self.threads, || {
@@ -65,7 +70,7 @@ impl Vitals {
                 self.files, after.files
             )
         });
-        world.check(Invariant::Memory, after.live <= self.live + SLACK, || {
+        world.check(Invariant::Memory, self.is_back_at(after), || {
             format!("{} bytes were live before, {} after", self.live, after.live)
         });
     }
