@@ -162,7 +162,7 @@ fn mon_008_only_the_watcher_can_demonitor() {
 
 /// Not its own either, though each process numbers its monitors from one.
 #[test]
-fn mon_008_anothers_reference_is_not_taken_for_ones_own() {
+fn mon_008_a_foreign_reference_does_nothing() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
             const MANY: usize = 20;
