@@ -791,7 +791,7 @@ impl<'a> Owner<'a> {
         let key = scheduler::with_handle(|handle| {
             let handle = handle?;
             // Without effect if it has fired.
-            armed.map(|armed| handle.cancel_timer(armed.key));
+            armed.map(|armed| handle.stop_timer(armed.key));
             Some(handle.start_timer(deadline, action))
         });
         self.private().alarm = key.map(|key| Box::new(Alarm { key, at: deadline }));

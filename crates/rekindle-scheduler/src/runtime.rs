@@ -297,17 +297,24 @@ impl Handle {
     }
 
     /// Stops a timer. Returns what was left of its time, or `None` if it has fired already.
+    ///
+    /// By the exact clock: the coarse one lags, and then more would be left than was asked for.
     pub fn cancel_timer(&self, key: TimerKey) -> Option<Duration> {
         let (action, deadline) = self.core.timers.cancel(key)?;
         drop(action);
-        Some(timers::left(deadline, self.coarse_now()))
+        Some(timers::left(deadline, self.now()))
+    }
+
+    /// As [`cancel_timer`](Self::cancel_timer), without a look at the clock: whether it was in time.
+    pub fn stop_timer(&self, key: TimerKey) -> bool {
+        self.core.timers.cancel(key).is_some()
     }
 
     /// What is left of a timer's time, or `None` if it has fired or was cancelled.
     #[must_use]
     pub fn read_timer(&self, key: TimerKey) -> Option<Duration> {
         let deadline = self.core.timers.deadline(key)?;
-        Some(timers::left(deadline, self.coarse_now()))
+        Some(timers::left(deadline, self.now()))
     }
 
     /// A random number, which in a simulated runtime follows from the seed. Not for secrets.

@@ -155,7 +155,7 @@ impl Pending {
     fn take(&self) -> Option<CrashReport> {
         let Waits { report, alarm } = std::mem::take(&mut *self.waits.lock());
         if let Some(alarm) = alarm {
-            runtimes::with(self.node, |handle| handle.cancel_timer(alarm));
+            runtimes::with(self.node, |handle| Some(handle.stop_timer(alarm)));
         }
         report
     }

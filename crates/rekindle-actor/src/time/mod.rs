@@ -308,7 +308,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        scheduler::with_handle(|handle| handle.and_then(|h| h.cancel_timer(self.0)));
+        scheduler::with_handle(|handle| handle.map(|h| h.stop_timer(self.0)));
     }
 }
 

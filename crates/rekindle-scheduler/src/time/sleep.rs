@@ -116,7 +116,7 @@ impl Sleep {
     fn arm(&mut self, deadline: Time, waker: Waker) {
         let handle = match self.armed.take() {
             Some(Armed { handle, key, .. }) => {
-                handle.cancel_timer(key);
+                handle.stop_timer(key);
                 handle
             }
             None => Handle::try_current().expect(OUTSIDE),
@@ -128,7 +128,7 @@ impl Sleep {
     /// Takes the timer off its wheel, if it is still there.
     fn disarm(&mut self) {
         if let Some(armed) = self.armed.take() {
-            armed.handle.cancel_timer(armed.key);
+            armed.handle.stop_timer(armed.key);
         }
     }
 }
