@@ -413,7 +413,7 @@ impl Process {
             let before = self.receiving.load(Ordering::Acquire);
             let queued = self.queued.load(Ordering::Relaxed) as usize;
             seen = queued + view.in_transit();
-            // Pairs with what took the messages out, if `in_transit` saw it.
+            // Pairs with the swap that took the messages, if `in_transit` saw it.
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.receiving.load(Ordering::Relaxed) == before {
                 break;

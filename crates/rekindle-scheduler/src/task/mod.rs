@@ -370,8 +370,8 @@ impl<'a> TaskView<'a> {
         self.0.word().is_scheduled()
     }
 
-    /// How many nodes no turn has taken yet, at some moment near this call (at most 65,536, and
-    /// at most 1 where pointers have less than 64 bits).
+    /// How many nodes no turn has taken yet, at some moment near this call (at most 65,535; 0
+    /// where pointers have less than 64 bits).
     #[must_use]
     pub fn in_transit(self) -> usize {
         self.0.word().in_transit()

@@ -6,10 +6,6 @@
 //! of the inbox. A send is one compare-and-swap, and the value it replaced says whether the
 //! sender must now schedule the receiver.
 //!
-//! The node that finds the task idle does not go into the word: it lies beside it, in `first`, and
-//! the turn that it brings need not take anything out of the word. So a process that gets its
-//! messages one by one pays one exchange less for each.
-//!
 //! ```text
 //!   63          48 47                                  4     3      2      1       0
 //!  +--------------+-------------------------------------+-------+------+-------+-----------+
@@ -33,26 +29,20 @@
 //!    back to its sender.
 //! 4. A node belongs to its sender before the successful push, to the word until a take, and to
 //!    the taker from then on.
-//! 5. Nodes of one sender are in the inbox in the order in which they were sent: `first` is older
-//!    than all that the word holds, for its push was the one that set SCHEDULED.
+//! 5. Nodes of one sender are in the inbox in the order in which they were sent.
 //! 6. GIVEN says that one counted reference on the cell has come with a wake-up. It is set by a
 //!    wake that finds it clear, together with SCHEDULED or while SCHEDULED is set, and belongs to
 //!    the owner of SCHEDULED from then on: see [`Spares`].
-//! 7. `first` belongs to the owner of SCHEDULED. It is filled by the push that sets SCHEDULED, before
-//!    the `Runnable` goes anywhere, and emptied by the turn that follows; in between nobody reads
-//!    it but people who look in.
 //!
 //! Orderings. Each change of the word is a read-modify-write, so there is one modification order.
 //! A successful push, wake and `end_turn` release; take, wake, push and `finish` acquire. So a
 //! taker sees the contents of each node (push to take), and the next owner of SCHEDULED sees all
-//! that the previous owner did to the future (`end_turn` to push or wake). What is in `first`, and
-//! what the owner of SCHEDULED has seen, comes to the turn with the `Runnable`: whatever passes that
-//! on between threads releases and acquires.
+//! that the previous owner did to the future (`end_turn` to push or wake).
 //!
 //! The in-transit count saturates and exists only where pointers have 64 bits; it is there for
 //! people who look in from outside, never for a decision.
 
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use super::node::{Node, NodeList, NodePtr};
 use crate::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
@@ -212,13 +202,9 @@ pub(crate) enum Ended {
     Again,
 }
 
-/// The word, and the node that set it going.
+/// The word.
 #[derive(Debug)]
-pub(crate) struct Word {
-    bits: AtomicPtr<Node>,
-    /// By invariant 7 the owner's; atomic for those who look in.
-    first: AtomicPtr<Node>,
-}
+pub(crate) struct Word(AtomicPtr<Node>);
 
 #[inline(always)]
 fn pointer(word: *mut Node) -> *mut Node {
@@ -233,10 +219,7 @@ fn bare(bits: usize) -> *mut Node {
 impl Word {
     /// A word whose creator owns the first `Runnable`.
     pub(crate) fn scheduled() -> Word {
-        Word {
-            bits: AtomicPtr::new(bare(SCHEDULED)),
-            first: AtomicPtr::new(ptr::null_mut()),
-        }
+        Word(AtomicPtr::new(bare(SCHEDULED)))
     }
 
     /// Appends a node.
@@ -246,31 +229,22 @@ impl Word {
     /// The caller owns the node, and the node is alive and 16-aligned.
     #[inline]
     pub(crate) unsafe fn push(&self, node: NodePtr) -> Pushed {
-        let mut seen = self.bits.load(Ordering::Relaxed);
+        let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             if seen.addr() & DEAD != 0 {
                 return Pushed::Dead;
             }
-            let new = if seen.addr() & SCHEDULED == 0 {
-                // By invariant 2 there is nothing else in the word.
-                bare(SCHEDULED)
-            } else {
-                // SAFETY: by invariant 4 the node is the caller's until the exchange below succeeds.
-                unsafe { node.as_ref().set_next(pointer(seen)) };
-                let bits = (seen.addr() & STATE) | count::incremented(seen.addr());
-                node.as_ptr().map_addr(|address| address | bits)
-            };
+            // SAFETY: by invariant 4 the node is the caller's until the swap below succeeds.
+            unsafe { node.as_ref().set_next(pointer(seen)) };
+            let bits = (seen.addr() & STATE) | SCHEDULED | count::incremented(seen.addr());
+            let new = node.as_ptr().map_addr(|address| address | bits);
             // AcqRel: publishes the node to the take in `begin_turn`; acquires from `end_turn`
             // what the last turn did to the future, in case we are to schedule the next one.
             match self
-                .bits
+                .0
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if seen.addr() & SCHEDULED == 0 => {
-                    // Relaxed: invariant 7.
-                    self.first.store(node.as_ptr(), Ordering::Relaxed);
-                    return Pushed::Schedule;
-                }
+                Ok(_) if seen.addr() & SCHEDULED == 0 => return Pushed::Schedule,
                 Ok(_) => return Pushed::Delivered,
                 Err(now) => seen = now,
             }
@@ -280,7 +254,7 @@ impl Word {
     /// Makes sure that the task is polled at least once after this call.
     #[inline]
     pub(crate) fn wake(&self) -> Woken {
-        let mut seen = self.bits.load(Ordering::Relaxed);
+        let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             let bits = seen.addr() & STATE;
             let new = if bits & DEAD != 0 {
@@ -294,7 +268,7 @@ impl Word {
                 seen.map_addr(|address| address | WOKEN)
             };
             match self
-                .bits
+                .0
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) if bits & SCHEDULED == 0 => return Woken::Schedule,
@@ -307,7 +281,7 @@ impl Word {
     /// As [`wake`](Self::wake), by someone who owns a counted reference and wants to get rid of it.
     #[inline]
     pub(crate) fn wake_giving(&self) -> Given {
-        let mut seen = self.bits.load(Ordering::Relaxed);
+        let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             let bits = seen.addr() & STATE;
             let new = if bits & DEAD != 0 {
@@ -319,7 +293,7 @@ impl Word {
             };
             // Orderings as in `wake`.
             match self
-                .bits
+                .0
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) if bits & SCHEDULED == 0 => return Given::Accepted(Woken::Schedule),
@@ -332,7 +306,7 @@ impl Word {
 
     /// Takes an idle task for its owner-to-be, without a node or a wake-up.
     pub(crate) fn claim(&self) -> bool {
-        self.bits
+        self.0
             .compare_exchange(
                 ptr::null_mut(),
                 bare(SCHEDULED),
@@ -347,26 +321,17 @@ impl Word {
     /// The caller owns SCHEDULED.
     #[inline]
     pub(crate) fn begin_turn(&self, spares: &Spares) -> Begun {
-        let first = NonNull::new(self.first.load(Ordering::Relaxed));
-        if first.is_some() {
-            // Release: whoever looks in and finds it empty sees that this turn has begun.
-            self.first.store(ptr::null_mut(), Ordering::Release);
-        }
-        let seen = self.bits.load(Ordering::Relaxed);
-        let (mut inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
+        let seen = self.0.load(Ordering::Relaxed);
+        let (inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
             (NodeList::new(), seen.addr() & GIVEN != 0, true)
         } else {
             // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
             // the release half keeps the release sequence of those unbroken.
-            let taken = self.bits.swap(bare(SCHEDULED), Ordering::AcqRel);
+            let taken = self.0.swap(bare(SCHEDULED), Ordering::AcqRel);
             // SAFETY: by invariant 4 the chain that the swap took out is ours alone.
             let inbox = unsafe { NodeList::from_newest(pointer(taken)) };
             (inbox, taken.addr() & GIVEN != 0, false)
         };
-        if let Some(first) = first {
-            // SAFETY: by invariant 7 the node is ours.
-            unsafe { inbox.push_front(first) };
-        }
         let mut surplus = false;
         if given {
             surplus = !spares.is_stale() && !spares.collect();
@@ -382,7 +347,7 @@ impl Word {
         // Not after the exchange: the spares are the next owner's then.
         spares.set_stale(false);
         // Release: publishes this turn's changes to the future to whoever schedules it next.
-        let idle = self.bits.compare_exchange(
+        let idle = self.0.compare_exchange(
             bare(if stale { SCHEDULED | GIVEN } else { SCHEDULED }),
             ptr::null_mut(),
             Ordering::Release,
@@ -403,17 +368,13 @@ impl Word {
         } else {
             SCHEDULED
         };
-        self.bits.load(Ordering::Relaxed).addr() != known
+        self.0.load(Ordering::Relaxed).addr() != known
     }
 
     /// Finishes the task and takes what the inbox still holds; what GIVEN brought is surplus. The
     /// caller owns SCHEDULED.
     pub(crate) fn finish(&self, spares: &Spares) -> Begun {
-        debug_assert!(
-            self.first.load(Ordering::Relaxed).is_null(),
-            "the last turn has begun, and by invariant 7 emptied it"
-        );
-        let taken = self.bits.swap(bare(DEAD), Ordering::AcqRel);
+        let taken = self.0.swap(bare(DEAD), Ordering::AcqRel);
         Begun {
             // SAFETY: by invariants 3 and 4 the chain is ours alone and nobody can add to it.
             inbox: unsafe { NodeList::from_newest(pointer(taken)) },
@@ -424,22 +385,21 @@ impl Word {
     /// Whether the word says SCHEDULED and nothing else.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.bits.load(Ordering::Relaxed).addr() == SCHEDULED
+        self.0.load(Ordering::Relaxed).addr() == SCHEDULED
     }
 
     /// Whether the task has finished.
     pub(crate) fn is_dead(&self) -> bool {
-        self.bits.load(Ordering::Acquire).addr() & DEAD != 0
+        self.0.load(Ordering::Acquire).addr() & DEAD != 0
     }
 
     /// Whether a `Runnable` exists, at some moment near this call.
     pub(crate) fn is_scheduled(&self) -> bool {
-        self.bits.load(Ordering::Relaxed).addr() & SCHEDULED != 0
+        self.0.load(Ordering::Relaxed).addr() & SCHEDULED != 0
     }
 
-    /// How many nodes wait to be taken, at some moment near this call (at most 65,536).
+    /// How many nodes wait to be taken, at some moment near this call (at most 65,535).
     pub(crate) fn in_transit(&self) -> usize {
-        let first = usize::from(!self.first.load(Ordering::Relaxed).is_null());
-        first + count::of(self.bits.load(Ordering::Relaxed).addr())
+        count::of(self.0.load(Ordering::Relaxed).addr())
     }
 }
