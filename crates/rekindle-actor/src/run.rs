@@ -328,7 +328,7 @@ impl Process {
             unwind::discard(std::mem::take(&mut rare.attached));
         }
         if let Some(alarm) = alarm {
-            scheduler::with_handle(|handle| handle.map(|h| h.stop_timer(alarm.key)));
+            crate::time::stop(alarm.key);
         }
         let mut shared = self.shared();
         let links = shared.end(reason.clone());

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::time::panic_text;
+use crate::task::discard_payload;
 
 /// Calls `write`, which writes to the log. A panic in it ends here, and what was to be written is
 /// lost.
@@ -16,6 +16,6 @@ use crate::time::panic_text;
 /// ```
 pub fn log_guarded(write: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(write)) {
-        drop(panic_text(payload));
+        discard_payload(payload);
     }
 }

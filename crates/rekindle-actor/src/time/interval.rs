@@ -79,7 +79,7 @@ impl Drop for Interval {
         drop(state);
         drop(guard);
         if let Some(key) = next {
-            scheduler::with_handle(|handle| handle.map(|h| h.stop_timer(key)));
+            super::stop(key);
         }
     }
 }

@@ -90,6 +90,11 @@ pub struct TimerLeft {
     pub left: Option<Duration>,
 }
 
+/// Takes a timer off its wheel, whether it has fired or not; outside of a runtime there is none left.
+pub(crate) fn stop(key: TimerKey) {
+    scheduler::with_handle(|handle| handle.map(|handle| handle.stop_timer(key)));
+}
+
 /// Runs `f` with the running runtime.
 #[track_caller]
 fn with<R>(f: impl FnOnce(&Handle) -> R) -> R {
@@ -308,7 +313,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        scheduler::with_handle(|handle| handle.map(|h| h.stop_timer(self.0)));
+        stop(self.0);
     }
 }
 

@@ -55,7 +55,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-pub(crate) use cell::{Header, Ran, Runnable, create, create_with};
+pub(crate) use cell::{Header, Ran, Runnable, create, create_with, discard_payload};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use join::{Plain, joinable};
 pub use map::{MapOutput, map_output};

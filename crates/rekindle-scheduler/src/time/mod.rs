@@ -30,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::task::TaskRef;
+use crate::task::{TaskRef, discard_payload};
 
 pub use self::sleep::{Sleep, sleep, sleep_until};
 
@@ -197,9 +197,7 @@ pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
     } else {
         "a payload that is not text".to_owned()
     };
-    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-        std::mem::forget(second);
-    }
+    discard_payload(payload);
     text
 }
 
