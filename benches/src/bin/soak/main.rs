@@ -4,10 +4,11 @@
 //!
 //! Reading order: `options`; `world` (what all share), `invariants`, `ledger`, `watcher`, which
 //! hold what is seen against what is promised; `tree`; `areas`, what happens to it all at once;
-//! `vitals` (memory, threads, files) and `watchdog`; `memory` and `runtimes`, checks
+//! `vitals` (memory, threads, files), `backtraces` and `watchdog`; `memory` and `runtimes`, checks
 //! that are programs of their own; `report`.
 
 mod areas;
+mod backtraces;
 mod invariants;
 mod ledger;
 mod memory;
@@ -40,6 +41,7 @@ use crate::world::World;
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
+    backtraces::turn_off();
     match options::read(std::env::args().skip(1)) {
         Ok(Asked::Soak(options)) => soak(options),
         Ok(Asked::Memory(options)) => memory::check(&options),
