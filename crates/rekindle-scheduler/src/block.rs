@@ -7,6 +7,9 @@
 //! gains nothing, loses nothing, and hoards nothing. Threads that are no workers use the global
 //! allocator alone.
 //!
+//! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
+//! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
+//!
 //! Every block comes from the global allocator and may go back to it from any thread: which of the
 //! two happens to it is nobody's business but this file's.
 //!

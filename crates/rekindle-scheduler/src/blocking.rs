@@ -61,12 +61,42 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// Waits for the result of a blocking call.
 ///
 /// To drop it does not stop the call, which nothing can; its result is dropped when there is one.
+///
+/// ```
+/// use rekindle_scheduler::{Blocking, Runtime, blocking};
+///
+/// let runtime = Runtime::new()?;
+/// let file = runtime.block_on(async {
+///     // Both are under way; each has a thread that it may hold up.
+///     let file: Blocking<_> = blocking(|| std::fs::read_to_string("Cargo.toml"));
+///     let sum: Blocking<u64> = blocking(|| (1..=1000).sum());
+///     assert_eq!(sum.await, Ok(500_500));
+///     file.await.expect("the function does not panic")
+/// })?;
+/// assert!(file.contains("rekindle-scheduler"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "a future does nothing unless awaited; the call itself goes on either way"]
 pub struct Blocking<T> {
     slot: Arc<Slot<T>>,
 }
 
 /// Why a blocking call has no result.
+///
+/// ```
+/// use rekindle_scheduler::{BlockingError, Runtime, block_on, blocking};
+///
+/// let runtime = Runtime::simulated(1);
+/// let failed = runtime.block_on(async { blocking(|| "x".parse::<u32>().expect("a number")).await });
+/// match failed {
+///     Err(BlockingError::Panicked(text)) => assert!(text.starts_with("a number")),
+///     other => panic!("{other:?} of a text that is no number"),
+/// }
+///
+/// let handle = runtime.handle().clone();
+/// runtime.shutdown();
+/// assert_eq!(block_on(handle.blocking(|| 7)), Err(BlockingError::Shutdown));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockingError {
     /// The function panicked, with this text. It had whatever effect it had until then.

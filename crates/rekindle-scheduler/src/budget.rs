@@ -44,6 +44,19 @@ pub(crate) fn begin_turn() {
 }
 
 /// Spends one unit; `false` when the running task should yield now.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, budget, yield_now};
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     // As many operations as are always ready, one after the other, without a wait.
+///     let in_one_turn = (0..1000).take_while(|_| budget::consume()).count();
+///     assert_eq!(in_one_turn, 64);
+///     yield_now().await;
+///     assert!(budget::consume()); // the next turn has a budget of its own
+/// });
+/// ```
 #[inline]
 pub fn consume() -> bool {
     let left = LEFT.get();

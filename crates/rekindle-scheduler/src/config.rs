@@ -76,6 +76,16 @@ impl Builder {
     }
 
     /// What the threads are called, before a number. Default: `rekindle`.
+    ///
+    /// ```
+    /// let runtime = rekindle_scheduler::Builder::new().workers(1).thread_name("shop").start()?;
+    /// let task = runtime.handle().spawn(async {
+    ///     std::thread::current().name().map(str::to_owned)
+    /// });
+    /// let name = runtime.block_on(task).unwrap().unwrap();
+    /// assert!(name.starts_with("shop"), "{name}"); // as a debugger, `top` and panics show it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn thread_name(mut self, name: impl Into<String>) -> Builder {
         self.thread_name = name.into();
         self
@@ -90,12 +100,42 @@ impl Builder {
 
     /// How many threads workers may take up, counting those that are stuck. Default: 256 more
     /// than workers.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Builder;
+    ///
+    /// // Four workers, and at most four more threads to take the places of stuck ones.
+    /// let runtime = Builder::new().workers(4).max_threads(8).start()?;
+    /// # drop(runtime);
+    /// let error = Builder::new().workers(4).max_threads(2).start().unwrap_err();
+    /// assert!(error.to_string().contains("`max_threads`"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn max_threads(mut self, threads: usize) -> Builder {
         self.max_threads = Some(threads);
         self
     }
 
     /// How many [`blocking`](fn@crate::blocking) calls may run at the same time. Default: 512.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Builder, blocking};
+    /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    ///
+    /// static AT_ONCE: AtomicU32 = AtomicU32::new(0);
+    /// let runtime = Builder::new().blocking_threads(1).start()?;
+    /// runtime.block_on(async {
+    ///     // A library that must not be called twice at a time. The others wait for the one thread.
+    ///     let calls = [(); 5].map(|()| blocking(|| {
+    ///         assert_eq!(AT_ONCE.fetch_add(1, SeqCst), 0);
+    ///         AT_ONCE.fetch_sub(1, SeqCst);
+    ///     }));
+    ///     for call in calls {
+    ///         assert_eq!(call.await, Ok(()));
+    ///     }
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn blocking_threads(mut self, threads: usize) -> Builder {
         self.blocking_threads = threads;
         self
@@ -103,18 +143,52 @@ impl Builder {
 
     /// Something of the layer above that lives as long as the runtime;
     /// [`Handle::extension`](crate::Handle::extension) finds it.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Builder, with_handle};
+    /// use std::sync::Arc;
+    ///
+    /// struct Settings { page: usize }
+    ///
+    /// let runtime = Builder::new().extension(Arc::new(Settings { page: 50 })).simulated(1);
+    /// let page = || with_handle(|handle| handle?.extension::<Settings>().map(|found| found.page));
+    /// assert_eq!(runtime.block_on(async move { page() }), Some(50));
+    /// ```
     pub fn extension(mut self, extension: Arc<dyn Any + Send + Sync>) -> Builder {
         self.extension = Some(extension);
         self
     }
 
     /// Called by every thread that runs tasks, before its first. Spare threads count too.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Builder;
+    /// use std::cell::Cell;
+    ///
+    /// thread_local!(static SCRATCH: Cell<usize> = const { Cell::new(0) });
+    ///
+    /// let runtime = Builder::new().workers(1).on_worker_start(|| SCRATCH.set(4096)).start()?;
+    /// let task = runtime.handle().spawn(async { SCRATCH.get() });
+    /// assert_eq!(runtime.block_on(task).unwrap(), 4096);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn on_worker_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.on_worker_start = Some(Arc::new(hook));
         self
     }
 
     /// Called by every thread that ran tasks, after its last.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Builder;
+    /// use std::sync::mpsc::channel;
+    ///
+    /// let (say, said) = channel();
+    /// let runtime = Builder::new().workers(2).on_worker_stop(move || say.send("bye").unwrap()).start()?;
+    /// drop(runtime); // waits for its threads
+    /// assert!(said.iter().count() >= 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn on_worker_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.on_worker_stop = Some(Arc::new(hook));
         self
@@ -169,6 +243,16 @@ impl Builder {
     ///
     /// `InvalidInput` if a setting makes no sense, and whatever the system says if it gives no
     /// thread.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Builder;
+    /// use std::io::ErrorKind;
+    ///
+    /// let runtime = Builder::new().workers(2).start()?;
+    /// assert!(!runtime.handle().is_simulated());
+    /// assert_eq!(Builder::new().workers(0).start().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start(self) -> io::Result<Runtime> {
         let workers = match self.workers {
             Some(workers) => workers,
@@ -223,6 +307,21 @@ impl Builder {
 
     /// A runtime without threads, whose every choice follows from the seed; see
     /// [`Runtime::simulated`]. Settings about threads mean nothing to it.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Builder, yield_now};
+    ///
+    /// let way = |seed| {
+    ///     let runtime = Builder::new().simulated(seed);
+    ///     for _ in 0..10 {
+    ///         drop(runtime.handle().spawn(yield_now()));
+    ///     }
+    ///     runtime.simulation().unwrap().run_until_idle();
+    ///     runtime.simulation().unwrap().trace_hash()
+    /// };
+    /// assert_eq!(way(1), way(1));
+    /// assert_ne!(way(1), way(2));
+    /// ```
     #[must_use]
     pub fn simulated(self, seed: u64) -> Runtime {
         let core = Core::start(Parts {

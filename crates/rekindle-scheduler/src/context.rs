@@ -279,6 +279,17 @@ impl Drop for Running {
 }
 
 /// Calls `f` with the task that this thread is polling, if any.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, running};
+///
+/// let runtime = Runtime::simulated(1);
+/// let who = || running(|task| task.map(|task| task.id()));
+/// let task = runtime.handle().spawn(async move { who() });
+/// let id = task.id();
+/// assert_eq!(runtime.block_on(task).unwrap(), Some(id));
+/// assert_eq!(who(), None); // this thread polls no task
+/// ```
 #[inline]
 pub fn running<R>(f: impl FnOnce(Option<TaskView<'_>>) -> R) -> R {
     let running = TLS.with(|tls| tls.running.get());
@@ -335,6 +346,15 @@ pub(crate) fn with_core<R>(f: impl FnOnce(Option<&CoreRef>) -> R) -> R {
 /// Calls `f` with a handle on the current runtime, if there is one.
 ///
 /// This touches no reference count, unlike [`Handle::try_current`].
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, with_handle};
+///
+/// let runtime = Runtime::simulated(1);
+/// let time = || with_handle(|handle| handle.map(|handle| handle.now()));
+/// assert_eq!(time(), None);
+/// assert_eq!(runtime.block_on(async { time() }), Some(runtime.handle().now()));
+/// ```
 #[inline]
 pub fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
     with_core(|core| f(core.map(Handle::from_core)))
@@ -342,6 +362,20 @@ pub fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
 
 /// The time of the current runtime's last look at its clock, or a little before; `None` outside of
 /// a runtime. Costs two loads on a worker; elsewhere it is the time.
+///
+/// ```
+/// use rekindle_scheduler::{Handle, Runtime, coarse_now};
+///
+/// assert_eq!(coarse_now(), None);
+/// let runtime = Runtime::new()?;
+/// let task = runtime.handle().spawn(async {
+///     // Good enough to stamp a log line; never ahead of the exact time.
+///     let stamp = coarse_now().unwrap();
+///     stamp <= Handle::current().now()
+/// });
+/// assert!(runtime.block_on(task).unwrap());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[inline]
 pub fn coarse_now() -> Option<Time> {
     let (core, local) = TLS.with(|tls| (tls.core.get(), tls.local.get()));
@@ -396,6 +430,17 @@ impl Drop for Entry {
 ///
 /// Guards may be dropped in any order: of the runtimes that are still entered, the one that was
 /// entered last is current.
+///
+/// ```
+/// use rekindle_scheduler::{Handle, Runtime, spawn};
+///
+/// let runtime = Runtime::simulated(1);
+/// let entered = runtime.handle().enter();
+/// let task = spawn(async { 2 + 2 }); // finds the runtime, on a thread that is none of its own
+/// drop(entered);
+/// assert!(Handle::try_current().is_none());
+/// assert_eq!(runtime.block_on(task).unwrap(), 4);
+/// ```
 #[derive(Debug)]
 #[must_use = "the runtime is left when the guard is dropped"]
 pub struct EnterGuard<'a> {

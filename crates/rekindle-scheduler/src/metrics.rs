@@ -7,6 +7,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters of one runtime since its start.
+///
+/// ```
+/// use rekindle_scheduler::Runtime;
+///
+/// let runtime = Runtime::simulated(1);
+/// for _ in 0..10 {
+///     drop(runtime.handle().spawn(async {}));
+/// }
+/// drop(runtime.handle().spawn(std::future::pending::<()>()));
+/// runtime.simulation().unwrap().run_until_idle();
+/// let metrics = runtime.handle().metrics();
+/// assert_eq!((metrics.spawned, metrics.finished), (11, 10));
+/// assert_eq!(metrics.alive(), 1);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

@@ -32,6 +32,23 @@ const NO_RUNTIME: &str = "there is no current runtime on this thread: call this 
 /// waits for the turns and the blocking calls that are in progress, cancels every task, and joins
 /// every thread. Dropped by one of its own tasks, where waiting would be for ever, it does the
 /// same from a thread of its own, and says so in the log.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, spawn};
+/// use std::sync::mpsc::{TryRecvError, channel};
+///
+/// let runtime = Runtime::new()?;
+/// let (open, opened) = channel::<()>();
+/// runtime.block_on(async move {
+///     drop(spawn(async move {
+///         let _open = open;
+///         std::future::pending::<()>().await
+///     }));
+/// });
+/// drop(runtime); // cancels the task, and returns when it is gone
+/// assert_eq!(opened.try_recv(), Err(TryRecvError::Disconnected));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Runtime {
     handle: Handle,
 }
@@ -51,6 +68,16 @@ impl Runtime {
     /// next timer when nothing can run.
     ///
     /// The same seed and the same deterministic program make the same run.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(7);
+    /// runtime.block_on(sleep(Duration::from_secs(30 * 24 * 3600))); // takes no time
+    /// assert!(runtime.handle().now().as_duration().as_secs() >= 30 * 24 * 3600);
+    /// assert_eq!(runtime.simulation().unwrap().seed(), 7);
+    /// ```
     #[must_use]
     pub fn simulated(seed: u64) -> Runtime {
         Builder::new().simulated(seed)
@@ -79,6 +106,20 @@ impl Runtime {
     ///
     /// On a worker of any runtime, and inside a simulation. In a simulated runtime also when
     /// nothing can ever happen again and the future still waits; the text lists who waits.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, spawn};
+    /// use std::rc::Rc;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let local = Rc::new(20); // stays on this thread, as the future does
+    /// let sum = runtime.block_on(async {
+    ///     let far = spawn(async { 22 }); // and this does not
+    ///     *local + far.await.unwrap()
+    /// });
+    /// assert_eq!(sum, 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         refuse_inside();
         match self.core().kind() {
@@ -91,6 +132,16 @@ impl Runtime {
     }
 
     /// Shuts the runtime down; the same as dropping it, in so many words.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{JoinError, Runtime, block_on};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let waits = runtime.handle().spawn(std::future::pending::<()>());
+    /// runtime.shutdown();
+    /// assert!(matches!(block_on(waits), Err(JoinError::Cancelled)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(self) {
         drop(self);
     }
@@ -140,6 +191,21 @@ impl fmt::Debug for Runtime {
 }
 
 /// A counted reference on a runtime. It keeps the memory, and not the runtime running.
+///
+/// ```
+/// use rekindle_scheduler::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let handle = runtime.handle().clone();
+/// // A thread of somebody else gives the runtime work.
+/// let task = std::thread::spawn(move || handle.spawn(async { 6 * 7 })).join().unwrap();
+/// assert_eq!(runtime.block_on(task).unwrap(), 42);
+///
+/// let handle = runtime.handle().clone();
+/// drop(runtime);
+/// assert!(handle.is_shut_down()); // the handle has not kept it running
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 #[repr(transparent)]
 pub struct Handle {
@@ -159,12 +225,31 @@ impl Handle {
     /// # Panics
     ///
     /// If there is none.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Handle, Runtime};
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let same = runtime.block_on(async { Handle::current() });
+    /// assert!(same.is_same(runtime.handle()));
+    /// ```
     #[must_use]
     pub fn current() -> Handle {
         Handle::try_current().expect(NO_RUNTIME)
     }
 
     /// The current runtime, if there is one.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Handle, Runtime};
+    ///
+    /// // A library that can do without.
+    /// let in_parallel = || Handle::try_current().is_some_and(|runtime| runtime.worker_count() > 1);
+    /// assert!(!in_parallel());
+    /// let runtime = rekindle_scheduler::Builder::new().workers(2).start()?;
+    /// assert!(runtime.block_on(async { in_parallel() }));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn try_current() -> Option<Handle> {
         context::with_handle(|handle| handle.cloned())
@@ -178,6 +263,17 @@ impl Handle {
     /// Starts a task. It runs whether or not the handle is kept.
     ///
     /// After shutdown the future is dropped at once, and the handle says `Cancelled`.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{JoinError, Runtime, block_on};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// assert_eq!(block_on(handle.spawn(async { 7 })).unwrap(), 7);
+    /// runtime.shutdown();
+    /// assert!(matches!(block_on(handle.spawn(async { 7 })), Err(JoinError::Cancelled)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -259,6 +355,17 @@ impl Handle {
     ///
     /// The task cannot end meanwhile, so `f` must be short and must not wait, nor look up the same
     /// id again.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Runtime;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let task = runtime.handle().spawn(async {});
+    /// let who = |id| runtime.handle().with_task(id, |view| view.describe());
+    /// assert!(who(task.id()).unwrap().starts_with("task spawned at "));
+    /// runtime.simulation().unwrap().run_until_idle();
+    /// assert_eq!(who(task.id()), None);
+    /// ```
     #[inline]
     pub fn with_task<R>(&self, task: TaskId, f: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
         self.core.table.with(task, f)
@@ -272,12 +379,37 @@ impl Handle {
 
     /// Up to `limit` live tasks whose ids' index is at least `from`, in order of index, and the
     /// index to go on from, if any may be left.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Runtime;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let tasks = [(); 5].map(|()| runtime.handle().spawn(std::future::pending::<()>()));
+    /// // All of them, two at a time: what ends or begins meanwhile may be missing.
+    /// let (mut seen, mut from) = (0, Some(0));
+    /// while let Some(index) = from {
+    ///     let (window, next) = runtime.handle().tasks(index, 2);
+    ///     seen += window.len();
+    ///     from = next;
+    /// }
+    /// assert_eq!(seen, tasks.len());
+    /// ```
     #[must_use]
     pub fn tasks(&self, from: u32, limit: usize) -> (Vec<TaskRef>, Option<u32>) {
         self.core.table.window(from, limit)
     }
 
     /// The time.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let before = runtime.handle().now();
+    /// runtime.block_on(sleep(Duration::from_secs(5)));
+    /// assert_eq!((runtime.handle().now() - before).as_secs(), 5);
+    /// ```
     #[must_use]
     pub fn now(&self) -> Time {
         self.core.clock.now()
@@ -292,6 +424,22 @@ impl Handle {
 
     /// Starts a timer: the action is carried out once the deadline has come, unless it is
     /// cancelled. After shutdown the action is dropped.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, TimerAction};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let task = runtime.handle().spawn(std::future::pending::<()>());
+    /// runtime.simulation().unwrap().run_until_idle();
+    /// let polls = runtime.handle().metrics().polls;
+    /// // Wakes the task, though nothing that it waits for has come.
+    /// let task = runtime.handle().lookup(task.id()).unwrap();
+    /// let at = runtime.handle().now() + Duration::from_secs(1);
+    /// runtime.handle().start_timer(at, TimerAction::Task(task));
+    /// runtime.simulation().unwrap().advance(Duration::from_secs(1));
+    /// assert_eq!(runtime.handle().metrics().polls, polls + 1);
+    /// ```
     pub fn start_timer(&self, deadline: Time, action: TimerAction) -> TimerKey {
         self.core.start_timer(deadline, action)
     }
@@ -306,11 +454,38 @@ impl Handle {
     }
 
     /// As [`cancel_timer`](Self::cancel_timer), without a look at the clock: whether it was in time.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, TimerAction};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let handle = runtime.handle();
+    /// let at = handle.now() + Duration::from_secs(10);
+    /// let key = handle.start_timer(at, TimerAction::Run(Box::new(|| unreachable!())));
+    /// assert!(handle.stop_timer(key));
+    /// assert!(!handle.stop_timer(key)); // there is nothing left to stop
+    /// runtime.simulation().unwrap().advance(Duration::from_secs(10));
+    /// ```
     pub fn stop_timer(&self, key: TimerKey) -> bool {
         self.core.timers.cancel(key).is_some()
     }
 
     /// What is left of a timer's time, or `None` if it has fired or was cancelled.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, TimerAction};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let handle = runtime.handle();
+    /// let at = handle.now() + Duration::from_secs(10);
+    /// let key = handle.start_timer(at, TimerAction::Run(Box::new(|| {})));
+    /// runtime.simulation().unwrap().advance(Duration::from_secs(4));
+    /// assert_eq!(handle.read_timer(key), Some(Duration::from_secs(6)));
+    /// runtime.simulation().unwrap().advance(Duration::from_secs(6));
+    /// assert_eq!(handle.read_timer(key), None);
+    /// ```
     #[must_use]
     pub fn read_timer(&self, key: TimerKey) -> Option<Duration> {
         let deadline = self.core.timers.deadline(key)?;
@@ -318,6 +493,14 @@ impl Handle {
     }
 
     /// A random number, which in a simulated runtime follows from the seed. Not for secrets.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Runtime;
+    ///
+    /// let draw = |seed| Runtime::simulated(seed).handle().random();
+    /// assert_eq!(draw(1), draw(1));
+    /// assert_ne!(draw(1), draw(2));
+    /// ```
     #[must_use]
     pub fn random(&self) -> u64 {
         self.core.random.next()
@@ -358,6 +541,16 @@ impl Handle {
     }
 
     /// What the layer above gave to [`Builder::extension`], if it is a `T`.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Builder, Runtime};
+    /// use std::sync::Arc;
+    ///
+    /// let runtime = Builder::new().extension(Arc::new("the layer above".to_owned())).simulated(1);
+    /// let above: Option<&String> = runtime.handle().extension();
+    /// assert_eq!(above.map(String::as_str), Some("the layer above"));
+    /// assert!(runtime.handle().extension::<u32>().is_none()); // it is no `u32`
+    /// ```
     #[inline]
     #[must_use]
     pub fn extension<T: Any + Send + Sync>(&self) -> Option<&T> {
@@ -390,6 +583,14 @@ impl Handle {
     }
 
     /// Whether both are handles on one runtime.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Runtime;
+    ///
+    /// let (one, other) = (Runtime::simulated(1), Runtime::simulated(1));
+    /// assert!(one.handle().is_same(&one.handle().clone()));
+    /// assert!(!one.handle().is_same(other.handle()));
+    /// ```
     #[must_use]
     pub fn is_same(&self, other: &Handle) -> bool {
         self.core.same(&other.core)
@@ -407,6 +608,22 @@ impl fmt::Debug for Handle {
 /// # Panics
 ///
 /// If there is no current runtime.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, spawn};
+///
+/// let runtime = Runtime::new()?;
+/// let longest = runtime.block_on(async {
+///     let lengths = ["one", "three", "five"].map(|word| spawn(async move { word.len() }));
+///     let mut longest = 0;
+///     for length in lengths {
+///         longest = longest.max(length.await.unwrap());
+///     }
+///     longest
+/// });
+/// assert_eq!(longest, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -430,6 +647,17 @@ where
 /// # Panics
 ///
 /// If there is no current runtime.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, blocking};
+///
+/// let runtime = Runtime::new()?;
+/// let manifest = runtime.block_on(async {
+///     blocking(|| std::fs::read_to_string("Cargo.toml")).await.expect("it does not panic")
+/// })?;
+/// assert!(manifest.starts_with("[package]"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn blocking<T, F>(function: F) -> Blocking<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -439,11 +667,34 @@ where
 }
 
 /// Lets the others run first: ready at the second poll.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, spawn, yield_now};
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let long = spawn(async { for _ in 0..10_000 { yield_now().await } });
+///     let short = spawn(async { 1 + 1 });
+///     assert_eq!(short.await.unwrap(), 2);
+///     assert!(!long.is_finished()); // it has let the other come first
+/// });
+/// ```
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
 
 /// The future of [`yield_now`].
+///
+/// ```
+/// use rekindle_scheduler::{YieldNow, yield_now};
+/// use std::{future::Future, pin::pin, task::{Context, Waker}};
+///
+/// let pause: YieldNow = yield_now();
+/// let mut pause = pin!(pause);
+/// let mut context = Context::from_waker(Waker::noop());
+/// assert!(pause.as_mut().poll(&mut context).is_pending());
+/// assert!(pause.as_mut().poll(&mut context).is_ready());
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {

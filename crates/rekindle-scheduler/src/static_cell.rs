@@ -6,6 +6,20 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A place for a `&'static T` that one thread writes and others read, without a lock.
+///
+/// For a hook that is set once and asked often:
+///
+/// ```
+/// use rekindle_scheduler::StaticCell;
+///
+/// static SHOUT: StaticCell<fn(&str) -> String> = StaticCell::new();
+///
+/// let say = |word: &str| SHOUT.load().map_or(word.to_owned(), |shout| shout(word));
+/// assert_eq!(say("hello"), "hello");
+/// static LOUD: fn(&str) -> String = |word| word.to_uppercase();
+/// SHOUT.store(&LOUD);
+/// assert_eq!(std::thread::spawn(move || say("hello")).join().unwrap(), "HELLO");
+/// ```
 pub struct StaticCell<T: 'static>(AtomicPtr<T>, PhantomData<&'static T>);
 
 impl<T: Sync> StaticCell<T> {

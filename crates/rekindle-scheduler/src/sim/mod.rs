@@ -110,6 +110,23 @@ struct State {
 type TurnHook = Box<dyn FnMut(&TurnAhead<'_>) -> Fate + Send>;
 
 /// A turn that is about to begin, as the hook of [`Simulation::on_turn`] sees it.
+///
+/// ```
+/// use rekindle_scheduler::{Fate, Runtime, yield_now};
+///
+/// let runtime = Runtime::simulated(1);
+/// let simulation = runtime.simulation().unwrap();
+/// let (tell, told) = std::sync::mpsc::channel();
+/// simulation.on_turn(move |ahead| {
+///     tell.send((ahead.step, ahead.task.id())).unwrap();
+///     Fate::Run
+/// });
+/// let task = runtime.handle().spawn(yield_now());
+/// simulation.run_until_idle();
+/// let turns: Vec<_> = told.try_iter().collect();
+/// assert_eq!(turns.len(), 2); // until it yields, and afterwards
+/// assert!(turns.iter().all(|(_, whose)| *whose == task.id()));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TurnAhead<'a> {
@@ -124,6 +141,21 @@ pub struct TurnAhead<'a> {
 }
 
 /// What becomes of a turn that is about to begin.
+///
+/// ```
+/// use rekindle_scheduler::{Fate, Runtime};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// let mut slow = true;
+/// runtime.simulation().unwrap().on_turn(move |_| match std::mem::take(&mut slow) {
+///     true => Fate::Stall(Duration::from_secs(3)), // the first turn comes late,
+///     false => Fate::Run,                          // and all others when they come
+/// });
+/// let task = runtime.handle().spawn(async { "done" });
+/// assert_eq!(runtime.block_on(task).unwrap(), "done");
+/// assert_eq!(runtime.handle().now().as_duration(), Duration::from_secs(3));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
@@ -134,6 +166,22 @@ pub enum Fate {
 }
 
 /// Why a simulation did not come to its end.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, Stuck, spawn, yield_now};
+///
+/// let runtime = Runtime::simulated(1);
+/// let simulation = runtime.simulation().unwrap();
+/// let waits = async { spawn(std::future::pending::<()>()).await };
+/// match simulation.complete(waits) {
+///     Err(Stuck::Standstill(who)) => assert!(who.contains("task spawned at")),
+///     other => panic!("{other:?}, though nobody ever answers"),
+/// }
+///
+/// simulation.limit_steps(1000);
+/// let spins = simulation.complete(async { loop { yield_now().await } });
+/// assert_eq!(spins, Err::<(), _>(Stuck::Steps(1000)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stuck {
@@ -566,6 +614,20 @@ pub(crate) fn block_on<F: Future>(core: &CoreRef, sim: &Sim, future: F) -> F::Ou
 
 /// Says something in the trace of the running simulation, if there is one that is
 /// [recorded](Simulation::record); else nothing is done, and `text` is not called.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, trace};
+///
+/// let runtime = Runtime::simulated(1);
+/// // Nobody records, so the text is not even made.
+/// runtime.block_on(async { trace(|| unreachable!()) });
+///
+/// let simulation = runtime.simulation().unwrap();
+/// simulation.record(100);
+/// runtime.block_on(async { trace(|| format!("{} in the cart", 3)) });
+/// let events = simulation.trace();
+/// assert!(events.iter().any(|event| event.what.to_string() == "3 in the cart"));
+/// ```
 pub fn trace(text: impl FnOnce() -> String) {
     context::with_core(|core| {
         let Some(core) = core else { return };
@@ -579,6 +641,20 @@ pub fn trace(text: impl FnOnce() -> String) {
 ///
 /// Made by [`Runtime::simulation`](crate::Runtime::simulation). `Runtime::block_on` drives the
 /// simulation by itself; this is for tests that look in between.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, sleep};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// let nap = runtime.handle().spawn(sleep(Duration::from_secs(60)));
+/// let simulation = runtime.simulation().unwrap();
+/// assert_eq!(simulation.run_until_idle(), 1); // one turn: it has gone to sleep
+/// simulation.advance(Duration::from_secs(59));
+/// assert!(!nap.is_finished());
+/// simulation.advance(Duration::from_secs(1));
+/// assert!(nap.is_finished());
+/// ```
 #[derive(Clone, Copy)]
 pub struct Simulation<'a> {
     core: &'a CoreRef,
@@ -597,6 +673,21 @@ impl<'a> Simulation<'a> {
     ///
     /// If the simulation is being driven, by another thread or further up the stack. So do the
     /// other methods that move it.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let nap = runtime.handle().spawn(sleep(Duration::from_secs(60)));
+    /// let simulation = runtime.simulation().unwrap();
+    /// assert!(simulation.step()); // the task goes to sleep
+    /// assert!(simulation.step()); // the clock moves to its timer
+    /// assert_eq!(simulation.now().as_duration().as_secs(), 60);
+    /// assert!(simulation.step()); // the task ends
+    /// assert!(!simulation.step()); // nothing can happen any more
+    /// assert!(nap.is_finished());
+    /// ```
     #[allow(clippy::must_use_candidate)]
     pub fn step(&self) -> bool {
         Driver::drive(self.core, self.sim, |driver| {
@@ -609,6 +700,16 @@ impl<'a> Simulation<'a> {
     /// # Panics
     ///
     /// As [`step`](Simulation::step).
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, yield_now};
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let simulation = runtime.simulation().unwrap();
+    /// drop(runtime.handle().spawn(async { for _ in 0..9 { yield_now().await } }));
+    /// assert_eq!(simulation.run_until_idle(), 10);
+    /// assert_eq!(simulation.run_until_idle(), 0);
+    /// ```
     #[allow(clippy::must_use_candidate)]
     pub fn run_until_idle(&self) -> u64 {
         Driver::drive(self.core, self.sim, |driver| {
@@ -623,6 +724,22 @@ impl<'a> Simulation<'a> {
     /// # Panics
     ///
     /// As [`step`](Simulation::step).
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let (tick, ticks) = std::sync::mpsc::channel();
+    /// drop(runtime.handle().spawn(async move {
+    ///     loop {
+    ///         sleep(Duration::from_secs(1)).await;
+    ///         tick.send(()).unwrap();
+    ///     }
+    /// }));
+    /// runtime.simulation().unwrap().advance(Duration::from_secs(10));
+    /// assert_eq!(ticks.try_iter().count(), 10);
+    /// ```
     pub fn advance(&self, duration: Duration) {
         Driver::drive(self.core, self.sim, |driver| {
             let target = self.now().saturating_add(duration);
@@ -642,12 +759,37 @@ impl<'a> Simulation<'a> {
     /// # Panics
     ///
     /// As [`step`](Simulation::step).
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, Stuck};
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let simulation = runtime.simulation().unwrap();
+    /// assert_eq!(simulation.complete(async { 6 * 7 }), Ok(42));
+    /// // What `block_on` would panic about.
+    /// let never = simulation.complete(std::future::pending::<()>());
+    /// assert!(matches!(never, Err(Stuck::Standstill(_))));
+    /// ```
     pub fn complete<F: Future>(&self, future: F) -> Result<F::Output, Stuck> {
         Driver::drive(self.core, self.sim, |driver| driver.complete(future))
     }
 
     /// Ends [`complete`](Self::complete) and `block_on` after this many steps, counted from the
     /// start of the simulation.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Handle, Runtime, Stuck, Time, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let simulation = runtime.simulation().unwrap();
+    /// simulation.limit_steps(10_000);
+    /// // A mistake: time stands still while anything can run. It should sleep.
+    /// let waits = async {
+    ///     while Handle::current().now() < Time::ZERO + Duration::from_secs(1) { yield_now().await }
+    /// };
+    /// assert_eq!(simulation.complete(waits), Err(Stuck::Steps(10_000)));
+    /// ```
     pub fn limit_steps(&self, limit: u64) {
         self.sim.state.lock().limit = limit;
     }
@@ -662,6 +804,20 @@ impl<'a> Simulation<'a> {
 
     /// Moves the clock forward at once. What was due meanwhile comes late, in its order. Callable
     /// from inside; to let things happen on the way, sleep.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let nap = runtime.handle().spawn(sleep(Duration::from_secs(1)));
+    /// let simulation = runtime.simulation().unwrap();
+    /// simulation.run_until_idle();
+    /// simulation.jump_clock(Duration::from_secs(3600)); // as when the lid of a laptop was closed
+    /// assert!(!nap.is_finished());
+    /// simulation.run_until_idle();
+    /// assert!(nap.is_finished()); // an hour late
+    /// ```
     pub fn jump_clock(&self, time: Duration) {
         let target = self.core.clock.now().saturating_add(time);
         self.sim
@@ -688,12 +844,39 @@ impl<'a> Simulation<'a> {
 
     /// Has `hook` asked before each turn. It may send to tasks, and wake them: a signal to the task
     /// whose turn it is acts in that turn. It replaces the one before; it must be deterministic.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Fate, Runtime, spawn, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let simulation = runtime.simulation().unwrap();
+    /// // Every third turn is a slow one.
+    /// simulation.on_turn(|ahead| match ahead.step % 3 {
+    ///     0 => Fate::Stall(Duration::from_millis(1)),
+    ///     _ => Fate::Run,
+    /// });
+    /// runtime.block_on(async { spawn(async { for _ in 0..30 { yield_now().await } }).await }).unwrap();
+    /// assert!(simulation.now().as_duration() >= Duration::from_millis(5));
+    /// ```
     pub fn on_turn(&self, hook: impl FnMut(&TurnAhead<'_>) -> Fate + Send + 'static) {
         let before = self.sim.hook.lock().replace(Box::new(hook));
         drop(before);
     }
 
     /// Keeps the last `limit` events from now on: see [`trace`](Self::trace).
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, yield_now};
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let simulation = runtime.simulation().unwrap();
+    /// simulation.record(3); // the last three are as a rule the ones that tell
+    /// drop(runtime.handle().spawn(async { for _ in 0..9 { yield_now().await } }));
+    /// simulation.run_until_idle();
+    /// let steps: Vec<u64> = simulation.trace().iter().map(|event| event.step).collect();
+    /// assert_eq!(steps, [8, 9, 10]);
+    /// ```
     pub fn record(&self, limit: usize) {
         self.sim.state.lock().recorder = Some(Recorder::new(limit));
     }
@@ -734,6 +917,21 @@ impl<'a> Simulation<'a> {
 
     /// A number that stands for all steps since the start: who was picked, and when. Two runs with
     /// the same number took the same way.
+    ///
+    /// ```
+    /// use rekindle_scheduler::{Runtime, yield_now};
+    ///
+    /// let way = |seed| {
+    ///     let runtime = Runtime::simulated(seed);
+    ///     for _ in 0..4 {
+    ///         drop(runtime.handle().spawn(yield_now()));
+    ///     }
+    ///     runtime.simulation().unwrap().run_until_idle();
+    ///     runtime.simulation().unwrap().trace_hash()
+    /// };
+    /// let ways: std::collections::BTreeSet<u64> = (0..100).map(way).collect();
+    /// assert!(ways.len() > 50); // how many orders a test has really seen
+    /// ```
     #[must_use]
     pub fn trace_hash(&self) -> u64 {
         self.sim.state.lock().trace
@@ -756,6 +954,22 @@ impl fmt::Debug for Simulation<'_> {
 }
 
 /// The future of [`Simulation::settled`].
+///
+/// ```
+/// use rekindle_scheduler::{Handle, Runtime, Time, sleep, spawn, yield_now};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let quick = spawn(async { for _ in 0..100 { yield_now().await } });
+///     let slow = spawn(sleep(Duration::from_secs(1)));
+///     let handle = Handle::current();
+///     handle.simulation().unwrap().settled().await;
+///     // What can be done at this time is done; what needs time is not.
+///     assert!(quick.is_finished() && !slow.is_finished());
+///     assert_eq!(handle.now(), Time::ZERO);
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Settled {

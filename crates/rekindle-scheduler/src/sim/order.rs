@@ -30,6 +30,27 @@ const HIGH: u64 = 1 << 63;
 const LOW: u64 = 1 << 32;
 
 /// How a simulation picks what happens next. Whatever it is, the picks follow from the seed.
+///
+/// ```
+/// use rekindle_scheduler::{Builder, Exploration, spawn};
+/// use std::collections::BTreeSet;
+///
+/// // For what goes wrong when two turns come in a certain order, in runs of about 20 steps.
+/// let rare = Exploration::Priorities { changes: 1, steps: 20 };
+/// let first_word = |seed| {
+///     Builder::new().exploration(rare).simulated(seed).block_on(async {
+///         let (say, said) = std::sync::mpsc::channel();
+///         let tasks = ["ping", "pong"].map(|word| {
+///             let say = say.clone();
+///             spawn(async move { say.send(word).unwrap() })
+///         });
+///         for task in tasks { task.await.unwrap() }
+///         said.recv().unwrap()
+///     })
+/// };
+/// let seen: BTreeSet<&str> = (0..20).map(first_word).collect();
+/// assert_eq!(seen.len(), 2); // either was first under some seed
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Exploration {

@@ -7,6 +7,19 @@ use crate::task::TaskId;
 use crate::time::Time;
 
 /// One event of a recorded simulation: see [`Simulation::record`](crate::Simulation::record).
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, TraceWhat, sleep};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// let simulation = runtime.simulation().unwrap();
+/// simulation.record(100);
+/// runtime.block_on(sleep(Duration::from_secs(5)));
+/// let events = simulation.trace();
+/// let clock = events.iter().find(|event| event.what == TraceWhat::Clock).unwrap();
+/// assert_eq!((clock.step, clock.at.as_duration()), (2, Duration::from_secs(5)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceEvent {
@@ -19,6 +32,25 @@ pub struct TraceEvent {
 }
 
 /// What happened in a step.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, TraceWhat, trace};
+///
+/// let runtime = Runtime::simulated(1);
+/// let simulation = runtime.simulation().unwrap();
+/// simulation.record(100);
+/// let task = runtime.handle().spawn(async { trace(|| "half way".to_owned()) });
+/// simulation.run_until_idle();
+/// // A turn, and what was said in it.
+/// match &simulation.trace()[..] {
+///     [turn, note] => {
+///         assert!(matches!(&turn.what, TraceWhat::Turn { task: who, .. } if *who == task.id()));
+///         let said = TraceWhat::Note { task: Some(task.id()), text: "half way".to_owned() };
+///         assert_eq!(note.what, said);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceWhat {

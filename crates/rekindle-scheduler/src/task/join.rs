@@ -15,6 +15,21 @@ use super::cell::discard_payload;
 use super::{Host, NodePtr, TaskId, TaskRef, Turn};
 
 /// Why a task has no output.
+///
+/// ```
+/// use rekindle_scheduler::{JoinError, Runtime, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let failed = spawn(async { "x".parse::<u32>().expect("a number") }).await.unwrap_err();
+///     assert!(failed.is_panic() && failed.message().unwrap().starts_with("a number"));
+///
+///     let endless = spawn(sleep(Duration::MAX));
+///     endless.abort();
+///     assert!(matches!(endless.await, Err(JoinError::Cancelled)));
+/// });
+/// ```
 pub enum JoinError {
     /// It was aborted, or its runtime shut down.
     Cancelled,
@@ -163,6 +178,20 @@ impl<T: Send + 'static> Host for Plain<T> {
 }
 
 /// Aborts a task without owning its output.
+///
+/// ```
+/// use rekindle_scheduler::{JoinError, Runtime, sleep, spawn};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let work = spawn(sleep(Duration::from_secs(60)));
+///     let stop = work.abort_handle();
+///     // Somebody else watches the time, while we wait for the output.
+///     drop(spawn(async move { sleep(Duration::from_secs(1)).await; stop.abort() }));
+///     assert!(matches!(work.await, Err(JoinError::Cancelled)));
+/// });
+/// ```
 #[derive(Debug, Clone)]
 pub struct AbortHandle(TaskRef, fn(&TaskRef));
 
@@ -183,6 +212,20 @@ fn abort<T: Send + 'static>(task: &TaskRef) {
 /// A handle on a spawned future: await it for the output, drop it to let the task go its way.
 ///
 /// Dropping the handle does *not* cancel the task.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, spawn};
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let (say, said) = std::sync::mpsc::channel();
+///     drop(spawn(async move { say.send("I go on").unwrap() })); // nobody waits for this one
+///     let sum = spawn(async { (1..=10).sum::<u32>() });
+///     assert_eq!(sum.await.unwrap(), 55);
+///     # rekindle_scheduler::sleep(std::time::Duration::from_millis(1)).await;
+///     assert_eq!(said.recv(), Ok("I go on"));
+/// });
+/// ```
 #[must_use = "dropping a join handle detaches the task; await it, or say `drop` to mean that"]
 pub struct JoinHandle<T> {
     task: TaskRef,
@@ -208,6 +251,21 @@ impl<T: Send + 'static> JoinHandle<T> {
     ///
     /// The future is dropped on a worker; awaiting the handle then gives
     /// [`JoinError::Cancelled`].
+    ///
+    /// ```
+    /// use rekindle_scheduler::{JoinError, Runtime, sleep, spawn};
+    /// use std::sync::mpsc::{TryRecvError, channel};
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// runtime.block_on(async {
+    ///     let (open, opened) = channel::<()>();
+    ///     let task = spawn(async move { let _open = open; sleep(std::time::Duration::MAX).await });
+    ///     task.abort();
+    ///     assert!(matches!(task.await, Err(JoinError::Cancelled)));
+    ///     // The future is gone, with all that it held.
+    ///     assert_eq!(opened.try_recv(), Err(TryRecvError::Disconnected));
+    /// });
+    /// ```
     pub fn abort(&self) {
         abort::<T>(&self.task);
     }

@@ -6,6 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A future whose output goes through a function. See [`map_output`].
+///
+/// Unlike that of an `async` block, its type can be written down:
+///
+/// ```
+/// use rekindle_scheduler::{MapOutput, block_on, map_output};
+/// use std::future::{Ready, ready};
+///
+/// struct Price { cents: MapOutput<Ready<u32>, String> }
+///
+/// let cents = map_output(ready(1250), |cents| format!("{}.{}", cents / 100, cents % 100));
+/// let price = Price { cents };
+/// assert_eq!(block_on(price.cents), "12.50");
+/// ```
 pub struct MapOutput<F: Future, T> {
     future: F,
     map: fn(F::Output) -> T,
@@ -15,6 +28,20 @@ pub struct MapOutput<F: Future, T> {
 ///
 /// It is as large as the future and one pointer; `async { map(future.await) }` would be twice as
 /// large as the future.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, map_output, yield_now};
+///
+/// let page = async {
+///     let buffer = [7_u8; 4096];
+///     yield_now().await;
+///     buffer.len()
+/// };
+/// let size = size_of_val(&page);
+/// let kib = map_output(page, |bytes| bytes / 1024);
+/// assert!(size_of_val(&kib) <= size + 16);
+/// assert_eq!(Runtime::simulated(1).block_on(kib), 4);
+/// ```
 pub fn map_output<F: Future, T>(future: F, map: fn(F::Output) -> T) -> MapOutput<F, T> {
     MapOutput { future, map }
 }

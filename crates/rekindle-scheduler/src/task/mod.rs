@@ -64,6 +64,47 @@ pub use node::{Node, NodeList, NodePtr, NodeVtable};
 use state::{Pushed, Woken};
 
 /// What lives beside a future in its cell, and stands between it and the scheduler.
+///
+/// A host that counts the turns of its task. It is sent nothing, and so needs no `unsafe`:
+///
+/// ```
+/// use rekindle_scheduler::{Host, NodePtr, Runtime, Turn, yield_now};
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use std::{fmt, future::Future, pin::Pin, task::Poll};
+///
+/// #[derive(Default)]
+/// struct Counted { turns: AtomicU32 }
+///
+/// impl Host for Counted {
+///     type Output = ();
+///
+///     fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+///     where
+///         F: Future<Output = ()>,
+///     {
+///         self.turns.fetch_add(1, Relaxed);
+///         match future.as_mut().as_pin_mut() {
+///             Some(running) => running.poll(&mut turn.context()),
+///             None => Poll::Ready(()),
+///         }
+///     }
+///     fn cancel<F>(&self, mut future: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+///     where
+///         F: Future<Output = ()>,
+///     {
+///         future.set(None);
+///     }
+///     fn undelivered(&self, _: NodePtr) {}
+///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         write!(f, "a task of {} turns", self.turns.load(Relaxed))
+///     }
+/// }
+///
+/// let runtime = Runtime::simulated(1);
+/// let task = runtime.handle().spawn_with(Counted::default(), yield_now(), |view| view.to_ref());
+/// runtime.simulation().unwrap().run_until_idle();
+/// assert_eq!(task.view().describe(), "a task of 2 turns");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot host a task",
     note = "implement `Host` for it: it stands between a task's future and the scheduler"
@@ -113,6 +154,21 @@ pub trait Host: Send + Sync + 'static {
 /// Which task: a slot of the runtime's table and how often the slot had been used before.
 ///
 /// An id never denotes another task in the life of its runtime.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, TaskId};
+///
+/// let runtime = Runtime::simulated(1);
+/// let task = runtime.handle().spawn(std::future::pending::<()>());
+/// let id = task.id();
+/// assert_eq!(format!("{id:?}"), format!("#{}.{}", id.index(), id.generation())); // as in the log
+/// // An id that was taken apart, to be written somewhere, finds its task again.
+/// let again = TaskId::from_parts(id.index(), id.generation());
+/// assert!(runtime.handle().lookup(again).is_some());
+/// // The task that had the place before, or has it next, is another.
+/// let next = TaskId::from_parts(id.index(), id.generation() + 1);
+/// assert!(runtime.handle().lookup(next).is_none());
+/// ```
 // The slot is in the upper half. One number, so that ids are compared at once; packed, so that it
 // can lie beside another u32.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,6 +202,41 @@ impl fmt::Debug for TaskId {
 }
 
 /// One turn of a task, as its host sees it.
+///
+/// A host that lets its future run at each third turn only, and asks for the turns between:
+///
+/// ```
+/// # use rekindle_scheduler::{Host, NodePtr, Runtime, Turn, yield_now};
+/// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// # use std::{fmt, future::Future, pin::Pin, task::Poll};
+/// # struct Lazy { turns: AtomicU32 }
+/// # impl Host for Lazy {
+/// #     type Output = ();
+/// fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+/// # where F: Future<Output = ()>,
+/// {
+///     assert!(turn.inbox().is_empty()); // nobody sends it anything
+///     if self.turns.fetch_add(1, Relaxed) % 3 < 2 {
+///         turn.again();
+///         return Poll::Pending;
+///     }
+///     match future.as_mut().as_pin_mut() {
+///         Some(running) => running.poll(&mut turn.context()),
+///         None => Poll::Ready(()),
+///     }
+/// }
+/// #     fn cancel<F>(&self, mut future: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+/// #     where F: Future<Output = ()>,
+/// #     { future.set(None) }
+/// #     fn undelivered(&self, _: NodePtr) {}
+/// #     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("a lazy task") }
+/// # }
+/// # let runtime = Runtime::simulated(1);
+/// # let host = Lazy { turns: AtomicU32::new(0) };
+/// let task = runtime.handle().spawn_with(host, async { yield_now().await }, |view| view.to_ref());
+/// # runtime.simulation().unwrap().run_until_idle();
+/// assert_eq!(task.view().host::<Lazy>().unwrap().turns.load(Relaxed), 6);
+/// ```
 #[derive(Debug)]
 pub struct Turn<'a> {
     /// What came in since the last turn.
@@ -203,6 +294,19 @@ impl<'a> Turn<'a> {
 }
 
 /// A counted handle on a task. It keeps the cell's memory, but never the task alive.
+///
+/// ```
+/// use rekindle_scheduler::Runtime;
+///
+/// let runtime = Runtime::simulated(1);
+/// let task = runtime.handle().spawn(async {});
+/// let seen = runtime.handle().lookup(task.id()).unwrap();
+/// assert!(!seen.view().is_finished());
+/// runtime.simulation().unwrap().run_until_idle();
+/// // Whoever has one can still look at the task; nobody finds it any more.
+/// assert!(seen.view().is_finished());
+/// assert!(runtime.handle().lookup(task.id()).is_none());
+/// ```
 pub struct TaskRef(NonNull<Header>);
 
 // SAFETY: the header is shared by design: `word` and `count` are atomic, the rest is written
@@ -253,6 +357,18 @@ impl fmt::Debug for TaskRef {
 }
 
 /// A borrowed view on a task.
+///
+/// ```
+/// use rekindle_scheduler::Runtime;
+///
+/// let runtime = Runtime::simulated(1);
+/// let task = runtime.handle().spawn(std::future::pending::<()>());
+/// let handle = runtime.handle();
+/// let look = || handle.with_task(task.id(), |view| (view.is_scheduled(), view.is_finished()));
+/// assert_eq!(look(), Some((true, false))); // waits for its first turn
+/// runtime.simulation().unwrap().run_until_idle();
+/// assert_eq!(look(), Some((false, false))); // waits for something else
+/// ```
 #[derive(Copy, Clone)]
 pub struct TaskView<'a>(&'a Header);
 

@@ -10,11 +10,31 @@ use std::ptr::{self, NonNull};
 use crate::sync::UnsafeCell;
 
 /// A pointer that owns the block it points to.
+///
+/// It is for the layer above, which makes blocks, sends them ([`TaskView::push`](crate::TaskView::push))
+/// and opens them again, all of which takes `unsafe`; [`Node`] shows how a block begins.
 pub type NodePtr = NonNull<Node>;
 
 /// What the scheduler must be able to do with a block that it knows nothing of.
 ///
 /// The layer above may make this the first field of a larger table and cast.
+///
+/// A larger table, of a layer that knows texts only; its blocks live for ever, so there is nothing to
+/// free. (To free one, as to send one, takes `unsafe`, and belongs to the layer above.)
+///
+/// ```
+/// use rekindle_scheduler::{NodePtr, NodeVtable};
+///
+/// #[repr(C)]
+/// struct Kind { table: NodeVtable, name: &'static str }
+///
+/// fn keep(_: NodePtr) {}
+/// static NOTICE: Kind = Kind { table: NodeVtable { discard: keep }, name: "notice" };
+///
+/// // The table comes first, so that a pointer to it is a pointer to the whole.
+/// assert_eq!(std::mem::offset_of!(Kind, table), 0);
+/// # assert_eq!(NOTICE.name, "notice");
+/// ```
 #[derive(Debug)]
 #[repr(C)]
 pub struct NodeVtable {
@@ -27,6 +47,23 @@ pub struct NodeVtable {
 /// The link at the start of every block in an inbox.
 ///
 /// Aligned to 16 so that the four low bits of a pointer to it are free for the task's state.
+///
+/// What a sender allocates begins with it:
+///
+/// ```
+/// use rekindle_scheduler::{Node, NodeVtable};
+///
+/// #[repr(C)]
+/// struct Letter { node: Node, text: String }
+///
+/// static LETTERS: NodeVtable = NodeVtable { discard: |_| { /* frees the letter */ } };
+///
+/// let letter = Box::new(Letter { node: Node::new(&LETTERS), text: "hello".to_owned() });
+/// assert_eq!(std::mem::offset_of!(Letter, node), 0);
+/// assert_eq!(&raw const *letter as usize % 16, 0); // four bits to spare
+/// // Whoever takes it out of an inbox knows by the table what it is.
+/// assert!(std::ptr::eq(letter.node.vtable(), &LETTERS));
+/// ```
 #[repr(C, align(16))]
 pub struct Node {
     /// The next older block while the inbox holds it, the next newer one in a [`NodeList`].
@@ -83,6 +120,21 @@ impl fmt::Debug for Node {
 /// What one turn took out of an inbox, oldest first.
 ///
 /// The list owns its blocks. Whatever is still in it when it is dropped is discarded.
+///
+/// A host gets one in each [`Turn`](crate::Turn); what it does not take out is discarded.
+///
+/// ```
+/// use rekindle_scheduler::NodeList;
+///
+/// fn handle_all(inbox: &mut NodeList) -> usize {
+///     let mut handled = 0;
+///     while let Some(_node) = inbox.pop() {
+///         handled += 1; // here the host turns the node into whatever it is
+///     }
+///     handled
+/// }
+/// assert_eq!(handle_all(&mut NodeList::new()), 0);
+/// ```
 #[derive(Debug)]
 pub struct NodeList {
     head: *mut Node,

@@ -132,6 +132,23 @@ impl fmt::Debug for Time {
 ///
 /// The runtime carries it out at most once, on one of its workers, with none of its locks held. An
 /// action whose timer is cancelled is dropped instead.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, TimerAction};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// let (ring, bell) = std::sync::mpsc::channel();
+/// let egg = runtime.handle().now() + Duration::from_secs(270);
+/// let action = TimerAction::Run(Box::new(move || ring.send("ready").unwrap()));
+/// runtime.handle().start_timer(egg, action);
+///
+/// let simulation = runtime.simulation().unwrap();
+/// simulation.advance(Duration::from_secs(269));
+/// assert!(bell.try_recv().is_err());
+/// simulation.advance(Duration::from_secs(1));
+/// assert_eq!(bell.try_recv(), Ok("ready"));
+/// ```
 pub enum TimerAction {
     /// Calls the waker.
     Wake(Waker),
@@ -177,6 +194,19 @@ impl fmt::Debug for TimerAction {
 ///
 /// A key is never given out twice: the key of a timer that fired or was cancelled names nothing
 /// from then on, so cancelling late is harmless.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, TimerAction};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// let handle = runtime.handle();
+/// let alarm = TimerAction::Run(Box::new(|| unreachable!("it is cancelled")));
+/// let key = handle.start_timer(handle.now() + Duration::from_secs(60), alarm);
+/// runtime.simulation().unwrap().advance(Duration::from_secs(20));
+/// assert_eq!(handle.cancel_timer(key), Some(Duration::from_secs(40)));
+/// assert_eq!(handle.cancel_timer(key), None); // too late, and harmless
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimerKey {
     /// Whose wheel the timer sits on.

@@ -27,6 +27,21 @@ const OUTSIDE: &str = "a `Sleep` was polled outside a runtime: nobody is there t
 /// stays ready. To drop it costs nothing and leaves nothing behind.
 ///
 /// It belongs to the runtime in which it is first polled.
+///
+/// ```
+/// use rekindle_scheduler::{Runtime, sleep};
+/// use std::time::Duration;
+///
+/// let nap = sleep(Duration::from_secs(60));
+/// assert_eq!(nap.deadline(), None); // outside of a runtime there is no now
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let start = rekindle_scheduler::Handle::current().now();
+///     assert_eq!(sleep(Duration::from_secs(5)).deadline(), Some(start + Duration::from_secs(5)));
+///     nap.await;
+///     assert!(rekindle_scheduler::Handle::current().now() >= start + Duration::from_secs(60));
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
@@ -84,6 +99,23 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Panics
 ///
 /// The future panics when it is first polled outside a runtime.
+///
+/// In a loop it does not drift, as `sleep` would by the time that the work takes:
+///
+/// ```
+/// use rekindle_scheduler::{Handle, Runtime, sleep, sleep_until};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::simulated(1);
+/// runtime.block_on(async {
+///     let start = Handle::current().now();
+///     for n in 1..=10 {
+///         sleep(Duration::from_millis(300)).await; // the work
+///         sleep_until(start + n * Duration::from_secs(1)).await;
+///     }
+///     assert_eq!((Handle::current().now() - start).as_secs(), 10);
+/// });
+/// ```
 pub fn sleep_until(deadline: Time) -> Sleep {
     Sleep {
         due: Due::At(deadline),
