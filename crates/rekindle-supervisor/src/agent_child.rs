@@ -61,6 +61,24 @@ impl<S: Send + 'static> AgentChild for Agent<S> {
 }
 
 /// An agent as a child: see [`AgentChild`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, ExitReason, exit, sleep};
+/// use rekindle_supervisor::{AgentChild, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// let scores = Agent::child(Vec::<u32>::new).name("scores").restart(Restart::Transient);
+/// let tree = Supervisor::one_for_one().child(scores).start_link().await.unwrap();
+/// let scores = Agent::<Vec<u32>>::named("scores");
+/// scores.update(|all| all.push(17)).await.unwrap();
+///
+/// exit(scores.pid().unwrap(), ExitReason::Kill);
+/// sleep(Duration::from_millis(1)).await;
+/// // The name leads to the next life, which begins with a new state.
+/// assert_eq!(scores.get(|all| all.len()).await, Ok(0));
+/// # });
+/// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct AgentChildBuilder<S> {
     init: Arc<dyn Fn() -> S + Send + Sync>,

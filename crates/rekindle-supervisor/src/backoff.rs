@@ -38,6 +38,16 @@ impl Backoff {
     }
 
     /// Pauses that are not random.
+    ///
+    /// ```
+    /// use rekindle_supervisor::Backoff;
+    /// use std::time::Duration;
+    ///
+    /// // For tests, and for a single client: pauses of 1 s, 2 s, 4 s, 8 s, and 8 s from then on.
+    /// const PAUSES: Backoff =
+    ///     Backoff::exponential(Duration::from_secs(1), Duration::from_secs(8)).without_jitter();
+    /// assert_ne!(PAUSES, Backoff::exponential(Duration::from_secs(1), Duration::from_secs(8)));
+    /// ```
     #[must_use]
     pub const fn without_jitter(mut self) -> Backoff {
         self.jitter = false;

@@ -126,6 +126,20 @@ impl DynamicSupervisor {
     child_options!("`DynamicSupervisor`", "as long as it takes");
 
     /// Limits the number of children; the default is no limit.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor, StartChildError};
+    ///
+    /// let rooms = DynamicSupervisor::new().max_children(1).start_link().await.unwrap();
+    /// let room = rooms.start_child(Agent::child(|| "empty")).await.unwrap();
+    /// let refused = rooms.start_child(Agent::child(|| "empty")).await;
+    /// assert_eq!(refused.unwrap_err(), StartChildError::MaxChildren);
+    /// rooms.terminate_child(room.pid().unwrap()).await.unwrap();
+    /// assert!(rooms.start_child(Agent::child(|| "empty")).await.is_ok());
+    /// # });
+    /// ```
     pub fn max_children(mut self, max_children: usize) -> Self {
         self.max_children = Some(max_children);
         self
@@ -133,6 +147,24 @@ impl DynamicSupervisor {
 
     /// Allows this many restarts within a period, for all children together; with one more, the
     /// supervisor stops them all and ends with `Shutdown`. The default is 3 in 5 s.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep};
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor};
+    /// use std::time::Duration;
+    ///
+    /// // With many children some are always failing: what is rare for one of them is often for all.
+    /// let rooms = DynamicSupervisor::new().intensity(1000, Duration::from_secs(5));
+    /// let rooms = rooms.start().await.unwrap();
+    /// for _ in 0..100 {
+    ///     let room = rooms.start_child(Agent::child(|| "empty")).await.unwrap();
+    ///     exit(room.pid().unwrap(), ExitReason::Kill);
+    /// }
+    /// sleep(Duration::from_millis(1)).await;
+    /// assert_eq!(rooms.count_children().await.unwrap().active, 100);
+    /// # });
+    /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.settings.intensity = restarts;
         self.settings.period = period;
@@ -226,6 +258,22 @@ impl DynamicSupervisor {
 
 /// A dynamic supervisor whose children are all made in one way: see
 /// [`DynamicSupervisor::template`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::Agent;
+/// use rekindle_supervisor::{AgentChild, DynamicSupervisor, Restart, Supervisor};
+///
+/// // As any other supervisor, it is a child as it stands.
+/// let carts = DynamicSupervisor::child()
+///     .name("carts")
+///     .template(|owner: String| Agent::child(move || vec![owner.clone()]).restart(Restart::Transient));
+/// let shop = Supervisor::one_for_one().start_link().await.unwrap();
+/// let carts = shop.start_child(carts).await.unwrap();
+/// let cart: Agent<Vec<String>> = carts.start_child("Ada".to_owned()).await.unwrap();
+/// assert_eq!(cart.get(|cart| cart[0].clone()).await.unwrap(), "Ada");
+/// # });
+/// ```
 #[must_use = "a supervisor is nothing until it is started, or made a child"]
 pub struct Template<A, C> {
     supervisor: DynamicSupervisor,
@@ -274,6 +322,25 @@ impl<A: 'static, C: 'static> Template<A, C> {
 
 /// A handle on one life of a supervisor with a template. It can do whatever a
 /// [`DynamicSupervisorRef`] can, but start children of another make.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::sleep;
+/// use rekindle_supervisor::{ChildSpec, DynamicSupervisor};
+/// use std::time::Duration;
+///
+/// let naps = DynamicSupervisor::new().template(|secs| {
+///     ChildSpec::task(move || sleep(Duration::from_secs(secs)))
+/// });
+/// let naps = naps.start_link().await.unwrap();
+/// let short = naps.start_child(1).await.unwrap();
+/// let long = naps.start_child(60).await.unwrap();
+/// naps.terminate_child(long.pid()).await.unwrap();
+/// assert_eq!(naps.count_children().await.unwrap().active, 1);
+/// // To end what has ended already is no mistake here.
+/// naps.terminate_child(long.pid()).await.unwrap();
+/// # });
+/// ```
 pub struct TemplateHandle<A, C> {
     supervisor: DynamicSupervisorHandle,
     make: Make<A, C>,
@@ -285,6 +352,19 @@ impl<A, C: Child> TemplateHandle<A, C> {
     /// # Errors
     ///
     /// See [`StartChildError`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor};
+    ///
+    /// let tallies = DynamicSupervisor::new().template(|from: u32| Agent::child(move || from));
+    /// let tallies = tallies.start_link().await.unwrap();
+    /// let tally: Agent<u32> = tallies.start_child(40).await.unwrap();
+    /// tally.update(|n| *n += 2).await.unwrap();
+    /// assert_eq!(tally.get(|n| *n).await, Ok(42));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_child(
         &self,
@@ -428,7 +508,9 @@ handles!(
     Dynamic,
     DynamicSupervisorRef,
     DynamicSupervisorHandle,
-    "a dynamic supervisor"
+    "a dynamic supervisor",
+    DynamicSupervisor,
+    "DynamicSupervisor::new()"
 );
 
 impl DynamicSupervisorRef {
@@ -438,6 +520,19 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// See [`StartChildError`]. Nothing is left in the books.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor};
+    ///
+    /// let rooms = DynamicSupervisor::new().start_link().await.unwrap();
+    /// let kitchen: Agent<Vec<&str>> = rooms.start_child(Agent::child(Vec::new)).await.unwrap();
+    /// kitchen.update(|guests| guests.push("Ada")).await.unwrap();
+    /// let count = rooms.count_children().await.unwrap();
+    /// assert_eq!(count.active, 1);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_child<C: Child>(
         &self,
@@ -453,6 +548,19 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// If the process is no child of this supervisor: also if it was one, and has a successor.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor, TerminateChildError};
+    ///
+    /// let rooms = DynamicSupervisor::new().start_link().await.unwrap();
+    /// let room = rooms.start_child(Agent::child(|| "empty")).await.unwrap().pid().unwrap();
+    /// rooms.terminate_child(room).await.unwrap();
+    /// assert_eq!(rooms.count_children().await.unwrap().specs, 0); // forgotten, whatever its class
+    /// assert_eq!(rooms.terminate_child(room).await, Err(TerminateChildError::NotFound));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn terminate_child(
         &self,
@@ -466,6 +574,20 @@ impl DynamicSupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, DynamicSupervisor};
+    ///
+    /// let rooms = DynamicSupervisor::new().start_link().await.unwrap();
+    /// let first = rooms.start_child(Agent::child(|| "empty")).await.unwrap();
+    /// let second = rooms.start_child(Agent::child(|| "empty")).await.unwrap();
+    /// let children = rooms.which_children().await.unwrap();
+    /// let pids: Vec<_> = children.iter().map(|child| child.state.pid()).collect();
+    /// assert_eq!(pids, [second.pid(), first.pid()]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn which_children(
         &self,

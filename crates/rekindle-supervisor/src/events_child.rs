@@ -66,6 +66,30 @@ impl<E: Send + Sync + 'static> EventManagerChild for GenEvent<E> {
 type AddTo<E> = Arc<dyn Fn(StartEvents<E>) -> StartEvents<E> + Send + Sync>;
 
 /// An event manager as a child: see [`EventManagerChild`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # use rekindle_actor::{EventHandler, HandlerContext, HandlerStep, Never, Reaction};
+/// # struct Printer;
+/// # impl EventHandler for Printer {
+/// #     type Event = String; type Args = &'static str; type Call = Never; type DeleteArgs = (); type Output = ();
+/// #     async fn init(_: &'static str, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Printer) }
+/// #     async fn handle_event(&mut self, _: &String, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { Ok(Reaction::Keep) }
+/// #     async fn terminate(self, _: rekindle_actor::Removal<Self>, _: &mut HandlerContext<Self>) {}
+/// # }
+/// use rekindle_actor::{EventManagerName, ExitReason, GenEvent, exit, sleep};
+/// use rekindle_supervisor::{EventManagerChild, Supervisor};
+/// use std::time::Duration;
+///
+/// let alarms = GenEvent::<String>::child().name("alarms").handler::<Printer>("ALARM");
+/// let tree = Supervisor::one_for_one().child(alarms).start_link().await.unwrap();
+/// let alarms = EventManagerName::<String>::new("alarms");
+/// exit(alarms.pid().unwrap(), ExitReason::Kill);
+/// sleep(Duration::from_millis(1)).await;
+/// // The handlers that are given here are there again after a restart.
+/// assert_eq!(alarms.which_handlers().await.unwrap().len(), 1);
+/// # });
+/// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct EventManagerChildBuilder<E> {
     handlers: Vec<AddTo<E>>,

@@ -114,7 +114,43 @@ pub use task_supervisor::{TaskSupervisor, TaskSupervisorHandle, TaskSupervisorRe
 
 /// How many restarts a supervisor allows within [`DEFAULT_PERIOD`] unless told otherwise: 3, as in
 /// Elixir.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, exit, sleep};
+/// use rekindle_supervisor::{ChildSpec, DEFAULT_INTENSITY, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| sleep(Duration::MAX)).id("work").restart(Restart::Permanent);
+/// let tree = Supervisor::one_for_one().child(work).start().await.unwrap();
+/// for _ in 0..DEFAULT_INTENSITY + 1 {
+///     assert!(tree.is_alive());
+///     let work = tree.which_child("work").await.unwrap();
+///     exit(work.state.pid().unwrap(), ExitReason::Kill);
+///     sleep(Duration::from_millis(1)).await;
+/// }
+/// assert!(!tree.is_alive()); // one restart too many
+/// # });
+/// ```
 pub const DEFAULT_INTENSITY: u32 = 3;
 
 /// The period of [`DEFAULT_INTENSITY`]: 5 s.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, exit, sleep};
+/// use rekindle_supervisor::{ChildSpec, DEFAULT_PERIOD, Restart, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| sleep(Duration::MAX)).id("work").restart(Restart::Permanent);
+/// let tree = Supervisor::one_for_one().child(work).start().await.unwrap();
+/// // Once a period is nothing to worry about, however often.
+/// for _ in 0..20 {
+///     let work = tree.which_child("work").await.unwrap();
+///     exit(work.state.pid().unwrap(), ExitReason::Kill);
+///     sleep(DEFAULT_PERIOD).await;
+/// }
+/// assert!(tree.is_alive());
+/// # });
+/// ```
 pub const DEFAULT_PERIOD: Duration = Duration::from_secs(5);

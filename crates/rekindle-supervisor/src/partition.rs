@@ -367,6 +367,25 @@ impl Lives {
 ///
 /// It keeps nothing alive; when the supervisor is restarted, this handle is on the one that died:
 /// find the new one by [`whereis`](Self::whereis).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::Agent;
+/// use rekindle_supervisor::{
+///     AgentChild, AgentChildBuilder, PartitionSupervisor, PartitionsHandle, Supervisor,
+/// };
+///
+/// let hits = PartitionSupervisor::new("hits", Agent::child(|| 0_u64)).partitions(4);
+/// let tree = Supervisor::one_for_one().child(hits).start_link().await.unwrap();
+/// // Found by its name, wherever one is; the type says what the partitions are.
+/// let hits = PartitionsHandle::<AgentChildBuilder<u64>>::whereis("hits").unwrap();
+/// for page in ["/", "/about", "/"] {
+///     hits.get(page).unwrap().update(|n| *n += 1).await.unwrap();
+/// }
+/// assert!(hits.get("/").unwrap().get(|n| *n).await.unwrap() >= 2);
+/// assert_eq!(hits.partitions(), Ok(4));
+/// # });
+/// ```
 pub struct PartitionsHandle<C: Child> {
     supervisor: SupervisorHandle,
     table: Arc<Table<C>>,
@@ -399,6 +418,23 @@ where
     /// # Errors
     ///
     /// If the supervisor is gone, has no partitions in use, or this one could not be started.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep};
+    /// use rekindle_supervisor::{AgentChild, PartitionSupervisor};
+    /// use std::time::Duration;
+    ///
+    /// let carts = PartitionSupervisor::new("carts", Agent::child(Vec::<u32>::new)).partitions(2);
+    /// let carts = carts.start_link().await.unwrap();
+    /// let before = carts.get(&17).unwrap();
+    /// exit(before.pid().unwrap(), ExitReason::Kill);
+    /// sleep(Duration::from_millis(1)).await;
+    /// // Ask each time: the same key leads to the process that has taken the place.
+    /// let after = carts.get(&17).unwrap();
+    /// assert!(!before.is_alive() && after.is_alive());
+    /// # });
+    /// ```
     pub fn get(&self, key: &(impl PartitionKey + ?Sized)) -> Result<C::Handle, RouteError> {
         if !is_alive(self.pid()) {
             return Err(RouteError::NoProc);
@@ -424,6 +460,22 @@ where
     /// # Errors
     ///
     /// See [`ResizeError`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, PartitionSupervisor};
+    ///
+    /// let parts = PartitionSupervisor::new("parts", Agent::child(|| 0)).partitions(8);
+    /// let parts = parts.start_link().await.unwrap();
+    /// parts.resize(2).await.unwrap(); // at night
+    /// assert_eq!(parts.count_children().await.unwrap().active, 2);
+    /// let least = parts.get(&6).unwrap();
+    /// assert_eq!(least.pid(), parts.get(&0).unwrap().pid()); // 6 modulo 2
+    /// parts.resize(8).await.unwrap();
+    /// assert_eq!(parts.partitions(), Ok(8));
+    /// # });
+    /// ```
     pub async fn resize(&self, count: usize) -> Result<(), ResizeError> {
         let most = self.table.slots.len();
         if count > most {
@@ -591,6 +643,24 @@ impl fmt::Display for ResizeError {
 impl std::error::Error for ResizeError {}
 
 /// What leads to a partition.
+///
+/// Implement it for a key of one's own, to say what must come together:
+///
+/// ```
+/// use rekindle_supervisor::PartitionKey;
+///
+/// struct Order { customer: u64, number: u32 }
+///
+/// impl PartitionKey for Order {
+///     fn partition(&self, count: usize) -> usize {
+///         self.customer.partition(count) // all orders of one customer, in their order
+///     }
+/// }
+///
+/// let (first, second) = (Order { customer: 17, number: 1 }, Order { customer: 17, number: 2 });
+/// assert_eq!(first.partition(4), 1);
+/// assert_eq!(second.partition(4), first.partition(4));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no key of a partition",
     note = "pass an integer, a string, a pid, or anything that can be hashed as `ByHash(value)`"
@@ -601,6 +671,22 @@ pub trait PartitionKey {
 }
 
 /// A key that goes by its hash, which is the same in every run of one build.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::Agent;
+/// use rekindle_supervisor::{AgentChild, ByHash, PartitionSupervisor};
+///
+/// #[derive(Hash)]
+/// struct Seat { row: u8, number: u16 }
+///
+/// let seats = PartitionSupervisor::new("seats", Agent::child(|| 0)).partitions(8);
+/// let seats = seats.start_link().await.unwrap();
+/// let seat = || ByHash(Seat { row: 12, number: 3 });
+/// let partition = seats.get(&seat()).unwrap();
+/// assert_eq!(seats.get(&seat()).unwrap().pid(), partition.pid());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ByHash<T>(pub T);
 

@@ -129,6 +129,20 @@ pub enum ChildState {
 
 impl ChildState {
     /// The process, if it runs.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// let state = tree.which_child("cache").await.unwrap().state;
+    /// assert_eq!(state.pid(), whereis("cache"));
+    /// tree.terminate_child("cache").await.unwrap();
+    /// assert_eq!(tree.which_child("cache").await.unwrap().state.pid(), None);
+    /// # });
+    /// ```
     #[must_use]
     pub fn pid(self) -> Option<Pid> {
         match self {
@@ -220,6 +234,21 @@ impl<K> fmt::Debug for Target<K> {
 /// Stops a supervisor with all its children, the last one first, and waits until all are gone.
 ///
 /// By default with `Normal`, and for as long as it takes. Nothing happens before it is awaited.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, sleep};
+/// use rekindle_supervisor::{ChildSpec, Supervisor};
+/// use std::time::Duration;
+///
+/// let work = ChildSpec::task(|| sleep(Duration::MAX));
+/// let tree = Supervisor::one_for_one().child(work).start().await.unwrap();
+/// let stop = tree.stop().reason(ExitReason::shutdown_with("maintenance"));
+/// assert!(tree.is_alive()); // so far nobody has been told
+/// stop.timeout(Duration::from_secs(10)).await.unwrap();
+/// assert!(!tree.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is stopped until this is awaited"]
 pub struct StopSupervisor {
@@ -238,12 +267,43 @@ impl StopSupervisor {
     }
 
     /// With this reason.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{ExitReason, sleep};
+    /// use rekindle_supervisor::{Restart, Supervisor, SupervisorHandle};
+    /// use std::time::Duration;
+    ///
+    /// let part = Supervisor::one_for_one().name("part").restart(Restart::Transient);
+    /// let tree = Supervisor::one_for_one().child(part).start_link().await.unwrap();
+    /// let part = SupervisorHandle::whereis("part").unwrap();
+    /// // To the supervisor above this is a failure: it starts another. After `Normal` it would not.
+    /// part.stop().reason(ExitReason::msg("to begin anew")).await.unwrap();
+    /// sleep(Duration::from_millis(1)).await;
+    /// assert!(SupervisorHandle::whereis("part").is_some_and(|next| next.pid() != part.pid()));
+    /// # });
+    /// ```
     pub fn reason(mut self, reason: ExitReason) -> Self {
         self.reason = reason;
         self
     }
 
     /// Waits at most this long; the supervisor still ends later.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{StopError, sleep, trap_exit};
+    /// use rekindle_supervisor::{ChildSpec, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// let slow = ChildSpec::task(|| async { trap_exit(true); sleep(Duration::from_secs(3)).await });
+    /// let tree = Supervisor::one_for_one().child(slow).start().await.unwrap();
+    /// let limit = Duration::from_secs(1);
+    /// assert_eq!(tree.stop().timeout(limit).await, Err(StopError::Timeout(limit)));
+    /// sleep(Duration::from_secs(5)).await;
+    /// assert!(!tree.is_alive()); // it was told, and ends in its own time
+    /// # });
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -268,11 +328,29 @@ impl IntoFuture for StopSupervisor {
 
 /// A reference and a handle to supervisors of one kind, and what the kinds have in common.
 macro_rules! handles {
-    ($kind:ty, $reference:ident, $handle:ident, $what:literal) => {
+    ($kind:ty, $reference:ident, $handle:ident, $what:literal, $builder:ident, $new:literal) => {
         #[doc = concat!("A way to ", $what, " on one life or on a name.")]
         ///
         /// A named one survives restarts: it finds out at each use who holds the name. Its
         /// operations fail with `NoProc` while nobody does. It keeps nothing alive.
+        ///
+        /// ```
+        /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+        /// use rekindle_actor::{ExitReason, exit, sleep};
+        #[doc = concat!("use rekindle_supervisor::{", stringify!($builder), ", ", stringify!($reference), "};")]
+        /// # use rekindle_supervisor::Supervisor as Above;
+        ///
+        #[doc = concat!("let part = ", $new, ".name(\"part\");")]
+        /// # let tree = Above::one_for_one().child(part).start_link().await.unwrap();
+        #[doc = concat!("let part = ", stringify!($reference), "::named(\"part\");")]
+        /// let before = part.resolve().unwrap();
+        /// exit(before.pid(), ExitReason::Kill);
+        /// sleep(std::time::Duration::from_millis(1)).await;
+        /// // The supervisor above has started another, and the name leads there.
+        /// assert!(!before.is_alive() && part.resolve().unwrap().is_alive());
+        /// assert_eq!(part.count_children().await.unwrap().active, 0);
+        /// # });
+        /// ```
         pub struct $reference {
             target: Target<$kind>,
         }
@@ -331,6 +409,19 @@ macro_rules! handles {
         /// It keeps nothing alive; when the supervisor is restarted, this handle is on the one
         /// that died. It can do whatever a
         #[doc = concat!("[`", stringify!($reference), "`] can.")]
+        ///
+        /// ```
+        /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+        #[doc = concat!("use rekindle_supervisor::{", stringify!($builder), ", ", stringify!($handle), "};")]
+        ///
+        #[doc = concat!("let part = ", $new, ".name(\"part\").start_link().await.unwrap();")]
+        #[doc = concat!("let found = ", stringify!($handle), "::whereis(\"part\").unwrap();")]
+        /// assert_eq!(found.pid(), part.pid());
+        /// assert_eq!(found.count_children().await.unwrap().specs, 0);
+        /// found.stop().await.unwrap();
+        /// assert!(!part.is_alive());
+        /// # });
+        /// ```
         #[derive(Clone)]
         pub struct $handle {
             pid: Pid,

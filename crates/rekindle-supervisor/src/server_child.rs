@@ -101,6 +101,29 @@ pub trait StartAgain: Clone {}
 impl<A: Clone> StartAgain for A {}
 
 /// A generic server as a child: see [`ServerChild`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter(n))) }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// # }
+/// use rekindle_actor::{MailboxPolicy, Name, Overflow};
+/// use rekindle_supervisor::{ChildSpec, Restart, ServerChild, Supervisor};
+///
+/// let counter = Counter::child(7)
+///     .name("counter")
+///     .mailbox(MailboxPolicy::bounded(1000).when_full(Overflow::Fail))
+///     .restart(Restart::Transient);
+/// assert_eq!(&*ChildSpec::from(counter.clone()).id, "counter"); // by its name, unless told otherwise
+///
+/// let tree = Supervisor::one_for_one().child(counter).start_link().await.unwrap();
+/// assert_eq!(Name::<Counter>::new("counter").call(|from| from).await, Ok(7));
+/// # });
+/// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct ChildBuilder<G: GenServer> {
     args: Arc<dyn Fn() -> G::Args + Send + Sync>,

@@ -12,6 +12,16 @@ use rekindle_actor::{IntoExitReason, SpawnOptions, StartError, guarded, spawn_wi
 use crate::started::{Child, ChildHandle, IntoStarted};
 
 /// How long a worker may take to stop unless its specification says otherwise: 5 s (SUP-009).
+///
+/// ```
+/// use rekindle_supervisor::{ChildSpec, DEFAULT_SHUTDOWN, Shutdown};
+///
+/// let worker = ChildSpec::task(|| async { /* writes a large cache to disk at its end */ });
+/// assert_eq!(worker.shutdown, Shutdown::Within(DEFAULT_SHUTDOWN));
+/// // It needs twice as long as others.
+/// let worker = worker.shutdown(Shutdown::Within(2 * DEFAULT_SHUTDOWN));
+/// # assert_eq!(worker.shutdown, Shutdown::Within(std::time::Duration::from_secs(10)));
+/// ```
 pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// When a child that ended is started again. The crate's page has the table.
@@ -77,6 +87,22 @@ pub enum Shutdown {
 }
 
 /// What a child is, for the books.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_supervisor::{ChildKind, ChildSpec, DynamicSupervisor, Shutdown, Supervisor};
+///
+/// let jobs = ChildSpec::from(DynamicSupervisor::child().name("jobs"));
+/// assert_eq!(jobs.kind, ChildKind::Supervisor);
+/// assert_eq!(jobs.shutdown, Shutdown::Infinite); // what stops a whole tree is given the time
+///
+/// let clock = ChildSpec::task(|| std::future::pending::<()>()).id("clock");
+/// assert_eq!(clock.kind, ChildKind::Worker);
+/// let tree = Supervisor::one_for_one().child(jobs).child(clock).start_link().await.unwrap();
+/// let count = tree.count_children().await.unwrap();
+/// assert_eq!((count.supervisors, count.workers), (1, 1));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChildKind {
     /// Not a supervisor.
@@ -168,6 +194,24 @@ impl ChildSpec {
     }
 
     /// As [`worker`](Self::worker), for a supervisor: it is given all the time it needs to stop.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_supervisor::{
+    ///     ChildKind, ChildSpec, Shutdown, Supervisor, SupervisorError, SupervisorHandle,
+    /// };
+    ///
+    /// // A tree that a function puts together, anew at each start.
+    /// async fn storage() -> Result<SupervisorHandle, SupervisorError> {
+    ///     Supervisor::one_for_one().name("disks").start_link().await
+    /// }
+    ///
+    /// let storage = ChildSpec::supervisor("storage", storage);
+    /// assert_eq!((storage.kind, storage.shutdown), (ChildKind::Supervisor, Shutdown::Infinite));
+    /// let tree = Supervisor::one_for_one().child(storage).start_link().await.unwrap();
+    /// assert_eq!(tree.count_children().await.unwrap().supervisors, 1);
+    /// # });
+    /// ```
     pub fn supervisor<S, F>(id: impl Into<Arc<str>>, start: S) -> ChildSpec
     where
         S: Fn() -> F + Send + Sync + 'static,
@@ -183,6 +227,24 @@ impl ChildSpec {
 
     /// A process that runs a future: a piece of work, in a process of its own. Temporary unless
     /// asked otherwise (TASK-009), called `Task`.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{ExitReason, sleep};
+    /// use rekindle_supervisor::{ChildSpec, Restart, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// // What the future gives is the reason: this one is tried again until it ends well.
+    /// let migration = ChildSpec::task(|| async {
+    ///     let tables: u32 = "3".parse()?;
+    ///     Ok::<(), ExitReason>(assert_eq!(tables, 3))
+    /// });
+    /// let migration = migration.id("migration").restart(Restart::Transient);
+    /// let tree = Supervisor::one_for_one().child(migration).start_link().await.unwrap();
+    /// sleep(Duration::from_millis(1)).await;
+    /// assert_eq!(tree.count_children().await.unwrap().active, 0);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn task<W, F>(work: W) -> ChildSpec
     where

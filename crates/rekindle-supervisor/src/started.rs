@@ -37,6 +37,22 @@ impl ChildHandle {
 
     /// A child with something for whoever started it: a typed handle on it, as a rule.
     /// `start_child` and `restart_child` give it; automatic restarts drop it.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, spawn_link};
+    /// use rekindle_supervisor::{ChildHandle, ChildSpec, Supervisor};
+    ///
+    /// let listener = ChildSpec::worker("listener", || async {
+    ///     let process = spawn_link(|mut inbox: Mailbox<()>| async move { inbox.recv().await });
+    ///     let port = 8080_u16; // that the system has given it, say
+    ///     ChildHandle::with_info(process.pid(), port)
+    /// });
+    /// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+    /// let listener = tree.start_child(listener).await.unwrap();
+    /// assert_eq!(listener.info::<u16>(), Some(&8080));
+    /// # });
+    /// ```
     #[must_use]
     pub fn with_info(pid: Pid, info: impl Send + Sync + 'static) -> ChildHandle {
         ChildHandle {
@@ -150,6 +166,28 @@ impl<T: IntoStarted, E: IntoStartError> IntoStarted for Result<T, E> {
 }
 
 /// Why a start function failed.
+///
+/// Implement it for an error of one's own, and a start function may fail with that:
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Pid, StartError};
+/// use rekindle_supervisor::{ChildSpec, IntoStartError, Supervisor};
+///
+/// #[derive(Debug)]
+/// struct NoDevice(&'static str);
+///
+/// impl IntoStartError for NoDevice {
+///     fn into_start_error(self) -> StartError {
+///         StartError::Failed(ExitReason::msg(format!("{} is not there", self.0)))
+///     }
+/// }
+///
+/// let printer = ChildSpec::worker("printer", || async { Err::<Pid, _>(NoDevice("/dev/lp0")) });
+/// let error = Supervisor::one_for_one().child(printer).start().await.unwrap_err();
+/// assert!(error.to_string().ends_with("/dev/lp0 is not there"));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a child's start cannot fail with `{Self}`",
     note = "fail with a `StartError` or an `ExitReason`: `.map_err(ExitReason::error)` makes one of any error"
@@ -172,6 +210,39 @@ impl IntoStartError for ExitReason {
 }
 
 /// A child's specification that knows the type of the child's handle: what `start_child` takes.
+///
+/// A builder of one's own becomes a child like those of this crate by two short impls:
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, Sender, spawn_link};
+/// use rekindle_supervisor::{Child, ChildHandle, ChildSpec, Supervisor};
+///
+/// struct Echo;
+///
+/// impl From<Echo> for ChildSpec {
+///     fn from(_: Echo) -> ChildSpec {
+///         ChildSpec::worker("echo", || async {
+///             spawn_link(|mut inbox: Mailbox<String>| async move {
+///                 loop { println!("{}", inbox.recv().await) }
+///             })
+///         })
+///     }
+/// }
+///
+/// impl Child for Echo {
+///     type Handle = Sender<String>;
+///
+///     fn handle(started: ChildHandle) -> Option<Sender<String>> {
+///         started.info().cloned()
+///     }
+/// }
+///
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// let echo = tree.start_child(Echo).await.unwrap(); // a `Sender<String>`, and no bare `ChildHandle`
+/// assert!(echo.try_send("hello".to_owned()).is_ok());
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a child",
     note = "pass `MyServer::child(args)`, a supervisor's builder, or a `ChildSpec`"

@@ -100,6 +100,37 @@ pub trait StatemChild: GenStatem {
 impl<M: GenStatem> StatemChild for M {}
 
 /// A state machine as a child: see [`StatemChild`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemContext, StatemEvent, StatemInit, StatemStep, Transition};
+/// # struct Lamp;
+/// # impl GenStatem for Lamp {
+/// #     type Args = bool; type State = bool; type Call = ReplyTo<bool>; type Cast = ();
+/// #     type Info = Never; type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn init(on: bool, _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(on, Lamp)) }
+/// #     async fn handle_event(&mut self, on: &bool, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #         Ok(match event {
+/// #             StatemEvent::Call(from) => Transition::keep().reply(from, *on),
+/// #             StatemEvent::Cast(()) => Transition::next(!on),
+/// #             other => return cx.unexpected(other),
+/// #         })
+/// #     }
+/// # }
+/// use rekindle_actor::{Registry, StatemAddr};
+/// use rekindle_supervisor::{StatemChild, Supervisor};
+///
+/// let lamps = Registry::<&str, StatemAddr<Lamp>>::unique().start_link().await.unwrap();
+/// let hall = lamps.statem_via::<Lamp>("hall");
+/// let tree = Supervisor::one_for_one()
+///     .child(Lamp::child(false).via(&hall).id("hall")) // under this key, in each of its lives
+///     .start_link()
+///     .await
+///     .unwrap();
+/// hall.cast(());
+/// assert_eq!(hall.call(|from| from).await, Ok(true));
+/// # });
+/// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct StatemChildBuilder<M: GenStatem> {
     args: Arc<dyn Fn() -> M::Args + Send + Sync>,

@@ -110,6 +110,20 @@ type Init = Arc<dyn Fn() -> Decided + Send + Sync>;
 
 impl Supervisor {
     /// A supervisor without children, under a strategy.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_supervisor::{Strategy, Supervisor};
+    ///
+    /// // For a strategy that is known only when the program runs.
+    /// let strategy = match "strict" {
+    ///     "strict" => Strategy::OneForAll,
+    ///     _ => Strategy::OneForOne,
+    /// };
+    /// let tree = Supervisor::new(strategy).start_link().await.unwrap();
+    /// assert_eq!(tree.count_children().await.unwrap().specs, 0);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn new(strategy: Strategy) -> Supervisor {
         Supervisor {
@@ -125,18 +139,70 @@ impl Supervisor {
     }
 
     /// When a child fails, only that child is started again.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one()
+    ///     .child(Agent::child(|| 0).name("one"))
+    ///     .child(Agent::child(|| 0).name("other"));
+    /// tree.start_link().await.unwrap();
+    /// let (one, other) = (whereis("one").unwrap(), whereis("other").unwrap());
+    /// exit(one, ExitReason::Kill);
+    /// sleep(std::time::Duration::from_millis(1)).await;
+    /// assert_ne!(whereis("one"), Some(one));
+    /// assert_eq!(whereis("other"), Some(other)); // has not noticed
+    /// # });
+    /// ```
     #[track_caller]
     pub fn one_for_one() -> Supervisor {
         Supervisor::new(Strategy::OneForOne)
     }
 
     /// When a child fails, all others are stopped, and all are started again.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_all()
+    ///     .child(Agent::child(|| 0).name("reader"))
+    ///     .child(Agent::child(|| 0).name("writer"));
+    /// tree.start_link().await.unwrap();
+    /// let reader = whereis("reader").unwrap();
+    /// exit(whereis("writer").unwrap(), ExitReason::Kill);
+    /// sleep(std::time::Duration::from_millis(1)).await;
+    /// assert_ne!(whereis("reader"), Some(reader)); // begins anew as well
+    /// assert!(whereis("reader").is_some());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn one_for_all() -> Supervisor {
         Supervisor::new(Strategy::OneForAll)
     }
 
     /// When a child fails, those after it are stopped, and it and they are started again.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::rest_for_one()
+    ///     .child(Agent::child(|| 0).name("log"))
+    ///     .child(Agent::child(|| 0).name("store"))
+    ///     .child(Agent::child(|| 0).name("cache")); // is nothing without the store
+    /// tree.start_link().await.unwrap();
+    /// let (log, cache) = (whereis("log"), whereis("cache"));
+    /// exit(whereis("store").unwrap(), ExitReason::Kill);
+    /// sleep(std::time::Duration::from_millis(1)).await;
+    /// assert_eq!(whereis("log"), log);
+    /// assert_ne!(whereis("cache"), cache);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn rest_for_one() -> Supervisor {
         Supervisor::new(Strategy::RestForOne)
@@ -187,6 +253,24 @@ impl Supervisor {
 
     /// Allows this many restarts within a period; with one more, the supervisor stops its
     /// children and ends with `Shutdown`. The default is 3 in 5 s.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// let tree = Supervisor::one_for_one()
+    ///     .intensity(1, Duration::from_secs(60))
+    ///     .child(Agent::child(|| 0).name("frail"));
+    /// let tree = tree.start().await.unwrap();
+    /// exit(whereis("frail").unwrap(), ExitReason::Kill);
+    /// sleep(Duration::from_secs(30)).await;
+    /// exit(whereis("frail").unwrap(), ExitReason::Kill);
+    /// sleep(Duration::from_secs(30)).await;
+    /// assert!(!tree.is_alive()); // the second restart in a minute was one too many
+    /// # });
+    /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.settings.intensity = restarts;
         self.settings.period = period;
@@ -194,6 +278,25 @@ impl Supervisor {
     }
 
     /// Pauses before restarts.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, ExitReason, exit, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Backoff, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// let pauses = Backoff::exponential(Duration::from_secs(2), Duration::from_secs(60));
+    /// let tree = Supervisor::one_for_one()
+    ///     .backoff(pauses.without_jitter())
+    ///     .child(Agent::child(|| 0).name("frail"));
+    /// tree.start_link().await.unwrap();
+    /// exit(whereis("frail").unwrap(), ExitReason::Kill);
+    /// sleep(Duration::from_secs(1)).await;
+    /// assert_eq!(whereis("frail"), None);
+    /// sleep(Duration::from_secs(2)).await;
+    /// assert!(whereis("frail").is_some());
+    /// # });
+    /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.settings.backoff = Some(backoff);
         self
@@ -212,6 +315,18 @@ impl Supervisor {
     }
 
     /// Adds children at the end of the order.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let shelves = (0..3).map(|n| Agent::child(Vec::<u8>::new).id(format!("shelf {n}")));
+    /// let tree = Supervisor::one_for_one().children(shelves).start_link().await.unwrap();
+    /// let newest = &tree.which_children().await.unwrap()[0];
+    /// assert_eq!(&*newest.id, "shelf 2");
+    /// # });
+    /// ```
     pub fn children<C: Into<ChildSpec>>(mut self, children: impl IntoIterator<Item = C>) -> Self {
         self.children.extend(children.into_iter().map(Into::into));
         self
@@ -224,6 +339,23 @@ impl Supervisor {
     ///
     /// If a setting is wrong, a child does not start, or the supervisor itself does not. Then
     /// nothing is left running.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, Task, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// let owner = Task::spawn(async {
+    ///     let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("cache"));
+    ///     tree.start_link().await.unwrap();
+    ///     whereis("cache").is_some()
+    /// });
+    /// assert_eq!(owner.await, Ok(true));
+    /// sleep(Duration::from_millis(1)).await;
+    /// assert_eq!(whereis("cache"), None); // the tree went with its owner
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_link(
         self,
@@ -237,6 +369,18 @@ impl Supervisor {
     /// # Errors
     ///
     /// As [`start_link`](Self::start_link).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Task;
+    /// use rekindle_supervisor::Supervisor;
+    ///
+    /// let starter = Task::spawn(async { Supervisor::one_for_one().start().await.unwrap() });
+    /// let tree = starter.await.unwrap();
+    /// assert!(tree.is_alive()); // though its starter has ended
+    /// tree.stop().await.unwrap();
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start(self) -> impl Future<Output = Result<SupervisorHandle, SupervisorError>> + Send {
         let at = self.options.made_at();
@@ -323,7 +467,9 @@ handles!(
     Ordered,
     SupervisorRef,
     SupervisorHandle,
-    "an ordinary supervisor"
+    "an ordinary supervisor",
+    Supervisor,
+    "Supervisor::one_for_one()"
 );
 
 impl SupervisorRef {
@@ -335,6 +481,20 @@ impl SupervisorRef {
     ///
     /// See [`StartChildError`]. Except for a child whose init chose not to start, nothing is left
     /// in the books.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, StartChildError, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+    /// let tally: Agent<u32> = tree.start_child(Agent::child(|| 0).id("tally")).await.unwrap();
+    /// tally.update(|n| *n += 1).await.unwrap();
+    /// // An id is taken as long as the child is in the books.
+    /// let again = tree.start_child(Agent::child(|| 0).id("tally")).await;
+    /// assert_eq!(again.unwrap_err(), StartChildError::AlreadyStarted(tally.pid().unwrap()));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_child<C: Child>(
         &self,
@@ -350,6 +510,22 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, sleep, whereis};
+    /// use rekindle_supervisor::{AgentChild, ChildState, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// tree.terminate_child("cache").await.unwrap();
+    /// sleep(Duration::from_secs(60)).await;
+    /// assert_eq!(whereis("cache"), None); // it stays down, though it is permanent,
+    /// let cache = tree.which_child("cache").await.unwrap();
+    /// assert_eq!(cache.state, ChildState::Stopped); // and in the books
+    /// # });
+    /// ```
     #[track_caller]
     pub fn terminate_child<I: Into<Arc<str>>>(
         &self,
@@ -363,6 +539,20 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// See [`RestartChildError`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, whereis};
+    /// use rekindle_supervisor::{AgentChild, RestartChildError, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// assert_eq!(tree.restart_child("cache").await.unwrap_err(), RestartChildError::Running);
+    /// tree.terminate_child("cache").await.unwrap();
+    /// let cache = tree.restart_child("cache").await.unwrap();
+    /// assert_eq!(whereis("cache"), Some(cache.pid()));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn restart_child<I: Into<Arc<str>>>(
         &self,
@@ -378,6 +568,19 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// See [`DeleteChildError`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, FindChildError, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).id("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// tree.terminate_child("cache").await.unwrap();
+    /// tree.delete_child("cache").await.unwrap();
+    /// assert_eq!(tree.which_child("cache").await, Err(FindChildError::NotFound));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn delete_child<I: Into<Arc<str>>>(
         &self,
@@ -393,6 +596,21 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one()
+    ///     .child(Agent::child(|| 0).id("store"))
+    ///     .child(Agent::child(|| 0).id("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// let children = tree.which_children().await.unwrap();
+    /// let ids: Vec<&str> = children.iter().map(|child| &*child.id).collect();
+    /// assert_eq!(ids, ["cache", "store"]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn which_children(
         &self,
@@ -405,6 +623,18 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, whereis};
+    /// use rekindle_supervisor::{AgentChild, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("cache"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// let cache = tree.which_child("cache").await.unwrap();
+    /// assert_eq!(cache.state.pid(), whereis("cache"));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn which_child<I: Into<Arc<str>>>(
         &self,
@@ -421,6 +651,21 @@ impl SupervisorRef {
     /// # Errors
     ///
     /// If there is no child with this id.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    /// use rekindle_supervisor::{AgentChild, Restart, Supervisor};
+    ///
+    /// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).id("tally"));
+    /// let tree = tree.start_link().await.unwrap();
+    /// let spec = tree.get_childspec("tally").await.unwrap();
+    /// assert_eq!(spec.restart, Restart::Permanent);
+    /// // The specification of one child makes another.
+    /// tree.start_child(spec.id("second tally")).await.unwrap();
+    /// assert_eq!(tree.count_children().await.unwrap().active, 2);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn get_childspec<I: Into<Arc<str>>>(
         &self,

@@ -121,6 +121,21 @@ impl TaskSupervisor {
     child_options!("`TaskSupervisor`", "as long as it takes");
 
     /// Limits the number of tasks that run at once; the default is no limit.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::sleep;
+    /// use rekindle_supervisor::{StartChildError, TaskSupervisor};
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().max_children(1).start_link().await.unwrap();
+    /// let one = tasks.async_(sleep(Duration::from_secs(1))).await.unwrap();
+    /// let two = tasks.async_(sleep(Duration::from_secs(1))).await;
+    /// assert_eq!(two.unwrap_err(), StartChildError::MaxChildren); // not queued: refused
+    /// one.await.unwrap();
+    /// assert!(tasks.async_(async {}).await.is_ok());
+    /// # });
+    /// ```
     pub fn max_children(mut self, max_children: usize) -> Self {
         self.max_children = Some(max_children);
         self
@@ -211,7 +226,9 @@ handles!(
     Tasks,
     TaskSupervisorRef,
     TaskSupervisorHandle,
-    "a task supervisor"
+    "a task supervisor",
+    TaskSupervisor,
+    "TaskSupervisor::new()"
 );
 
 /// How a task is stopped unless asked otherwise.
@@ -229,6 +246,18 @@ impl TaskSupervisorRef {
     /// # Panics
     ///
     /// Outside of a process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_supervisor::TaskSupervisor;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let sum = tasks.async_(async { (1..=100).sum::<u32>() }).await.unwrap();
+    /// let product = tasks.async_(async { (1..=10).product::<u32>() }).await.unwrap();
+    /// // Both run, each in a process of its own; the results come when they are awaited.
+    /// assert_eq!((sum.await, product.await), (Ok(5050), Ok(3_628_800)));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_<T, F>(
         &self,
@@ -250,6 +279,23 @@ impl TaskSupervisorRef {
     /// # Panics
     ///
     /// Outside of a process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{now, sleep, trap_exit};
+    /// use rekindle_supervisor::{Shutdown, TaskSupervisor};
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let upload = async { trap_exit(true); sleep(Duration::from_secs(30)).await };
+    /// let upload = tasks.async_with(Shutdown::Infinite, upload).await.unwrap();
+    /// sleep(Duration::from_secs(1)).await;
+    /// // The end of the program waits for the upload, and not for 5 s only.
+    /// tasks.stop().await.unwrap();
+    /// assert_eq!(now().as_duration().as_secs(), 30);
+    /// # drop(upload);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_with<T, F>(
         &self,
@@ -271,6 +317,20 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::ExitReason;
+    /// use rekindle_supervisor::TaskSupervisor;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let parsed = tasks.async_nolink(async { "x".parse::<u32>().expect("a number") }).await.unwrap();
+    /// match parsed.await {
+    ///     Err(ExitReason::Panic(panic)) => assert!(panic.message.starts_with("a number")),
+    ///     other => panic!("{other:?} of a text that is no number"),
+    /// }
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_nolink<T, F>(
         &self,
@@ -288,6 +348,21 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{ExitReason, now, sleep, trap_exit};
+    /// use rekindle_supervisor::{Shutdown, TaskSupervisor};
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let stubborn = async { trap_exit(true); sleep(Duration::from_secs(60)).await };
+    /// let stubborn = tasks.async_nolink_with(Shutdown::Kill, stubborn).await.unwrap();
+    /// tasks.terminate_child(stubborn.pid().unwrap()).await.unwrap();
+    /// assert_eq!(stubborn.await, Err(ExitReason::Killed));
+    /// assert_eq!(now().as_duration(), Duration::ZERO); // it was not asked, and not waited for
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_nolink_with<T, F>(
         &self,
@@ -305,6 +380,23 @@ impl TaskSupervisorRef {
 
     /// A task per item, as a child of the supervisor and linked with the process that consumes the
     /// stream: see [`TaskStream`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{now, sleep};
+    /// use rekindle_supervisor::TaskSupervisor;
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let pages = tasks.async_stream(1..=8_u64, |page| async move {
+    ///     sleep(Duration::from_secs(1)).await; // fetches it
+    ///     page * 100
+    /// });
+    /// let pages = pages.max_concurrency(4).unwrap().collect().await;
+    /// assert_eq!(pages[7], Ok(800)); // in the order of the items
+    /// assert_eq!(now().as_duration().as_secs(), 2); // four at a time
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_stream<I, T, F, Fut>(&self, items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
@@ -359,6 +451,22 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// As [`async_`](Self::async_).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, sleep};
+    /// use rekindle_supervisor::TaskSupervisor;
+    /// use std::time::Duration;
+    ///
+    /// let sent = Agent::start_link(|| 0).await.unwrap();
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let mail = sent.clone();
+    /// tasks.start_child(async move { mail.update(|n| *n += 1).await.unwrap() }).await.unwrap();
+    /// sleep(Duration::from_millis(1)).await;
+    /// assert_eq!(sent.get(|n| *n).await, Ok(1));
+    /// assert_eq!(tasks.children().await, Ok(vec![])); // it has done its work, and is forgotten
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_child<F>(
         &self,
@@ -404,6 +512,21 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// If the supervisor does not answer.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::sleep;
+    /// use rekindle_supervisor::TaskSupervisor;
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let first = tasks.start_child(sleep(Duration::from_secs(2))).await.unwrap();
+    /// let second = tasks.start_child(sleep(Duration::from_secs(1))).await.unwrap();
+    /// assert_eq!(tasks.children().await.unwrap(), [second, first]);
+    /// sleep(Duration::from_millis(1500)).await;
+    /// assert_eq!(tasks.children().await.unwrap(), [first]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn children(&self) -> impl Future<Output = Result<Vec<Pid>, CallError>> + Send + use<> {
         let asked = self.target.ask(Request::WhichAll);
@@ -418,6 +541,19 @@ impl TaskSupervisorRef {
     /// # Errors
     ///
     /// If the process is no task of this supervisor (any more).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{ExitReason, sleep};
+    /// use rekindle_supervisor::TaskSupervisor;
+    /// use std::time::Duration;
+    ///
+    /// let tasks = TaskSupervisor::new().start_link().await.unwrap();
+    /// let slow = tasks.async_nolink(sleep(Duration::MAX)).await.unwrap();
+    /// tasks.terminate_child(slow.pid().unwrap()).await.unwrap();
+    /// assert_eq!(slow.await, Err(ExitReason::Shutdown));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn terminate_child(
         &self,
