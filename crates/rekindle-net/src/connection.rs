@@ -12,6 +12,47 @@ use crate::input::Input;
 use crate::socket::Socket;
 
 /// What a connection does after a callback.
+///
+/// ```
+/// use rekindle_actor::ExitReason;
+/// use rekindle_net::{Connection, Flow, Input, Socket};
+///
+/// struct Shout;
+///
+/// impl Connection for Shout {
+/// #   type Args = ();
+/// #   type Info = std::convert::Infallible;
+/// #   async fn handle_connect(_: (), _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Shout) }
+///     async fn handle_data(&mut self, input: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+///         while let Some(line) = input.take_line() {
+///             if line == b"quit" {
+///                 socket.send("BYE").await?;
+///                 return Ok(Flow::Close); // once that is written
+///             }
+///             socket.send(line.to_ascii_uppercase()).await?;
+///         }
+///         Ok(Flow::Continue)
+///     }
+/// }
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// # let server = rekindle_net::TcpServer::<Shout>::new("127.0.0.1:0", ()).start_link().await.unwrap();
+/// # let address = server.local_addr().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// assert_eq!(talk(address, "hello, \nquit\n").await, "HELLO, BYE");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
@@ -37,6 +78,52 @@ pub enum Flow {
 /// | [`Exited`](Self::Exited)             | if the reason is a clean one | that reason | if it crashed |
 ///
 /// A connection that is killed ends at once, without a word: its socket is closed.
+///
+/// ```
+/// use rekindle_actor::ExitReason;
+/// use rekindle_net::{Closed, Connection, Flow, Input, Socket};
+/// # use std::sync::mpsc::{Sender, channel};
+///
+/// struct Line { log: Sender<String> }
+///
+/// impl Connection for Line {
+/// #   type Args = Sender<String>;
+/// #   type Info = std::convert::Infallible;
+/// #   async fn handle_connect(log: Sender<String>, _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Line { log }) }
+/// #   async fn handle_data(&mut self, input: &mut Input, _: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+/// #       input.take_all();
+/// #       Ok(Flow::Continue)
+/// #   }
+///     async fn handle_close(&mut self, why: &Closed, _: &mut Socket<Self>) {
+///         let line = match why {
+///             Closed::Exited(reason) if !reason.is_clean() => format!("a bug: {reason}"),
+///             other => format!("gone: {other}"),
+///         };
+///         self.log.send(line).unwrap();
+///     }
+/// }
+/// # let (log, logged) = channel();
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// # let server = rekindle_net::TcpServer::<Line>::new("127.0.0.1:0", log).start_link().await.unwrap();
+/// # let address = server.local_addr().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// talk(address, "hello").await;
+/// let line = rekindle_actor::blocking(move || logged.recv()).await.unwrap();
+/// assert_eq!(line.unwrap(), "gone: closed by the peer");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Closed {
@@ -113,7 +200,51 @@ impl fmt::Display for Closed {
 /// A connection traps exits, to hear of the server's end. The end of another linked process still
 /// ends it, unless its `handle_info` says otherwise.
 ///
-/// The module page has an example; `sys::get_state` and its neighbours work on connections too.
+/// `sys::get_state` and its neighbours work on connections too.
+///
+/// The least there is to say:
+///
+/// ```
+/// use rekindle_actor::ExitReason;
+/// use rekindle_net::{Connection, Flow, Input, Socket};
+///
+/// /// Adds up the numbers that come, one a line.
+/// struct Sum(u64);
+///
+/// impl Connection for Sum {
+///     type Args = u64; // where each connection begins
+///     type Info = std::convert::Infallible; // nobody sends it messages
+///
+///     async fn handle_connect(from: u64, _: &mut Socket<Self>) -> Result<Self, ExitReason> {
+///         Ok(Sum(from))
+///     }
+///     async fn handle_data(&mut self, input: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+///         while let Some(line) = input.take_line() {
+///             self.0 += String::from_utf8(line)?.parse::<u64>()?; // else this connection crashes
+///             socket.send(format!("{};", self.0)).await?;
+///         }
+///         Ok(Flow::Continue)
+///     }
+/// }
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// # let server = rekindle_net::TcpServer::<Sum>::new("127.0.0.1:0", 100).start_link().await.unwrap();
+/// # let address = server.local_addr().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// assert_eq!(talk(address, "1\n20\n").await, "101;121;");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a connection",
     note = "implement `Connection` for it: `handle_connect`, `handle_data`, and the two types"

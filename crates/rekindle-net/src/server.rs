@@ -45,7 +45,51 @@ use crate::settings::{Overflow, Settings};
 /// ends when one of its own parts fails, and its supervisor starts another. With port 0 that one
 /// has another port; ask [`TcpServerRef::local_addr`].
 ///
-/// The crate's page has an example.
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// # use rekindle_net::{Connection, Flow, Input, Socket};
+/// # struct Echo;
+/// # impl Connection for Echo {
+/// #     type Args = ();
+/// #     type Info = std::convert::Infallible;
+/// #     async fn handle_connect(_: (), _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Echo) }
+/// #     async fn handle_data(&mut self, input: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+/// #         socket.send(input.take_all()).await?;
+/// #         Ok(Flow::Continue)
+/// #     }
+/// # }
+/// use rekindle_actor::CallError;
+/// use rekindle_net::TcpServer;
+/// use rekindle_supervisor::Supervisor;
+/// use std::time::Duration;
+///
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// let echo = TcpServer::<Echo>::child("127.0.0.1:0", ())
+///     .max_connections(1000)
+///     .input_limit(64 << 10)
+///     .idle_timeout(Duration::from_secs(300))
+///     .drain_timeout(Duration::from_secs(1));
+/// let tree = Supervisor::one_for_one().start_link().await.unwrap();
+/// let echo = tree.start_child(echo).await.unwrap(); // listens by now
+/// let address = echo.local_addr().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// assert_eq!(talk(address, "hello").await, "hello");
+/// tree.terminate_child("TcpServer").await.unwrap();
+/// assert_eq!(echo.status().await, Err(CallError::NoProc)); // gone, with all its connections
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "a server is nothing until it is started, or made a child"]
 pub struct TcpServer<C: Connection> {
     resolve: Resolve,
@@ -289,6 +333,45 @@ impl<C: Connection> fmt::Debug for TcpServer<C> {
 }
 
 /// What a server tells of itself.
+///
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// # use rekindle_net::{Connection, Flow, Input, Socket};
+/// # struct Echo;
+/// # impl Connection for Echo {
+/// #     type Args = ();
+/// #     type Info = std::convert::Infallible;
+/// #     async fn handle_connect(_: (), _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Echo) }
+/// #     async fn handle_data(&mut self, input: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+/// #         socket.send(input.take_all()).await?;
+/// #         Ok(Flow::Continue)
+/// #     }
+/// # }
+/// use rekindle_net::TcpServer;
+///
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// let echo = TcpServer::<Echo>::new("127.0.0.1:0", ()).start_link().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// let address = echo.local_addr().await.unwrap();
+/// talk(address, "hello").await;
+/// talk(address, "hello again").await;
+/// let status = echo.status().await.unwrap();
+/// assert_eq!((status.local_addr, status.accepted), (address, 2));
+/// assert!(!status.suspended);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStatus {
@@ -307,6 +390,37 @@ pub struct ServerStatus {
 ///
 /// Every question is a call with the default timeout of 5 s. While a server stops it answers
 /// nothing.
+///
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// # use rekindle_net::{Connection, Flow, Input, Socket};
+/// # struct Echo;
+/// # impl Connection for Echo {
+/// #     type Args = ();
+/// #     type Info = std::convert::Infallible;
+/// #     async fn handle_connect(_: (), _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Echo) }
+/// #     async fn handle_data(&mut self, input: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+/// #         socket.send(input.take_all()).await?;
+/// #         Ok(Flow::Continue)
+/// #     }
+/// # }
+/// use rekindle_actor::CallError;
+/// use rekindle_net::{TcpServer, TcpServerRef};
+///
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// let echo = TcpServerRef::<Echo>::named("echo");
+/// assert_eq!(echo.status().await, Err(CallError::NoProc)); // nobody has the name yet
+///
+/// TcpServer::<Echo>::new("127.0.0.1:0", ()).name("echo").start_link().await.unwrap();
+/// echo.suspend().await.unwrap(); // while something behind it is not there
+/// assert!(echo.status().await.unwrap().suspended);
+/// echo.resume().await.unwrap();
+/// assert!(echo.connections().await.unwrap().is_empty());
+/// echo.stop().await.unwrap();
+/// assert_eq!(echo.pid(), None);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct TcpServerRef<C: Connection>(Whom<C>);
 
 enum Whom<C: Connection> {

@@ -6,6 +6,44 @@ use rekindle_actor::MailboxPolicy;
 
 /// What happens when a connection sends more than its peer takes: when what waits to be written
 /// would exceed [`TcpServer::write_limit`](crate::TcpServer::write_limit).
+///
+/// A feed that would rather lose a reader than keep what it does not read:
+///
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// use rekindle_net::{Closed, Connection, Flow, Input, Overflow, Socket, TcpServer};
+/// # use std::sync::mpsc::{Sender, channel};
+///
+/// struct Feed { log: Sender<String> }
+///
+/// impl Connection for Feed {
+/// #   type Args = Sender<String>;
+/// #   type Info = std::convert::Infallible;
+/// #   async fn handle_connect(log: Sender<String>, _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Feed { log }) }
+///     async fn handle_data(&mut self, _: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+///         loop { socket.send([b'x'; 4096]).await? } // and the peer takes nothing
+///     }
+///     async fn handle_close(&mut self, why: &Closed, _: &mut Socket<Self>) {
+///         assert!(matches!(why, Closed::OutputFull(65536)));
+///         self.log.send(why.to_string()).unwrap();
+///     }
+/// }
+/// # let (log, logged) = channel();
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// let feed = TcpServer::<Feed>::new("127.0.0.1:0", log).write_limit(65536, Overflow::Close);
+/// # let feed = feed.start_link().await.unwrap();
+/// # let address = feed.local_addr().await.unwrap();
+/// # let line = rekindle_actor::blocking(move || {
+/// #     use std::io::Write;
+/// #     let mut client = std::net::TcpStream::connect(address).unwrap();
+/// #     client.write_all(b"go").unwrap();
+/// #     logged.recv().unwrap() // meanwhile it reads nothing
+/// # });
+/// # let line = line.await.unwrap();
+/// assert_eq!(line, "more than 65536 bytes would wait for the peer");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {

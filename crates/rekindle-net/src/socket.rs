@@ -19,6 +19,49 @@ use crate::settings::{Overflow, Settings};
 
 /// Why nothing more can be sent. The connection is closed after the callback, whatever it gives,
 /// and without a crash.
+///
+/// As a rule it goes up by `?`. Who has something to put right first looks at it:
+///
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// use rekindle_net::{Connection, Flow, Input, Overflow, Socket, TcpServer, WriteError};
+/// # use std::sync::mpsc::{Sender, channel};
+///
+/// struct Feed { lost: Sender<usize> }
+///
+/// impl Connection for Feed {
+/// #   type Args = Sender<usize>;
+/// #   type Info = std::convert::Infallible;
+/// #   async fn handle_connect(lost: Sender<usize>, _: &mut Socket<Self>) -> Result<Self, ExitReason> { Ok(Feed { lost }) }
+///     async fn handle_data(&mut self, _: &mut Input, socket: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+///         loop {
+///             match socket.send([b'x'; 4096]).await {
+///                 Ok(()) => {}
+///                 Err(WriteError::Full(_)) => {
+///                     self.lost.send(4096)?; // somebody keeps the books
+///                     return Ok(Flow::Close);
+///                 }
+///                 Err(other) => return Err(other.into()),
+///             }
+///         }
+///     }
+/// }
+/// # let (lost, losses) = channel();
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// # let feed = TcpServer::<Feed>::new("127.0.0.1:0", lost).write_limit(65536, Overflow::Close);
+/// # let feed = feed.start_link().await.unwrap();
+/// # let address = feed.local_addr().await.unwrap();
+/// # let loss = rekindle_actor::blocking(move || {
+/// #     use std::io::Write;
+/// #     let mut client = std::net::TcpStream::connect(address).unwrap();
+/// #     client.write_all(b"go").unwrap();
+/// #     losses.recv().unwrap() // meanwhile it reads nothing
+/// # });
+/// # let loss = loss.await.unwrap();
+/// assert_eq!(loss, 4096);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -67,6 +110,45 @@ impl From<WriteError> for Closed {
 /// What is sent goes into a buffer, which is written when the callback is over, so that many small
 /// answers travel together. The buffer is bounded by
 /// [`TcpServer::write_limit`](crate::TcpServer::write_limit).
+///
+/// ```
+/// # use rekindle_actor::ExitReason;
+/// # use rekindle_net::{Connection, Flow, Input, Socket};
+/// struct Greeter;
+///
+/// impl Connection for Greeter {
+/// #   type Args = ();
+/// #   type Info = std::convert::Infallible;
+///     async fn handle_connect(_: (), socket: &mut Socket<Self>) -> Result<Self, ExitReason> {
+///         socket.send("hello ").await?;
+///         socket.send(socket.peer_addr().ip().to_string()).await?;
+///         assert_eq!(socket.queued(), 15); // it travels as one, after the callback
+///         Ok(Greeter)
+///     }
+/// #   async fn handle_data(&mut self, input: &mut Input, _: &mut Socket<Self>) -> Result<Flow, ExitReason> {
+/// #       input.take_all();
+/// #       Ok(Flow::Continue)
+/// #   }
+/// }
+/// # rekindle_actor::Runtime::new()?.block_on(async {
+/// # let server = rekindle_net::TcpServer::<Greeter>::new("127.0.0.1:0", ()).start_link().await.unwrap();
+/// # let address = server.local_addr().await.unwrap();
+/// # let talk = |address: std::net::SocketAddr, text: &'static str| async move {
+/// #     let talking = rekindle_actor::blocking(move || {
+/// #         use std::io::{Read, Write};
+/// #         let mut client = std::net::TcpStream::connect(address)?;
+/// #         client.write_all(text.as_bytes())?;
+/// #         client.shutdown(std::net::Shutdown::Write)?;
+/// #         let mut answer = String::new();
+/// #         client.read_to_string(&mut answer)?;
+/// #         std::io::Result::Ok(answer)
+/// #     });
+/// #     talking.await.unwrap().unwrap()
+/// # };
+/// assert_eq!(talk(address, "").await, "hello 127.0.0.1");
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Socket<C> {
     io: Async<TcpStream>,
     peer: SocketAddr,
