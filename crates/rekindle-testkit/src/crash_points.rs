@@ -51,6 +51,21 @@ where
 }
 
 /// Options for [`for_each_crash_point`].
+///
+/// ```
+/// use rekindle::testkit::{CrashPoints, Test};
+/// use rekindle::prelude::*;
+///
+/// let body = |mut t: Test| async move {
+///     let counter = t.start_supervised(Agent::child(|| 0).name("counter")).await;
+///     t.victim(counter.pid().unwrap());
+///     let _ = counter.update(|n| *n += 1).await; // may fail: it is being killed
+///     t.settle().await;
+///     assert!(whereis("counter").is_some()); // whenever it died, there is one
+/// };
+/// let report = CrashPoints::new().seeds(5).seed(100).run(body);
+/// assert_eq!(report.scenarios, 5);
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing runs until `run`"]
 pub struct CrashPoints {
@@ -66,6 +81,20 @@ impl Default for CrashPoints {
 }
 
 /// What was run.
+///
+/// ```
+/// use rekindle::testkit::{Test, for_each_crash_point};
+/// use rekindle::prelude::*;
+///
+/// let report = for_each_crash_point(|mut t: Test| async move {
+///     let walker = spawn(async { for _ in 0..3 { sleep(Duration::from_secs(1)).await } });
+///     t.victim(walker);
+///     t.advance(Duration::from_secs(5)).await;
+///     assert!(!is_alive(walker));
+/// });
+/// // It has four turns, under each of three seeds: was it ever killed at all?
+/// assert_eq!((report.scenarios, report.pairs), (3, 12), "{report}");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CrashPointsReport {

@@ -424,6 +424,24 @@ fn fail_starts(spec: ChildSpec, after: u64, times: u64) -> ChildSpec {
 }
 
 /// A rule that kills descendants: see [`Faults::kill_descendants_of`].
+///
+/// ```test_harness
+/// use rekindle::testkit::Test;
+/// use rekindle::prelude::*;
+///
+/// #[rekindle::test(simulated)]
+/// async fn body(t: &mut Test) {
+///     let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("tally"));
+///     let tree = t.start_supervised(tree.id("tree")).await;
+///     t.faults().kill_descendants_of(tree.pid()).times(2).every(10);
+///     for _ in 0..100 {
+///         let _ = Agent::<i32>::named("tally").update(|n| *n += 1).await;
+///         sleep(Duration::from_millis(1)).await;
+///     }
+///     assert_eq!(t.faults().kills(), 2);
+///     assert!(whereis("tally").is_some()); // each time it came back
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "say how often: `every(100)`"]
 pub struct KillDescendants {

@@ -58,6 +58,20 @@ macro_rules! assert_receive {
 }
 
 /// As [`assert_receive!`](crate::assert_receive), for what must have come already.
+///
+/// ```test_harness
+/// use rekindle::testkit::{Test, assert_received};
+/// use rekindle::prelude::*;
+///
+/// #[rekindle::test(simulated)]
+/// async fn body(t: &mut Test<u32>) {
+///     let to = t.recipient();
+///     spawn(async move { to.send(7) });
+///     t.settle().await;
+///     let n = assert_received!(t, n => n); // it waits for nothing
+///     assert_eq!(n, 7);
+/// }
+/// ```
 #[macro_export]
 macro_rules! assert_received {
     ($from:expr, $pattern:pat $(if $guard:expr)? $(,)?) => {
@@ -111,6 +125,19 @@ macro_rules! refute_receive {
 
 /// Waits for the `Down` of a process that the test [monitors](fn@rekindle_actor::monitor), and
 /// gives it; panics with what is in the mailbox if none comes in 100 ms, or the time given.
+///
+/// ```test_harness
+/// use rekindle::testkit::{Test, assert_down};
+/// use rekindle::prelude::*;
+///
+/// #[rekindle::test(simulated)]
+/// async fn body(t: &mut Test) {
+///     let worker = spawn(sleep(Duration::from_secs(1)));
+///     monitor(worker);
+///     let down = assert_down!(t, worker, within = Duration::from_secs(2));
+///     assert_eq!(down.reason, ExitReason::Normal);
+/// }
+/// ```
 #[macro_export]
 macro_rules! assert_down {
     ($from:expr, $pid:expr $(,)?) => {

@@ -25,6 +25,22 @@ use crate::report::Failure;
 use crate::test::Test;
 
 /// What the body of a test may give: nothing, or a `Result` of that.
+///
+/// So `?` may be used in a body, and an error is a failure that is shown:
+///
+/// ```
+/// use rekindle::testkit::{Test, TestRun};
+/// use rekindle::prelude::*;
+///
+/// let body = |_t: Test| async {
+///     let page: u32 = "7".parse()?;
+///     let pages: u32 = "many".parse()?;
+///     assert!(page < pages);
+///     Ok::<(), std::num::ParseIntError>(())
+/// };
+/// let found = TestRun::new("pages").seeds(1).explore(body).found.unwrap();
+/// assert!(found.failure.text.starts_with("the test returned an error: ParseIntError"));
+/// ```
 pub trait Verdict: Send + 'static {
     /// Why the test has failed, if it has.
     fn failure(self) -> Option<String>;

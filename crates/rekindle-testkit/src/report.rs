@@ -16,6 +16,15 @@ const LOG_LINES: usize = 6;
 /// Why a run failed.
 ///
 /// Two are equal if they say the same but for the frames of a backtrace, which tell who ran the test.
+///
+/// ```
+/// use rekindle::testkit::{Test, TestRun};
+///
+/// let fails = TestRun::new("fails").seeds(1).explore(|_t: Test| async { panic!("no disk") as () });
+/// let failure = fails.found.unwrap().failure;
+/// assert!(failure.kind.starts_with("panic at ")); // and the place
+/// assert!(failure.text.ends_with("no disk"));
+/// ```
 #[derive(Debug, Clone, Eq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -55,6 +64,23 @@ impl Failure {
 }
 
 /// What came of a test's runs.
+///
+/// ```
+/// use rekindle::testkit::{Test, TestRun, assert_receive};
+/// use rekindle::prelude::*;
+///
+/// let explored = TestRun::new("both_arrive").seeds(50).explore(|mut t: Test<u32>| async move {
+///     for n in [1, 2] {
+///         let to = t.recipient();
+///         spawn(async move { to.send(n) });
+///     }
+///     assert_receive!(t, 1);
+///     assert_receive!(t, 2);
+/// });
+/// assert!(explored.found.is_none(), "{explored}"); // the whole story, if there is one
+/// assert_eq!(explored.runs, 50);
+/// assert!(explored.distinct > 1); // in some, 2 came first
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explored {
@@ -70,6 +96,28 @@ pub struct Explored {
 }
 
 /// A failure that was found, and how to see it again.
+///
+/// ```
+/// use rekindle::testkit::{Test, TestRun};
+/// use rekindle::prelude::*;
+///
+/// async fn first_come_first_served(_t: Test) {
+///     let first = Agent::start_link(String::new).await.unwrap();
+///     for name in ["Ada", "Bob"] {
+///         let first = first.clone();
+///         spawn(async move { first.cast(move |first| if first.is_empty() { *first = name.into() }) });
+///     }
+///     sleep(Duration::from_millis(1)).await;
+///     assert_eq!(first.get(String::clone).await.unwrap(), "Ada"); // who says so?
+/// }
+///
+/// let test = TestRun::new("first_come_first_served").seeds(100);
+/// let found = test.explore(first_come_first_served).found.expect("Bob is first now and then");
+/// assert!(found.replays && found.replay.starts_with("REKINDLE_SEED="));
+/// // The same seed and strategy take the same way.
+/// let again = test.seeds(1).seed(found.seed).strategy(found.strategy);
+/// assert_eq!(again.explore(first_come_first_served).found.unwrap().hash, found.hash);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {

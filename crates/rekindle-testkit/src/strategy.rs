@@ -11,6 +11,29 @@ use rekindle_scheduler::Exploration;
 /// |------------|--------------------------------------------------|---------------------------------------|
 /// | `random`   | anything that can happen, at random              | the ordinary case                     |
 /// | `pct(..)`  | the process of the highest priority; priorities are random and change `depth - 1` times | bugs that need a rare order of few steps |
+///
+/// ```
+/// use rekindle::testkit::{Strategy, Test, TestRun};
+/// use rekindle::prelude::*;
+///
+/// // Two steps must come in a rare order: depth 2.
+/// let run = TestRun::new("both_pay_in").strategy(Strategy::pct(2)).seeds(100);
+/// let explored = run.explore(|_t: Test| async {
+///     let account = Agent::start_link(|| 0).await.unwrap();
+///     let payments = [10, 20].map(|sum| {
+///         let account = account.clone();
+///         Task::spawn(async move {
+///             let before = account.get(|balance| *balance).await.unwrap();
+///             account.update(move |balance| *balance = before + sum).await.unwrap(); // loses the other
+///         })
+///     });
+///     for payment in payments { payment.await.unwrap() }
+///     assert_eq!(account.get(|balance| *balance).await, Ok(30));
+/// });
+/// assert!(explored.found.is_some());
+/// // In text, as in `REKINDLE_STRATEGY` and in the attribute:
+/// assert_eq!("pct(depth = 2)".parse(), Ok(Strategy::pct(2)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Strategy {
@@ -85,6 +108,14 @@ impl fmt::Display for Strategy {
 }
 
 /// A text is no strategy.
+///
+/// ```
+/// use rekindle::testkit::Strategy;
+///
+/// let error = "fifo".parse::<Strategy>().unwrap_err();
+/// assert!(error.to_string().ends_with("there are `random` and `pct(depth = 3, steps = 500)`"));
+/// assert!("pct(depth = 0)".parse::<Strategy>().is_err()); // no order of no steps
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseStrategyError(String);
 

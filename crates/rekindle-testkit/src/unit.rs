@@ -76,6 +76,43 @@ use rekindle_actor::{
 use crate::capture::{LogRecord, Sink, Sunk, sink_of};
 
 /// What a callback has decided: [`Next`], as data.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{NextStep, Subject};
+///
+/// let mut counter = Subject::<Counter>::start(90).unwrap();
+/// assert_eq!(counter.cast(5).next(), Some(&NextStep::Wait));
+/// // Above 100 it wants to hear of a second of silence,
+/// assert_eq!(counter.cast(10).next(), Some(&NextStep::Timeout(Duration::from_secs(1))));
+/// // and below 0 it has come to its end.
+/// assert_eq!(counter.cast(-200).next(), Some(&NextStep::Stop(ExitReason::Shutdown)));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum NextStep {
@@ -92,6 +129,41 @@ pub enum NextStep {
 }
 
 /// Which callback ran.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{Callback, Subject};
+///
+/// let mut counter = Subject::<Counter>::start(101).unwrap();
+/// assert_eq!(counter.started().callbacks(), [Callback::Init]);
+/// assert_eq!(counter.cast(1).callbacks(), [Callback::Cast]); // sets an idle timeout
+/// assert_eq!(counter.advance(Duration::from_secs(1)).callbacks(), [Callback::Timeout]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Callback {
@@ -114,6 +186,43 @@ pub enum Callback {
 }
 
 /// One callback that ran, and what it decided.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{Callback, NextStep, Subject};
+///
+/// let mut counter = Subject::<Counter>::start(101).unwrap();
+/// counter.cast(1);
+/// let steps = counter.advance(Duration::from_secs(60));
+/// let silence = &steps.all()[0];
+/// assert_eq!((silence.callback, &silence.next), (Callback::Timeout, &NextStep::Wait));
+/// assert_eq!(silence.at.as_secs(), 1); // not at the end of the minute
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Handled {
@@ -126,6 +235,43 @@ pub struct Handled {
 }
 
 /// The callbacks that an input has set off, in order.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{Callback, NextStep, Subject};
+///
+/// let mut counter = Subject::<Counter>::start(0).unwrap();
+/// let steps = counter.cast(7);
+/// assert_eq!(steps.callbacks(), [Callback::Cast]);
+/// assert_eq!(steps.next(), Some(&NextStep::Wait));
+/// // Time alone sets off nothing here.
+/// assert!(counter.advance(Duration::from_secs(60)).all().is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Steps(Vec<Handled>);
 
@@ -151,6 +297,42 @@ impl Steps {
 }
 
 /// A request that was made of the subject.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{NextStep, Subject};
+///
+/// let mut counter = Subject::<Counter>::start(7).unwrap();
+/// let called = counter.call(|from| from);
+/// assert_eq!(called.next(), Some(&NextStep::Wait));
+/// assert_eq!(called.reply(), Some(Ok(7)));
+/// assert_eq!(called.reply(), None); // there is no second one
+/// ```
 #[must_use = "ask it for the reply"]
 pub struct Called<R> {
     steps: Steps,
@@ -190,6 +372,44 @@ impl<R> fmt::Debug for Called<R> {
 }
 
 /// Receives what the subject sends, and keeps it.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::Subject;
+///
+/// let mut counter = Subject::<Counter>::start(7).unwrap();
+/// let outbox = counter.outbox::<i64>();
+/// counter.info(outbox.recipient()); // it sends its count to whoever asks like this
+/// counter.cast(1);
+/// counter.info(outbox.recipient());
+/// assert_eq!(outbox.take(), [7, 8]);
+/// assert!(outbox.take().is_empty());
+/// ```
 pub struct Outbox<T> {
     recipient: Recipient<T>,
     got: Arc<Mutex<Vec<T>>>,
@@ -218,6 +438,41 @@ impl<T> fmt::Debug for Outbox<T> {
 }
 
 /// Why there is no subject.
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::{NotStarted, Subject};
+///
+/// match Subject::<Counter>::start(-1) {
+///     Err(NotStarted::Fail(reason)) => assert_eq!(reason.to_string(), "less than nothing"),
+///     other => panic!("{other:?} of a count below zero"),
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum NotStarted {
@@ -268,6 +523,44 @@ struct Desk<G: GenServer> {
 type Shared<G> = Arc<Mutex<Desk<G>>>;
 
 /// A generic server under test: see the [module](self).
+///
+/// ```
+/// # use rekindle::prelude::*;
+/// # struct Counter(i64);
+/// # impl GenServer for Counter {
+/// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+/// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+/// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+/// #         Ok(Init::Ready(Counter(n)))
+/// #     }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+/// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+/// #         self.0 += k;
+/// #         Ok(match self.0 {
+/// #             ..0 => Next::Stop(ExitReason::Shutdown),
+/// #             0..=100 => Next::Wait,
+/// #             _ => Next::Timeout(Duration::from_secs(1)),
+/// #         })
+/// #     }
+/// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+/// #         match info {
+/// #             Info::Message(to) => to.send(self.0),
+/// #             Info::Timeout => self.0 = 0,
+/// #             other => return cx.unexpected(other),
+/// #         }
+/// #         Ok(Next::Wait)
+/// #     }
+/// # }
+/// use rekindle::testkit::unit::Subject;
+///
+/// let mut counter = Subject::<Counter>::start(1).unwrap();
+/// counter.cast(2);
+/// assert_eq!(counter.state(|counter| counter.0), 3);
+/// counter.state(|counter| counter.0 = 50); // where it would take long to get to
+/// assert_eq!(counter.call(|from| from).reply(), Some(Ok(50)));
+/// assert_eq!(counter.stop(ExitReason::Normal), ExitReason::Normal);
+/// assert_eq!(counter.ended(), Some(ExitReason::Normal));
+/// ```
 pub struct Subject<G: GenServer> {
     desk: Shared<G>,
     sender: Sender<ServerMessage<G>>,
