@@ -382,6 +382,11 @@ impl Process {
         self.receiving.store(version | 1, Ordering::Relaxed);
     }
 
+    /// Tells the process's turns apart, from the inside.
+    pub(crate) fn turn_stamp(&self) -> TurnStamp {
+        TurnStamp(self.receiving.load(Ordering::Relaxed))
+    }
+
     /// Notes how long the private queue is, now that all that came in is in it.
     #[inline]
     pub(crate) fn end_receiving(&self, queued: usize) {
@@ -529,6 +534,10 @@ impl Private {
         self.serial
     }
 }
+
+/// One turn of a process: see [`Process::turn_stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TurnStamp(u32);
 
 /// A process that has its turn on this thread, from the inside.
 #[derive(Clone, Copy)]

@@ -9,11 +9,13 @@
 //!    requests that are still owed an answer, fail with the reason.
 //! 4. The names are free.
 //! 5. The pid is dead.
-//! 6. A start that was never acknowledged fails with the reason.
-//! 7. Links get their exit signals, watchers their `Down`.
+//! 6. Links get their exit signals, watchers their `Down`.
+//! 7. What it owes at its end is told with the reason: a start that was never acknowledged fails, so
+//!    does a task, and a `stop` is done.
 //!
-//! So whoever sees a `Down` finds the name free and the memory gone. Steps 3 and 7 take as many
-//! turns as they need: the death of a process with a million links, or ten million unread
+//! So whoever sees a `Down` finds the name free and the memory gone, and to whom step 7 tells
+//! something, the signals of step 6 have been sent before. Steps 3 and 6 take as many turns as they
+//! need: the death of a process with a million links, or ten million unread
 //! messages, holds nobody up.
 
 use std::collections::btree_map;
@@ -56,7 +58,7 @@ pub(crate) struct Teardown {
     /// Whom it watches: they are told that nobody wants their `Down` any more.
     monitors: Option<btree_map::IntoIter<u64, Watched>>,
     report: Option<PendingReport>,
-    /// Steps 4 to 6 are done.
+    /// Steps 4 and 5 are done.
     announced: bool,
 }
 
@@ -394,6 +396,10 @@ impl Process {
                 monitor::notify(pid, reference, name, &teardown.reason);
             } else if let Some((serial, watched)) = teardown.next_monitor() {
                 watched.forget(MonitorRef::new(pid, serial));
+            } else if let Some(rare) = teardown.rare.take() {
+                for last in rare.at_exit {
+                    last.act(&teardown.reason);
+                }
             } else {
                 // A report that nobody took is printed here.
                 teardown.report = None;
@@ -404,7 +410,7 @@ impl Process {
         false
     }
 
-    /// Steps 4 to 6.
+    /// Steps 4 and 5.
     fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
         self.release_senders();
         if teardown.named {
@@ -420,8 +426,9 @@ impl Process {
         drop(private);
         for mut rare in [teardown.rare.take(), late].into_iter().flatten() {
             rare.given_up.clear();
-            for last in rare.at_exit.drain(..) {
-                last.act(&teardown.reason);
+            match &mut teardown.rare {
+                Some(first) => first.at_exit.append(&mut rare.at_exit),
+                none => *none = Some(rare),
             }
         }
     }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::exit::{ExitReason, IntoExitReason};
 use crate::link::unlink;
 use crate::mailbox::{self, Awaiting, Lost, ReplyTo};
 use crate::pid::Pid;
-use crate::process::Owner;
+use crate::process::{Owner, TurnStamp};
 use crate::signal::exit_signal;
 use crate::spawn::Tie;
 use crate::wait::WaitKind;
@@ -112,6 +113,9 @@ pub struct Task<T> {
 
 enum Work<T> {
     Running(Pid, Awaiting<T>),
+    /// It has failed, as the owner saw in this turn. If an exit signal comes with that, the owner's
+    /// next turn begins with it, and there is nobody left to hear the reason.
+    Failed(Pid, ExitReason, TurnStamp),
     /// Made with its value: there is no process.
     Completed(T),
     /// The result has been given out.
@@ -230,7 +234,7 @@ impl<T: Send + 'static> Task<T> {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         match &self.work {
-            Work::Running(pid, _) => Some(*pid),
+            Work::Running(pid, _) | Work::Failed(pid, ..) => Some(*pid),
             _ => None,
         }
     }
@@ -305,6 +309,36 @@ impl<T: Send + 'static> Task<T> {
     fn take_link_away(&mut self, pid: Pid) {
         if std::mem::take(&mut self.linked) && crate::ambient::try_self_pid().is_some() {
             unlink(pid);
+        }
+    }
+
+    /// Keeps a failure until the owner's next turn, if an exit signal may come with it that the owner
+    /// does not live through: who dies of a failure must not act on it first (TASK-005).
+    ///
+    /// The signal was sent before the failure was told, so a later turn has begun with it.
+    fn hold_back(&mut self, result: Result<T, ExitReason>) -> Option<Result<T, ExitReason>> {
+        let Err(reason) = &result else {
+            return Some(result);
+        };
+        if !self.linked || reason.is_normal() {
+            return Some(result);
+        }
+        let now = Owner::current(|owner| {
+            let process = owner?.process();
+            let traps = process.traps.load(Ordering::Relaxed);
+            (!traps).then(|| process.turn_stamp())
+        });
+        let (pid, seen) = match &self.work {
+            Work::Running(pid, _) => (*pid, None),
+            Work::Failed(pid, _, seen) => (*pid, Some(*seen)),
+            Work::Completed(_) | Work::Consumed => return Some(result),
+        };
+        match now {
+            Some(now) if seen.is_none_or(|seen| seen == now) => {
+                self.work = Work::Failed(pid, reason.clone(), now);
+                None
+            }
+            _ => Some(result),
         }
     }
 
@@ -409,21 +443,30 @@ impl<T: Send + 'static> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let polled = match &mut this.work {
-            Work::Running(_, awaiting) => awaiting.poll(cx),
+            Work::Running(_, awaiting) => awaiting.poll(cx).map_err(|lost| match lost {
+                Lost::Exited(reason) => reason,
+                Lost::Gone | Lost::NoReply => ExitReason::NoProc,
+            }),
+            Work::Failed(_, reason, _) => Poll::Ready(Err(reason.clone())),
             _ => {
                 let value = this.take_completed();
                 return Poll::Ready(value.unwrap_or(Err(ExitReason::NoProc)));
             }
         };
-        this.mark(polled.is_pending());
-        let Poll::Ready(result) = polled else {
-            return Poll::Pending;
+        let polled = polled.map(|result| this.hold_back(result));
+        let polled = match polled {
+            Poll::Ready(None) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Some(result)) => {
+                this.work = Work::Consumed;
+                Poll::Ready(result)
+            }
+            Poll::Pending => Poll::Pending,
         };
-        this.work = Work::Consumed;
-        Poll::Ready(result.map_err(|lost| match lost {
-            Lost::Exited(reason) => reason,
-            Lost::Gone | Lost::NoReply => ExitReason::NoProc,
-        }))
+        this.mark(polled.is_pending());
+        polled
     }
 }
 
@@ -433,7 +476,7 @@ impl<T> Unpin for Task<T> {}
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.work {
-            Work::Running(pid, _) => write!(f, "Task({pid})"),
+            Work::Running(pid, _) | Work::Failed(pid, ..) => write!(f, "Task({pid})"),
             Work::Completed(_) => f.write_str("Task(completed)"),
             Work::Consumed => f.write_str("Task(consumed)"),
         }

@@ -1,6 +1,8 @@
 //! TASK: work whose result is awaited.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rekindle_actor::{
@@ -98,6 +100,38 @@ fn task_005_a_failed_task_takes_an_owner_along_that_does_not_trap() {
                 pending::<()>().await;
             });
             assert_eq!(expect_down(&mut inbox).await.reason, oops("both"));
+        })
+    });
+}
+
+/// The task ends on another thread, in the middle of the owner's turn.
+#[test]
+fn task_005_an_owner_never_sees_the_failure_that_ends_it() {
+    on_pool(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let (over, saw) = (Log::new(), Log::new());
+            let (is_over, sees) = (over.clone(), saw.clone());
+            spawn_monitor(async move {
+                let mut task = Task::spawn(async { raise(oops("both")) as u8 });
+                let pid = task.pid().unwrap();
+                spawn(with_inbox(move |mut inbox: Mailbox<()>| async move {
+                    monitor(pid);
+                    expect_down(&mut inbox).await;
+                    over.add("over");
+                }));
+                let mut looks = 0;
+                while looks < 10_000 {
+                    looks += u32::from(is_over.contains("over"));
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if Pin::new(&mut task).poll(&mut cx).is_ready() {
+                        sees.add("failure");
+                    }
+                }
+                let _ = task.await;
+                sees.add("failure");
+            });
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("both"));
+            assert_eq!(saw.all(), Vec::<String>::new());
         })
     });
 }
