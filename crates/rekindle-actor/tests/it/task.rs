@@ -136,6 +136,29 @@ fn task_005_an_owner_never_sees_the_failure_that_ends_it() {
     });
 }
 
+/// It takes several turns to tell so many links of the end.
+#[test]
+fn task_005_nor_that_of_a_task_with_very_many_links() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let saw = Log::new();
+            let sees = saw.clone();
+            spawn_monitor(async move {
+                let task = Task::spawn(async {
+                    for _ in 0..3_000 {
+                        rekindle_actor::spawn_link(pending::<()>());
+                    }
+                    raise(oops("all")) as u8
+                });
+                let _ = task.await;
+                sees.add("failure");
+            });
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("all"));
+            assert_eq!(saw.all(), Vec::<String>::new());
+        })
+    });
+}
+
 #[test]
 fn task_005_an_owner_that_dies_takes_its_task_along() {
     on_both(|| async {
