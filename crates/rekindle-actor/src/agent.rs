@@ -167,6 +167,20 @@ impl<S: Send + 'static> Agent<S> {
     }
 
     /// A handle on whichever agent with such a state holds a name. Nobody needs to hold it yet.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    ///
+    /// let visits = Agent::<u32>::named("visits");
+    /// assert_eq!(visits.pid(), None);
+    /// for life in 0..2 {
+    ///     let started = Agent::start(move || life).name("visits").await.unwrap();
+    ///     assert_eq!(visits.get(|n| *n).await, Ok(life));
+    ///     started.stop().await.unwrap();
+    /// }
+    /// # });
+    /// ```
     #[must_use]
     pub fn named(name: impl Into<Arc<str>>) -> Agent<S> {
         Agent {
@@ -226,18 +240,50 @@ impl<S: Send + 'static> Agent<S> {
     }
 
     /// What `f` makes of the state, which stays as it is (AGENT-002).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    ///
+    /// let names = Agent::start_link(|| vec!["ada", "grace"]).await.unwrap();
+    /// assert_eq!(names.get(|names| names.len()).await, Ok(2));
+    /// assert_eq!(names.get(Clone::clone).await, Ok(vec!["ada", "grace"]));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn get<T: Send + 'static>(&self, f: impl FnOnce(&S) -> T + Send + 'static) -> Call<'_, T> {
         self.run(|state| f(state))
     }
 
     /// Changes the state, and waits until that is done (AGENT-002).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    ///
+    /// let names = Agent::start_link(Vec::new).await.unwrap();
+    /// names.update(|names| names.push("ada")).await.unwrap();
+    /// assert_eq!(names.get(Vec::len).await, Ok(1));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn update(&self, f: impl FnOnce(&mut S) + Send + 'static) -> Call<'_, ()> {
         self.run(f)
     }
 
     /// Changes the state, and gives what `f` gives (AGENT-003).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    ///
+    /// /// A number that nobody else gets.
+    /// let numbers = Agent::start_link(|| 0_u64).await.unwrap();
+    /// let next = |n: &mut u64| { *n += 1; *n };
+    /// assert_eq!(numbers.get_and_update(next).await, Ok(1));
+    /// assert_eq!(numbers.get_and_update(next).await, Ok(2));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn get_and_update<T: Send + 'static>(
         &self,
@@ -260,6 +306,17 @@ impl<S: Send + 'static> Agent<S> {
     /// # Delivery
     ///
     /// As for [`Addr::cast`]: at most once, and without a word if there is no such agent. Never waits.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Agent;
+    ///
+    /// let visits = Agent::start_link(|| 0).await.unwrap();
+    /// visits.cast(|n| *n += 1);
+    /// // What is asked later comes later.
+    /// assert_eq!(visits.get(|n| *n).await, Ok(1));
+    /// # });
+    /// ```
     pub fn cast(&self, f: impl FnOnce(&mut S) + Send + 'static) {
         let _ = self.try_cast(f);
     }
@@ -269,6 +326,16 @@ impl<S: Send + 'static> Agent<S> {
     /// # Errors
     ///
     /// If there is no such agent, or its mailbox is full and refuses it. The function is dropped.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Agent, SendError};
+    ///
+    /// let nobody = Agent::<u32>::named("nobody");
+    /// nobody.cast(|n| *n += 1); // without a word
+    /// assert_eq!(nobody.try_cast(|n| *n += 1), Err(SendError::NoProc(())));
+    /// # });
+    /// ```
     pub fn try_cast(&self, f: impl FnOnce(&mut S) + Send + 'static) -> Result<(), SendError<()>> {
         let cast = AgentCall(Box::new(f));
         let sent = match &self.target {
@@ -329,6 +396,18 @@ impl<S: Send + 'static> fmt::Debug for Agent<S> {
 /// The start of an agent: await it, or say more first.
 ///
 /// Nothing happens before it is awaited. Defaults: no name, no time limit, an unbounded mailbox.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, MailboxPolicy, Overflow, SendError};
+///
+/// let policy = MailboxPolicy::bounded(1).when_full(Overflow::Fail);
+/// let gauge = Agent::start_link(|| 0).name("gauge").mailbox(policy).await.unwrap();
+/// gauge.cast(|n| *n += 1);
+/// assert_eq!(gauge.try_cast(|n| *n += 1), Err(SendError::Full(())));
+/// assert_eq!(Agent::<i32>::named("gauge").pid(), gauge.pid());
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StartAgent<S: Send + 'static>(Start<AgentServer<S>>);
 
@@ -375,6 +454,20 @@ impl<S: Send + 'static> fmt::Debug for StartAgent<S> {
 }
 
 /// The wait for a [`StartAgent`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, StartingAgent};
+///
+/// // Both begin here, and are waited for one after the other.
+/// let start = |n| -> StartingAgent<u32> { Agent::start_link(move || n).into_future() };
+/// let mut sum = 0;
+/// for starting in [start(1), start(2)] {
+///     sum += starting.await.unwrap().get(|n| *n).await.unwrap();
+/// }
+/// assert_eq!(sum, 3);
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartingAgent<S: Send + 'static>(StartFuture<AgentServer<S>>);
 
@@ -394,6 +487,17 @@ impl<S: Send + 'static> fmt::Debug for StartingAgent<S> {
 }
 
 /// The server behind an agent, and for [`sys`](crate::sys) its state: a `S` by `*`.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, AgentServer, sys};
+///
+/// let queue = Agent::start_link(|| vec!["bread", "milk"]).name("queue").await.unwrap();
+/// // By `*`, or by a method of what is inside.
+/// let length = sys::with_state("queue", |state: &mut AgentServer<Vec<&str>>| state.len()).await;
+/// assert_eq!(length, Ok(2));
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct AgentServer<S>(S);
 
@@ -418,9 +522,37 @@ impl<S> fmt::Debug for AgentServer<S> {
 }
 
 /// What an agent starts with. Made by [`Agent::start`] and [`Agent::start_link`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Addr, Agent, AgentInit, GenServer, Pid};
+///
+/// /// For servers that are agents of a number, and for no others.
+/// fn counter_pid<G: GenServer<Args = AgentInit<u32>>>(server: &Addr<G>) -> Pid {
+///     server.pid()
+/// }
+///
+/// let agent = Agent::start_link(|| 7_u32).await.unwrap();
+/// assert_eq!(Some(counter_pid(&agent.resolve().unwrap())), agent.pid());
+/// # });
+/// ```
 pub struct AgentInit<S>(Box<dyn FnOnce() -> S + Send>);
 
 /// A function on its way to an agent. Made by the functions of [`Agent`].
+///
+/// It is what a trace, or a crash report, says of a request to an agent:
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start_link(|| 7).name("agent").await.unwrap();
+/// sys::start_log("agent", 10).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// let log = sys::get_log("agent").await.unwrap();
+/// assert!(log[0].to_string().contains("got call AgentCall<i32>"));
+/// # });
+/// ```
 pub struct AgentCall<S>(Box<dyn FnOnce(&mut S) + Send>);
 
 impl<S: Send + 'static> GenServer for AgentServer<S> {

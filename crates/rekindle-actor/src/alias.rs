@@ -26,6 +26,27 @@ use crate::recipient::{Deliver, Recipient};
 use crate::sender::SendError;
 
 /// What ends an alias, besides its [`unalias`](Alias::unalias) and the end of its process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+/// use rekindle_actor::AliasMode;
+///
+/// let once = inbox.alias(AliasMode::Reply);
+/// let often = inbox.alias(AliasMode::Explicit);
+/// for way in [&once, &often] {
+///     way.send("first");
+///     way.send("second");
+/// }
+/// assert!(!once.is_active() && often.is_active());
+/// assert_eq!([inbox.recv().await, inbox.recv().await], ["first", "first"]);
+/// assert_eq!(inbox.recv().await, "second");
+/// assert!(inbox.is_empty());
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AliasMode {
@@ -36,6 +57,27 @@ pub enum AliasMode {
 }
 
 /// What ends the alias of a monitor, besides its [`unalias`](Alias::unalias).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+/// use rekindle_actor::{ExitReason, Info, MonitorAlias, Monitoring, exit, spawn};
+/// use std::time::Duration;
+///
+/// let worker = spawn(std::future::pending::<()>());
+/// let (_, alias) = Monitoring::of(worker)
+///     .start_with_alias(MonitorAlias::ReplyDemonitor, &inbox.recipient());
+/// alias.send("done");
+/// exit(worker, ExitReason::Kill);
+///
+/// // The answer has taken the monitor away: there is no `Down` after it.
+/// assert_eq!(inbox.recv().await, "done");
+/// assert!(matches!(inbox.next_timeout(Duration::from_secs(1)).await, Info::Timeout));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MonitorAlias {
@@ -124,6 +166,29 @@ impl<M: Send + 'static> Ends for Shared<M> {
 /// # Panics
 ///
 /// Outside of a process, or if `own` is another process's: an alias is always one's own.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{AliasMode, Sender, alias, self_pid};
+///
+/// # #[derive(Debug, PartialEq)]
+/// struct Note(String);
+/// impl From<u32> for Note {
+///     fn from(n: u32) -> Note { Note(n.to_string()) }
+/// }
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<Note>| async move {
+///
+/// // For numbers, in a process whose messages are notes.
+/// let own = Sender::<Note>::from_pid(self_pid()).unwrap().recipient::<u32>();
+/// let numbers = alias(AliasMode::Explicit, &own);
+/// numbers.send(7);
+/// assert_eq!(inbox.recv().await, Note("7".to_owned()));
+/// assert!(numbers.unalias());
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[track_caller]
 #[must_use = "an alias that nobody has is of no use"]
 pub fn alias<M: Send + 'static>(mode: AliasMode, own: &Recipient<M>) -> Alias<M> {
@@ -204,6 +269,24 @@ impl<M: Send + 'static> Alias<M> {
     ///
     /// In another process than the [owner](Self::owner) this does nothing, and gives `false`
     /// (PROC-014).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+    /// use rekindle_actor::{AliasMode, send_after};
+    /// use std::time::Duration;
+    ///
+    /// // Waits for two seconds; what would come later never comes.
+    /// let answer = inbox.alias(AliasMode::Explicit);
+    /// send_after(Duration::from_secs(3), &answer.recipient(), "late");
+    /// assert_eq!(inbox.recv_timeout(Duration::from_secs(2)).await, None);
+    /// assert!(answer.unalias());
+    /// assert_eq!(inbox.recv_timeout(Duration::from_secs(2)).await, None);
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn unalias(&self) -> bool {
         let own = self.shared.owner;
         let may = Owner::current(|owner| owner.is_some_and(|owner| owner.pid() == own));

@@ -24,6 +24,24 @@ use crate::unwind;
 ///
 /// To drop this changes nothing: the stream stays until it ends, is [detached](Self::detach), or
 /// its process ends.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u64>| async move {
+/// use rekindle_actor::Task;
+/// use std::time::Duration;
+///
+/// let endless = Task::async_stream(1_u64.., |n| async move { n });
+/// let counting = inbox.attach(endless, |n| n.unwrap_or(0));
+/// assert_eq!([inbox.recv().await, inbox.recv().await], [1, 2]);
+/// counting.detach();
+/// assert!(!counting.is_attached());
+/// assert_eq!(inbox.recv_timeout(Duration::from_secs(1)).await, None);
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Clone)]
 #[must_use = "keep it to detach the stream, or say `let _ =` to leave it until its end"]
 pub struct Attached {
@@ -171,6 +189,25 @@ where
 /// # Panics
 ///
 /// As [`attach`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<Option<u64>>| async move {
+/// use rekindle_actor::{Task, attach_until_end};
+///
+/// // Items are `Some`, and `None` says that there are no more.
+/// let squares = Task::async_stream(1..=3_u64, |n| async move { n * n });
+/// let _ = attach_until_end(squares, Result::ok, None);
+/// let mut seen = Vec::new();
+/// while let Some(square) = inbox.recv().await {
+///     seen.push(square);
+/// }
+/// assert_eq!(seen, [1, 4, 9]);
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 pub fn attach_until_end<M, S>(
     stream: S,
     into_message: impl FnMut(S::Item) -> M + Send + 'static,

@@ -18,6 +18,30 @@ use crate::registry::Registration;
 /// The start of a server: await it, or say more first.
 ///
 /// Nothing happens before it is awaited. Defaults: no name, no time limit, an unbounded mailbox.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod slow {
+/// #     use rekindle_actor::*;
+/// #     pub struct Slow;
+/// #     impl GenServer for Slow {
+/// #         type Args = std::time::Duration; type Call = Never; type Cast = Never; type Info = Never; type Continue = Never;
+/// #         async fn init(takes: std::time::Duration, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { sleep(takes).await; Ok(Init::Ready(Slow)) }
+/// #     }
+/// # }
+/// # use slow::Slow; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{StartError, whereis};
+/// use std::time::Duration;
+///
+/// // `Slow` is a server whose init takes as long as it is told.
+/// let limit = Duration::from_secs(2);
+/// let started = Slow::start(Duration::from_secs(1)).name("quick").timeout(limit).await;
+/// assert_eq!(whereis("quick"), Some(started.unwrap().pid()));
+/// let started = Slow::start(Duration::from_secs(3)).name("slow").timeout(limit).await;
+/// assert_eq!(started.unwrap_err(), StartError::Timeout(limit));
+/// assert_eq!(whereis("slow"), None);
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct Start<G: GenServer> {
     args: G::Args,
@@ -108,6 +132,32 @@ impl<G: GenServer> IntoFuture for Start<G> {
 }
 
 /// The wait for a [`Start`].
+///
+/// It begins when it is made, by `into_future` or by `.await`; two can run side by side.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod slow {
+/// #     use rekindle_actor::*;
+/// #     pub struct Slow;
+/// #     impl GenServer for Slow {
+/// #         type Args = (); type Call = Never; type Cast = Never; type Info = Never; type Continue = Never;
+/// #         async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { sleep(std::time::Duration::from_secs(1)).await; Ok(Init::Ready(Slow)) }
+/// #     }
+/// # }
+/// # use slow::Slow; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{StartFuture, now};
+/// use std::time::Duration;
+///
+/// // `Slow` is a server whose init takes a second.
+/// let begun = now();
+/// let start = || -> StartFuture<Slow> { Slow::start(()).into_future() };
+/// for starting in [start(), start()] {
+///     assert!(starting.await.unwrap().is_alive());
+/// }
+/// assert_eq!(now() - begun, Duration::from_secs(1));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartFuture<G: GenServer>(Starting<ServerMessage<G>>);
 
@@ -122,6 +172,32 @@ impl<G: GenServer> Future for StartFuture<G> {
 }
 
 /// As [`Start`], with a monitor: it gives the handle and the monitor's reference.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{ExitReason, Info, Mailbox, spawn};
+///
+/// let watching = spawn(|mut inbox: Mailbox<()>| async move {
+///     let (counter, reference) = Counter::start_monitor(0).name("counter").await.unwrap();
+///     counter.exit(ExitReason::Shutdown);
+///     let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+///     assert_eq!((down.reference, down.reason), (reference, ExitReason::Shutdown));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StartMonitor<G: GenServer>(Start<G>);
 
@@ -163,6 +239,28 @@ impl<G: GenServer> IntoFuture for StartMonitor<G> {
 }
 
 /// The wait for a [`StartMonitor`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{StartMonitorFuture, demonitor};
+///
+/// let starting: StartMonitorFuture<Counter> = Counter::start_monitor(7).into_future();
+/// let (counter, reference) = starting.await.unwrap();
+/// assert!(demonitor(reference), "the monitor stood");
+/// assert_eq!(counter.call(|from| from).await, Ok(7));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartMonitorFuture<G: GenServer>(StartFuture<G>, Option<MonitorRef>);
 

@@ -18,6 +18,36 @@ use crate::report::short_type_name;
 use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
 
 /// A server's view of itself, for its callbacks.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Context, GenServer, Info, Init, Next, Step};
+/// # use rekindle_actor::{ExitReason, Never, ReplyTo};
+/// use std::time::Duration;
+///
+/// struct Clock { ticks: u32 }
+/// struct Tick;
+///
+/// impl GenServer for Clock {
+/// #     type Args = (); type Call = ReplyTo<u32>; type Cast = Never; type Info = Tick; type Continue = Never;
+/// #     async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.ticks); Ok(Next::Wait) }
+///     // ...
+///     async fn init(_: (), cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+///         cx.send_after(Duration::from_secs(1), Tick);
+///         Ok(Init::Ready(Clock { ticks: 0 }))
+///     }
+///     async fn handle_info(&mut self, info: Info<Tick>, cx: &mut Context<Self>) -> Step<Self> {
+///         let Info::Message(Tick) = info else { return cx.unexpected(info) };
+///         cx.send_after(Duration::from_secs(1), Tick);
+///         self.ticks += 1;
+///         Ok(Next::Wait)
+///     }
+/// }
+/// # let clock = Clock::start(()).await.unwrap();
+/// # rekindle_actor::sleep(Duration::from_millis(3_500)).await;
+/// # assert_eq!(clock.call(|from| from).await, Ok(3));
+/// # });
+/// ```
 pub struct Context<G> {
     /// Nanoseconds; 0 for never.
     hibernate_after: u64,

@@ -57,6 +57,25 @@ pub fn note_last_message(what: impl Into<String>, from: Option<Pid>) {
 
 /// Notes the state of the running process, for its crash report; it stays noted until the next
 /// note. Outside of a process nothing happens. See [`note_last_message`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, note_state, recent_crashes, sleep, spawn};
+/// use std::time::Duration;
+///
+/// spawn(async {
+///     for page in 1.. {
+///         note_state(format!("at page {page} of 5"));
+///         if page == 3 {
+///             return ExitReason::msg("no paper");
+///         }
+///     }
+///     ExitReason::Normal
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// assert_eq!(recent_crashes()[0].state.as_deref(), Some("at page 3 of 5"));
+/// # });
+/// ```
 pub fn note_state(text: impl Into<String>) {
     let text = text.into();
     Owner::current(|owner| {
@@ -69,6 +88,22 @@ pub fn note_state(text: impl Into<String>) {
 /// To be said by a loop that has decided to end, before it cleans up: whoever's request is thrown
 /// away from now on hears with which reason the process ended, and not that there is no answer.
 /// Outside of a process nothing happens.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{CallError, ExitReason, Mailbox, ReplyTo, begin_ending, spawn};
+///
+/// let closing = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+///     let unanswered = inbox.recv().await;
+///     begin_ending();
+///     drop(unanswered);
+///     ExitReason::Shutdown
+/// });
+/// // And not `NoReply`, which would say that the request was forgotten.
+/// let call = closing.call(|from| from).await;
+/// assert_eq!(call, Err(CallError::Exited(ExitReason::Shutdown)));
+/// # });
+/// ```
 pub fn begin_ending() {
     Owner::current(|owner| {
         if let Some(owner) = owner {
@@ -80,6 +115,22 @@ pub fn begin_ending() {
 /// Gives back what memory the running process can do without, before a long wait: buffers of its
 /// own books, and what was noted for a crash report. The state is the behaviour's to shrink.
 /// Outside of a process nothing happens.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, give_back_memory, note_state, recent_crashes, sleep, spawn};
+/// use std::time::Duration;
+///
+/// spawn(async {
+///     note_state("a long text, noted for a crash report");
+///     give_back_memory();
+///     sleep(Duration::from_secs(3600)).await;
+///     ExitReason::msg("broken all the same")
+/// });
+/// sleep(Duration::from_secs(3601)).await;
+/// assert_eq!(recent_crashes()[0].state, None);
+/// # });
+/// ```
 pub fn give_back_memory() {
     Owner::current(|owner| {
         let Some(owner) = owner else { return };

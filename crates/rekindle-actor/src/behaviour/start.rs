@@ -79,6 +79,27 @@ impl std::error::Error for StartError {
 /// The child's side of a start: it says when init is done, or that it will not be.
 ///
 /// Dropped unused, it tells the starter the reason with which the process ends.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Ack, ExitReason, Mailbox, StartError, Starter};
+///
+/// /// A body: it says whether it has begun, and the starter waits for that.
+/// async fn listener(port: u16, mut inbox: Mailbox<()>, ack: Ack) -> ExitReason {
+///     if port == 0 {
+///         return ack.fail(ExitReason::msg("no such port"));
+///     }
+///     ack.ready();
+///     inbox.recv().await;
+///     ExitReason::Normal
+/// }
+///
+/// let start = |port| Starter::new("listener").start(move |inbox, ack| listener(port, inbox, ack));
+/// assert!(start(80).await.unwrap().is_alive());
+/// let failed = start(0).await.unwrap_err();
+/// assert_eq!(failed, StartError::Failed(ExitReason::msg("no such port")));
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Ack {
     reply: Option<ReplyTo<Result<(), StartError>>>,
@@ -240,6 +261,24 @@ impl Starter {
     }
 
     /// Lets the starter monitor the process. A failed start gives no `Down` (GEN-008).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::{Ack, ExitReason, Info, Mailbox, Starter};
+    ///
+    /// let starting = Starter::new("brief").monitor().start(|_inbox: Mailbox<()>, ack: Ack| async {
+    ///     ack.ready();
+    ///     ExitReason::Normal
+    /// });
+    /// let reference = starting.monitor();
+    /// starting.await.unwrap();
+    /// assert!(matches!(inbox.next().await, Info::Down(down) if Some(down.reference) == reference));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn monitor(mut self) -> Starter {
         self.tie = Tie::Monitor;
         self
@@ -274,6 +313,24 @@ impl Starter {
     /// # Panics
     ///
     /// Outside of a runtime.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Ack, ExitReason, Mailbox, Starter, info};
+    ///
+    /// /// Stands for the behaviour, whatever function is its body.
+    /// struct Echo;
+    ///
+    /// async fn body(mut inbox: Mailbox<String>, ack: Ack) -> ExitReason {
+    ///     ack.ready();
+    ///     println!("{}", inbox.recv().await);
+    ///     ExitReason::Normal
+    /// }
+    ///
+    /// let echo = Starter::default().start_behaviour::<Echo, _, _, _>(body).await.unwrap();
+    /// assert!(info(echo.pid()).unwrap().behaviour.ends_with("Echo"));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_behaviour<Who, M, B, F>(self, body: B) -> Starting<M>
     where
@@ -382,6 +439,22 @@ where
 }
 
 /// A start that waits for its acknowledgement. Dropped early, the start goes on by itself.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Ack, ExitReason, Mailbox, Starter, StartError, exit};
+///
+/// /// Its init never ends.
+/// async fn stuck(_inbox: Mailbox<()>, _ack: Ack) -> ExitReason {
+///     std::future::pending().await
+/// }
+///
+/// let starting = Starter::new("stuck").start(stuck);
+/// // The process is there while its start is still waited for.
+/// exit(starting.pid(), ExitReason::Kill);
+/// assert_eq!(starting.await.unwrap_err(), StartError::Failed(ExitReason::Killed));
+/// # });
+/// ```
 #[must_use = "await this to learn whether the start succeeded"]
 pub struct Starting<M> {
     sender: Option<Sender<M>>,
