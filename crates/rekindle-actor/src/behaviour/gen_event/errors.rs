@@ -8,6 +8,36 @@ use crate::exit::ExitReason;
 use crate::sys::SysError;
 
 /// Why a handler was not added. Nothing was.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{AddHandlerError, GenEvent};
+///
+/// // `Sum` is a handler that begins with a number, which must not be above 100.
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// manager.add_handler::<Sum>(0).id("total").await.unwrap();
+/// match manager.add_handler::<Sum>(0).id("total").await {
+///     Err(AddHandlerError::AlreadyAdded(entry)) => assert_eq!(entry.id(), Some("total")),
+///     other => panic!("{other:?}"),
+/// }
+/// let failed = manager.add_handler::<Sum>(101).await.unwrap_err();
+/// assert_eq!(failed.to_string(), "the handler's init failed: too much to begin with");
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AddHandlerError {
@@ -22,6 +52,32 @@ pub enum AddHandlerError {
 }
 
 /// Why [`delete_handler`](crate::EventManager::delete_handler) gave no value.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{DeleteHandlerError, GenEvent};
+///
+/// // `Sum` is a handler whose terminate gives the sum.
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let sum = manager.add_handler::<Sum>(7).await.unwrap();
+/// assert_eq!(manager.delete_handler(&sum, ()).await, Ok(7));
+/// assert_eq!(manager.delete_handler(&sum, ()).await, Err(DeleteHandlerError::NotFound));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum DeleteHandlerError {
@@ -34,6 +90,36 @@ pub enum DeleteHandlerError {
 }
 
 /// Why the successor of a swap gets no value of its predecessor.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, HandlerRef, HandoverError};
+///
+/// // There is no `Sum` yet: the new one is told so, and begins anew.
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let nobody = HandlerRef::<Sum>::of_type();
+/// let sum = manager.swap_handler::<Sum, Sum>(&nobody, (), |given| match given {
+///     Ok(sum) => sum,
+///     Err(HandoverError::NotFound) => 1,
+///     Err(_) => 0,
+/// });
+/// assert_eq!(manager.call(&sum.await.unwrap(), |from| from).await, Ok(1));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum HandoverError {
@@ -44,6 +130,33 @@ pub enum HandoverError {
 }
 
 /// Why a handler was not swapped for another.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, SwapHandlerError};
+///
+/// // The successor's init does not take more than 100.
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let old = manager.add_handler::<Sum>(99).await.unwrap();
+/// let swapped = manager.swap_handler::<Sum, Sum>(&old, (), |given| given.unwrap_or(0) + 2).await;
+/// assert!(matches!(swapped, Err(SwapHandlerError::Failed(_))));
+/// assert_eq!(manager.which_handlers().await, Ok(Vec::new()), "the old one is gone as well");
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SwapHandlerError {
@@ -58,6 +171,35 @@ pub enum SwapHandlerError {
 }
 
 /// Why a call to a handler gave no answer.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{CallError, CallHandlerError, GenEvent, HandlerRef};
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let nobody = HandlerRef::<Sum>::by_id("total");
+/// let call = manager.call(&nobody, |from| from).await;
+/// assert_eq!(call, Err(CallHandlerError::BadHandler));
+///
+/// manager.stop().await.unwrap();
+/// let call = manager.call(&nobody, |from| from).await;
+/// assert_eq!(call, Err(CallHandlerError::Manager(CallError::NoProc)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CallHandlerError {
@@ -70,6 +212,33 @@ pub enum CallHandlerError {
 }
 
 /// Why the state of a handler could not be looked at or replaced.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, HandlerStateError};
+///
+/// // `Sum(u32)` is a handler, and its own state.
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let sum = manager.add_handler::<Sum>(7).await.unwrap();
+/// let changed = manager.replace_state(&sum, |state| state.0 /= state.0 - 7).await;
+/// assert!(matches!(changed, Err(HandlerStateError::Failed(reason)) if reason.is_panic()));
+/// assert_eq!(manager.get_state(&sum).await.map(|state| state.0), Ok(7));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum HandlerStateError {

@@ -21,12 +21,92 @@ use crate::time::{TimerRef, send_after};
 
 /// What a callback of a handler decides: what becomes of the handler, or to fail with a reason.
 /// `?` on any error is the latter.
+///
+/// ```
+/// use rekindle_actor::{HandlerContext, HandlerStep, Reaction};
+/// # use rekindle_actor::{EventHandler, ExitReason, GenEvent, Removal};
+/// # struct Sum(u32);
+/// # impl EventHandler for Sum {
+/// #     type Event = String; type Args = (); type Call = rekindle_actor::Never; type DeleteArgs = (); type Output = u32;
+/// #     async fn init(_: (), _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Sum(0)) }
+/// #     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+///
+/// async fn handle_event(&mut self, text: &String, _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+///     let n: u32 = text.parse()?; // what is no number costs the handler its place
+///     self.0 += n;
+///     Ok(Reaction::Keep)
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let manager = GenEvent::<String>::start().await.unwrap();
+/// # manager.add_handler::<Sum>(()).await.unwrap();
+/// manager.sync_notify("7".to_owned()).await.unwrap();
+/// assert_eq!(manager.which_handlers().await.unwrap().len(), 1);
+/// manager.sync_notify("seven".to_owned()).await.unwrap();
+/// assert_eq!(manager.which_handlers().await.unwrap().len(), 0);
+/// # });
+/// ```
 pub type HandlerStep<H> = Result<Reaction<H>, ExitReason>;
 
 /// What the successor of a handler is given by it, or why there is nothing.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, Handover};
+///
+/// /// What the successor begins with: what the old one has, or nothing.
+/// fn begin_with(given: Handover<Sum>) -> u32 {
+///     given.unwrap_or(0)
+/// }
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let old = manager.add_handler::<Sum>(7).await.unwrap();
+/// let new = manager.swap_handler::<Sum, Sum>(&old, (), begin_with).await.unwrap();
+/// assert_eq!(manager.call(&new, |from| from).await, Ok(7));
+/// # });
+/// ```
 pub type Handover<H> = Result<<H as EventHandler>::Output, HandoverError>;
 
 /// What becomes of a handler after a callback.
+///
+/// ```
+/// use rekindle_actor::{HandlerContext, HandlerStep, Reaction};
+/// # use rekindle_actor::{EventHandler, ExitReason, GenEvent, Removal};
+/// # struct Countdown(u32);
+/// # impl EventHandler for Countdown {
+/// #     type Event = (); type Args = u32; type Call = rekindle_actor::Never; type DeleteArgs = (); type Output = ();
+/// #     async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Countdown(n)) }
+/// #     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) {}
+///
+/// /// Sees so many events, and then no more.
+/// async fn handle_event(&mut self, _: &(), _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+///     self.0 -= 1;
+///     Ok(if self.0 == 0 { Reaction::Remove } else { Reaction::Keep })
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let manager = GenEvent::<()>::start().await.unwrap();
+/// # manager.add_handler::<Countdown>(2).await.unwrap();
+/// manager.sync_notify(()).await.unwrap();
+/// assert_eq!(manager.which_handlers().await.unwrap().len(), 1);
+/// manager.sync_notify(()).await.unwrap();
+/// assert_eq!(manager.which_handlers().await.unwrap().len(), 0);
+/// # });
+/// ```
 #[derive(Debug)]
 pub enum Reaction<H: EventHandler> {
     /// It stays.
@@ -41,6 +121,42 @@ pub enum Reaction<H: EventHandler> {
 }
 
 /// A handler's wish to be replaced by another: see [`Reaction::Swap`].
+///
+/// ```
+/// use rekindle_actor::{HandlerContext, HandlerStep, HandlerSwap, Reaction};
+/// # use rekindle_actor::{EventHandler, ExitReason, GenEvent, Never, Removal};
+/// # struct Steady(u32);
+/// # impl EventHandler for Steady {
+/// #     type Event = u32; type Args = u32; type Call = Never; type DeleteArgs = (); type Output = u32;
+/// #     async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Steady(n)) }
+/// #     async fn handle_event(&mut self, _: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { Ok(Reaction::Keep) }
+/// #     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// # }
+/// # struct Learning(u32);
+/// # impl EventHandler for Learning {
+/// #     type Event = u32; type Args = (); type Call = Never; type DeleteArgs = (); type Output = u32;
+/// #     async fn init(_: (), _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Learning(0)) }
+/// #     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+///
+/// /// Learns until it has seen a hundred, and is then followed by one that begins with that.
+/// async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+///     self.0 += n;
+///     if self.0 < 100 {
+///         return Ok(Reaction::Keep);
+///     }
+///     let swap = HandlerSwap::to::<Steady>((), |learnt| learnt.unwrap_or(100));
+///     Ok(Reaction::Swap(swap))
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let manager = GenEvent::<u32>::start().await.unwrap();
+/// # manager.add_handler::<Learning>(()).await.unwrap();
+/// manager.sync_notify(120).await.unwrap();
+/// let handlers = manager.which_handlers().await.unwrap();
+/// let steady = handlers[0].as_ref::<Steady>().expect("it has followed");
+/// assert_eq!(manager.delete_handler(&steady, ()).await, Ok(120));
+/// # });
+/// ```
 pub struct HandlerSwap<H: EventHandler> {
     pub(super) args: H::DeleteArgs,
     pub(super) next: Successor<H>,
@@ -93,6 +209,31 @@ impl<H: EventHandler> fmt::Debug for HandlerSwap<H> {
 }
 
 /// Why a handler is removed, for its terminate.
+///
+/// ```
+/// use rekindle_actor::{HandlerContext, Removal};
+/// # use rekindle_actor::{EventHandler, ExitReason, GenEvent, HandlerStep, Never, Reaction};
+/// # struct Log;
+/// # impl EventHandler for Log {
+/// #     type Event = (); type Args = (); type Call = Never; type DeleteArgs = &'static str; type Output = String;
+/// #     async fn init(_: (), _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> { Ok(Log) }
+/// #     async fn handle_event(&mut self, _: &(), _: &mut HandlerContext<Self>) -> HandlerStep<Self> { Ok(Reaction::Keep) }
+///
+/// async fn terminate(self, why: Removal<Self>, _: &mut HandlerContext<Self>) -> String {
+///     match why {
+///         Removal::Deleted(word) | Removal::Swapped(word) => format!("closed: {word}"),
+///         Removal::Failed(reason) | Removal::ManagerStops(reason) => format!("closed: {reason}"),
+///         _ => "closed".to_owned(),
+///     }
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let manager = GenEvent::<()>::start().await.unwrap();
+/// # let log = manager.add_handler::<Log>(()).await.unwrap();
+/// let closed = manager.delete_handler(&log, "it is full").await;
+/// assert_eq!(closed.as_deref(), Ok("closed: it is full"));
+/// # });
+/// ```
 #[non_exhaustive]
 pub enum Removal<H: EventHandler> {
     /// [`delete_handler`](crate::EventManager::delete_handler), with its arguments.
@@ -137,7 +278,44 @@ impl<H: EventHandler> fmt::Debug for Removal<H> {
 /// wait for itself, and fails with [`CallError::Cycle`](crate::CallError::Cycle). `notify` is
 /// allowed.
 ///
-/// [`GenEvent`](crate::GenEvent) has an example.
+/// [`GenEvent`](crate::GenEvent) has an example with requests. The smallest handler:
+///
+/// ```
+/// use rekindle_actor::{EventHandler, ExitReason, GenEvent, HandlerContext, HandlerStep};
+/// use rekindle_actor::{Never, Reaction, Removal};
+///
+/// struct Longest(String);
+///
+/// impl EventHandler for Longest {
+///     type Event = String;
+///     type Args = ();
+///     type Call = Never;
+///     type DeleteArgs = ();
+///     type Output = String;
+///
+///     async fn init(_: (), _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+///         Ok(Longest(String::new()))
+///     }
+///     async fn handle_event(&mut self, word: &String, _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+///         if word.len() > self.0.len() {
+///             self.0.clone_from(word);
+///         }
+///         Ok(Reaction::Keep)
+///     }
+///     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> String {
+///         self.0
+///     }
+/// }
+///
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// let words = GenEvent::start_link().await.unwrap();
+/// let longest = words.add_handler::<Longest>(()).await.unwrap();
+/// for word in ["let", "it", "crash"] {
+///     words.notify(word.to_owned());
+/// }
+/// assert_eq!(words.delete_handler(&longest, ()).await, Ok("crash".to_owned()));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of events",
     note = "implement `EventHandler` for it: the five associated types, `init`, `handle_event` and `terminate`"
@@ -234,6 +412,36 @@ pub trait EventHandler: Sized + Send + 'static {
 }
 
 /// A handler's view of itself, for its callbacks.
+///
+/// ```
+/// use rekindle_actor::{EventHandler, ExitReason, HandlerContext};
+/// # use rekindle_actor::{GenEvent, HandlerStep, Reaction, Removal, ReplyTo};
+/// use std::time::Duration;
+///
+/// struct Alarm { of: String, rings: bool }
+///
+/// enum Request { Ring, Rings(ReplyTo<(String, bool)>) }
+///
+/// # impl EventHandler for Alarm {
+/// #     type Event = (); type Args = (); type Call = Request; type DeleteArgs = (); type Output = ();
+/// #     async fn handle_event(&mut self, _: &(), _: &mut HandlerContext<Self>) -> HandlerStep<Self> { Ok(Reaction::Keep) }
+/// #     async fn handle_call(&mut self, request: Request, _: &mut HandlerContext<Self>) -> HandlerStep<Self> {
+/// #         match request { Request::Ring => self.rings = true, Request::Rings(from) => from.reply((self.of.clone(), self.rings)) }
+/// #         Ok(Reaction::Keep)
+/// #     }
+/// #     async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) {}
+/// async fn init(_: (), cx: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+///     cx.send_after(Duration::from_secs(60), Request::Ring);
+///     Ok(Alarm { of: cx.id().unwrap_or("nobody").to_owned(), rings: false })
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let manager = GenEvent::<()>::start().await.unwrap();
+/// let egg = manager.add_handler::<Alarm>(()).id("egg").await.unwrap();
+/// rekindle_actor::sleep(Duration::from_secs(61)).await;
+/// assert_eq!(manager.call(&egg, Request::Rings).await, Ok(("egg".to_owned(), true)));
+/// # });
+/// ```
 pub struct HandlerContext<H> {
     pub(super) serial: u64,
     pub(super) id: Option<Arc<str>>,

@@ -18,6 +18,36 @@ use crate::report::short_type_name;
 /// | [`of_type`](Self::of_type)       | the newest `H` without an id at each use                      |
 ///
 /// [`CallHandlerError::BadHandler`]: crate::CallHandlerError::BadHandler
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{CallHandlerError, GenEvent, HandlerRef};
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let first = manager.add_handler::<Sum>(1).id("total").await.unwrap();
+/// manager.delete_handler(&first, ()).await.unwrap();
+/// manager.add_handler::<Sum>(2).id("total").await.unwrap();
+///
+/// // The one that was added is gone; under the id there is another.
+/// assert_eq!(manager.call(&first, |from| from).await, Err(CallHandlerError::BadHandler));
+/// let total = HandlerRef::<Sum>::by_id("total");
+/// assert_eq!(manager.call(&total, |from| from).await, Ok(2));
+/// # });
+/// ```
 pub struct HandlerRef<H> {
     target: Target,
     handler: PhantomData<fn(H)>,
@@ -113,6 +143,35 @@ impl Kind {
 
 /// A handler in the list of a manager: see
 /// [`which_handlers`](crate::EventManager::which_handlers).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::GenEvent;
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// manager.add_handler::<Sum>(1).id("total").await.unwrap();
+/// for entry in manager.which_handlers().await.unwrap() {
+///     assert_eq!(entry.to_string(), "Sum \"total\"");
+///     if let Some(sum) = entry.as_ref::<Sum>() {
+///         assert_eq!(manager.delete_handler(&sum, ()).await, Ok(1));
+///     }
+/// }
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct HandlerEntry {
     pub(super) kind: Kind,

@@ -29,6 +29,22 @@ use crate::{inspect, names};
 
 /// What a handle on an event manager stands for: [`ManagerLife`] or [`ManagerByName`]. Nobody else implements
 /// it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{EventManager, EventManagerName, GenEvent, ManagerTarget};
+///
+/// /// Takes a handle of either kind.
+/// fn warn<T: ManagerTarget<String>>(manager: &EventManager<String, T>) -> bool {
+///     manager.try_notify("it is getting warm".to_owned()).is_ok()
+/// }
+///
+/// let alarms = GenEvent::start().name("alarms").await.unwrap();
+/// assert!(warn(&alarms));
+/// assert!(warn(&EventManagerName::new("alarms")));
+/// assert!(!warn(&EventManagerName::new("nobody")));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which event manager is meant",
     note = "the handles are `EventManager<E>`, on one life, and `EventManagerName<E>`, on a name"
@@ -52,9 +68,35 @@ pub(super) mod sealed {
 use sealed::{Reach, Reached};
 
 /// One life of an event manager.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{EventManager, GenEvent, ManagerLife};
+///
+/// // What a start gives; `EventManager<u32>` is short for this.
+/// let manager: EventManager<u32, ManagerLife<u32>> = GenEvent::start().await.unwrap();
+/// manager.stop().await.unwrap();
+/// assert!(manager.try_notify(7).is_err(), "its life is over");
+/// # });
+/// ```
 pub struct ManagerLife<E>(Address<Message<E>>);
 
 /// Whichever event manager holds a name.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{EventManager, GenEvent, ManagerByName};
+///
+/// // `EventManagerName<u32>` is short for this.
+/// let alarms: EventManager<u32, ManagerByName<u32>> = EventManager::new("alarms");
+/// for _life in 0..2 {
+///     let manager = GenEvent::<u32>::start().name("alarms").await.unwrap();
+///     assert_eq!(alarms.pid(), Some(manager.pid()));
+///     manager.stop().await.unwrap();
+/// }
+/// assert_eq!(alarms.pid(), None);
+/// # });
+/// ```
 pub struct ManagerByName<E>(NamedAddress<Message<E>>);
 
 /// A handle on an event manager.
@@ -62,6 +104,35 @@ pub struct ManagerByName<E>(NamedAddress<Message<E>>);
 /// As it is given by a start, it stands for one life of the manager, as
 /// [`Addr`](crate::Addr) does for a server. An [`EventManagerName`] has the same methods, and
 /// stands for whoever holds the name at each use. Handles never keep a manager alive.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{EventManager, GenEvent};
+///
+/// // `Sum` is a handler that adds events up, and whose one request asks for the sum.
+/// let numbers: EventManager<u32> = GenEvent::start_link().await.unwrap();
+/// let all = numbers.add_handler::<Sum>(0).await.unwrap();
+/// numbers.notify(1);
+/// let late = numbers.add_handler::<Sum>(0).await.unwrap();
+/// numbers.sync_notify(2).await.unwrap();
+/// assert_eq!(numbers.call(&all, |from| from).await, Ok(3));
+/// assert_eq!(numbers.call(&late, |from| from).await, Ok(2));
+/// # });
+/// ```
 pub struct EventManager<E, T = ManagerLife<E>> {
     target: T,
     events: PhantomData<fn(E)>,
@@ -198,6 +269,16 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
     /// # Errors
     ///
     /// Gives the event back if the manager is dead, or its mailbox is full and refuses it.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{EventManagerName, SendError};
+    ///
+    /// let alarms = EventManagerName::<String>::new("nobody");
+    /// let lost = alarms.try_notify("fire".to_owned());
+    /// assert_eq!(lost, Err(SendError::NoProc("fire".to_owned())), "the event comes back");
+    /// # });
+    /// ```
     pub fn try_notify(&self, event: E) -> Result<(), SendError<E>> {
         self.post(Message::Notify(event))
     }
@@ -205,6 +286,32 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
     /// Sends an event to every handler, and waits until all have handled it (EVT-005), for as
     /// long as it takes unless told otherwise by `.timeout(d)`. A handler that fails over the
     /// event is no error here.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::{GenEvent, HandlerRef};
+    ///
+    /// let manager = GenEvent::<u32>::start().handler::<Sum>(0).await.unwrap();
+    /// manager.sync_notify(7).await.unwrap();
+    /// // Every handler has seen it.
+    /// let sum = manager.get_state(&HandlerRef::<Sum>::of_type()).await.unwrap();
+    /// assert_eq!(sum.0, 7);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn sync_notify(&self, event: E) -> Call<'static, ()> {
         let at = Location::caller();
@@ -228,6 +335,34 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
 
     /// A handle by which others [`notify`](Self::notify) with what an event can be built from:
     /// timers, groups, other managers.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::{GenEvent, HandlerRef, send_interval, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let manager = GenEvent::<u32>::start().handler::<Sum>(0).await.unwrap();
+    /// // Events may be made of what others send: of a `u8` here.
+    /// let events = manager.event_recipient::<u8>();
+    /// let _ticking = send_interval(Duration::from_secs(1), &events, 2).unwrap();
+    /// sleep(Duration::from_millis(3_500)).await;
+    /// assert_eq!(manager.call(&HandlerRef::<Sum>::of_type(), |from| from).await, Ok(6));
+    /// # });
+    /// ```
     #[must_use]
     pub fn event_recipient<M>(&self) -> Recipient<M>
     where
@@ -312,6 +447,31 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
 
     /// Removes a handler: its terminate gets `args`, and what that returns is given back
     /// (EVT-007).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::GenEvent;
+    ///
+    /// let manager = GenEvent::<u32>::start().await.unwrap();
+    /// let sum = manager.add_handler::<Sum>(0).await.unwrap();
+    /// manager.notify(7);
+    /// assert_eq!(manager.delete_handler(&sum, ()).await, Ok(7), "what its terminate gives");
+    /// # });
+    /// ```
     #[track_caller]
     pub fn delete_handler<H: EventHandler<Event = E>>(
         &self,
@@ -328,6 +488,34 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
     /// terminate panicked, `make` is told so and the new one starts all the same. If the new
     /// one's init fails, neither is there. The new one is the newest in the list, and whoever
     /// supervised the old one supervises it.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::GenEvent;
+    ///
+    /// let manager = GenEvent::<u32>::start().await.unwrap();
+    /// let old = manager.add_handler::<Sum>(0).await.unwrap();
+    /// manager.notify(7);
+    /// // The new one goes on where the old one has ended; no event falls in between.
+    /// let new = manager.swap_handler::<Sum, Sum>(&old, (), |sum| sum.unwrap_or(0)).await.unwrap();
+    /// manager.notify(1);
+    /// assert_eq!(manager.call(&new, |from| from).await, Ok(8));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn swap_handler<Old, New>(
         &self,
@@ -375,6 +563,34 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
     }
 
     /// Which handlers there are, newest first (EVT-003).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::GenEvent;
+    ///
+    /// let manager = GenEvent::<u32>::start().await.unwrap();
+    /// for id in ["first", "second"] {
+    ///     manager.add_handler::<Sum>(0).id(id).await.unwrap();
+    /// }
+    /// let handlers = manager.which_handlers().await.unwrap();
+    /// let ids: Vec<_> = handlers.iter().filter_map(|entry| entry.id()).collect();
+    /// assert_eq!(ids, ["second", "first"]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn which_handlers(&self) -> Call<'static, Vec<HandlerEntry>> {
         let at = Location::caller();
@@ -431,6 +647,33 @@ impl<E: Send + Sync + 'static, T: ManagerTarget<E>> EventManager<E, T> {
     /// # Errors
     ///
     /// As [`sys::get_state`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod sum {
+    /// #     use rekindle_actor::*;
+    /// #     #[derive(Clone)] pub struct Sum(pub u32);
+    /// #     impl EventHandler for Sum {
+    /// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+    /// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+    /// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+    /// #         }
+    /// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+    /// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+    /// #     }
+    /// # }
+    /// # use sum::Sum;
+    /// use rekindle_actor::{GenEvent, HandlerRef};
+    ///
+    /// let start = GenEvent::<u32>::start().handler_with_id::<Sum>("a", 1);
+    /// let manager = start.handler_with_id::<Sum>("b", 2).await.unwrap();
+    /// let changed = manager.replace_states(|_, sum: &mut Sum| sum.0 *= 10).await.unwrap();
+    /// assert!(changed.iter().all(|(_, state)| state.is_ok()));
+    /// let b = manager.get_state(&HandlerRef::<Sum>::by_id("b")).await.unwrap();
+    /// assert_eq!(b.0, 20);
+    /// # });
+    /// ```
     pub async fn replace_states<H: EventHandler<Event = E> + Clone>(
         &self,
         mut f: impl FnMut(&HandlerEntry, &mut H) + Send + 'static,

@@ -62,6 +62,38 @@ fn adder(tell: Option<Recipient<HandlerExit>>) -> Option<Adder> {
 ///
 /// It waits as long as init takes, unless told otherwise. Nothing happens before it is awaited.
 /// The errors are those of [`AddHandlerError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{AddHandler, AddHandlerError, CallError, GenEvent, sys};
+/// use std::time::Duration;
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let limit = Duration::from_secs(1);
+/// let add = |n| -> AddHandler<Sum> { manager.add_handler::<Sum>(n).id("total").timeout(limit) };
+/// sys::suspend(manager.pid()).await.unwrap();
+/// let late = add(7).await;
+/// assert_eq!(late, Err(AddHandlerError::Manager(CallError::Timeout(limit))));
+///
+/// // It may still be added, and was, as soon as the manager went on.
+/// sys::resume(manager.pid()).await.unwrap();
+/// assert!(matches!(add(8).await, Err(AddHandlerError::AlreadyAdded(_))));
+/// # });
+/// ```
 #[must_use = "nothing is added until this is awaited"]
 pub struct AddHandler<H: EventHandler> {
     way: Way<H::Event>,
@@ -133,6 +165,32 @@ impl<H: EventHandler> IntoFuture for AddHandler<H> {
 ///
 /// It waits as long as terminate takes, unless told otherwise. The errors are those of
 /// [`DeleteHandlerError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{DeleteHandler, GenEvent, HandlerRef};
+/// use std::time::Duration;
+///
+/// // `Sum` is a handler whose terminate gives the sum.
+/// let manager = GenEvent::<u32>::start().handler::<Sum>(7).await.unwrap();
+/// let delete: DeleteHandler<Sum> = manager.delete_handler(&HandlerRef::of_type(), ());
+/// assert_eq!(delete.timeout(Duration::from_secs(1)).await, Ok(7));
+/// # });
+/// ```
 #[must_use = "nothing is deleted until this is awaited"]
 pub struct DeleteHandler<H: EventHandler> {
     way: Way<H::Event>,
@@ -182,6 +240,34 @@ impl<H: EventHandler> IntoFuture for DeleteHandler<H> {
 ///
 /// It waits as long as it takes, unless told otherwise. The errors are those of
 /// [`SwapHandlerError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, HandlerRef, SwapHandler};
+///
+/// let manager = GenEvent::<u32>::start().handler_with_id::<Sum>("today", 7).await.unwrap();
+/// // The new one begins with half of what the old one had, under an id of its own.
+/// let today = HandlerRef::by_id("today");
+/// let swap: SwapHandler<Sum, Sum> = manager.swap_handler(&today, (), |sum| sum.unwrap_or(0) / 2);
+/// let tomorrow = swap.id("tomorrow").await.unwrap();
+/// assert_eq!(manager.call(&tomorrow, |from| from).await, Ok(3));
+/// assert_eq!(manager.which_handlers().await.unwrap()[0].id(), Some("tomorrow"));
+/// # });
+/// ```
 #[must_use = "nothing is swapped until this is awaited"]
 pub struct SwapHandler<Old: EventHandler, New: EventHandler<Event = Old::Event>> {
     way: Way<Old::Event>,
@@ -264,6 +350,37 @@ where
 
 /// A call to one handler, which waits for its answer: as [`Call`], with the errors of
 /// [`CallHandlerError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{CallError, CallHandlerError, GenEvent, HandlerCall, HandlerRef, sys};
+/// use std::time::Duration;
+///
+/// let manager = GenEvent::<u32>::start().handler::<Sum>(7).await.unwrap();
+/// let sum = HandlerRef::<Sum>::of_type();
+/// let call: HandlerCall<u32> = manager.call(&sum, |from| from);
+/// assert_eq!(call.no_timeout().await, Ok(7));
+///
+/// sys::suspend(manager.pid()).await.unwrap();
+/// let limit = Duration::from_secs(1);
+/// let late = manager.call(&sum, |from| from).timeout(limit).await;
+/// assert_eq!(late, Err(CallHandlerError::Manager(CallError::Timeout(limit))));
+/// # });
+/// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct HandlerCall<R> {
     call: Call<'static, R>,

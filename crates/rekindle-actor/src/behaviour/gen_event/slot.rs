@@ -222,6 +222,37 @@ pub(super) struct Slot<E> {
 }
 
 /// Tells of the end of a supervised handler: sent to the process that added it (EVT-012).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{ExitReason, GenEvent, HandlerExit, Mailbox, spawn};
+///
+/// let manager = GenEvent::<u32>::start().await.unwrap();
+/// let adder = spawn(|mut inbox: Mailbox<HandlerExit>| async move {
+///     let sum = manager.add_sup_handler::<Sum>(0, &inbox.recipient()).await.unwrap();
+///     manager.exit(ExitReason::Kill);
+///     let exit = inbox.recv().await;
+///     assert!(sum.is(&exit.handler) && exit.manager == manager.pid());
+///     assert_eq!((exit.reason, exit.successor), (ExitReason::Killed, None));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !adder.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HandlerExit {

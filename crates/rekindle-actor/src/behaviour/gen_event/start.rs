@@ -54,6 +54,37 @@ impl<E> fmt::Debug for GenEvent<E> {
 ///
 /// Nothing happens before it is awaited. Defaults: no name, no handlers, no time limit, an
 /// unbounded mailbox.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod sum {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone)] pub struct Sum(pub u32);
+/// #     impl EventHandler for Sum {
+/// #         type Event = u32; type Args = u32; type Call = ReplyTo<u32>; type DeleteArgs = (); type Output = u32;
+/// #         async fn init(n: u32, _: &mut HandlerContext<Self>) -> Result<Self, ExitReason> {
+/// #             if n > 100 { Err(ExitReason::msg("too much to begin with")) } else { Ok(Sum(n)) }
+/// #         }
+/// #         async fn handle_event(&mut self, n: &u32, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { self.0 += n; Ok(Reaction::Keep) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<u32>, _: &mut HandlerContext<Self>) -> HandlerStep<Self> { from.reply(self.0); Ok(Reaction::Keep) }
+/// #         async fn terminate(self, _: Removal<Self>, _: &mut HandlerContext<Self>) -> u32 { self.0 }
+/// #     }
+/// # }
+/// # use sum::Sum;
+/// use rekindle_actor::{GenEvent, HandlerRef, StartError};
+///
+/// // The handlers are there before anybody can send an event.
+/// let start = GenEvent::<u32>::start_link().name("numbers").handler::<Sum>(0);
+/// let numbers = start.handler_with_id::<Sum>("from ten", 10).await.unwrap();
+/// numbers.notify(1);
+/// let from_ten = HandlerRef::<Sum>::by_id("from ten");
+/// assert_eq!(numbers.call(&from_ten, |from| from).await, Ok(11));
+///
+/// // `Sum` does not begin with more than 100.
+/// let failed = GenEvent::<u32>::start_link().handler::<Sum>(101).await;
+/// assert!(matches!(failed, Err(StartError::Failed(_))));
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StartEvents<E> {
     starter: Starter,
@@ -156,6 +187,20 @@ impl<E: Send + Sync + 'static> IntoFuture for StartEvents<E> {
 }
 
 /// The wait for a [`StartEvents`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{EventManagerName, GenEvent, StartEventsFuture};
+///
+/// /// A function that starts something can name what it gives, and need not be `async`.
+/// fn start_alarms() -> StartEventsFuture<String> {
+///     GenEvent::start_link().name("alarms").into_future()
+/// }
+///
+/// let alarms = start_alarms().await.unwrap();
+/// assert_eq!(EventManagerName::<String>::new("alarms").pid(), Some(alarms.pid()));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartEventsFuture<E>(Starting<Message<E>>);
 
@@ -170,6 +215,21 @@ impl<E: Send + Sync + 'static> Future for StartEventsFuture<E> {
 }
 
 /// As [`StartEvents`], with a monitor: it gives the handle and the monitor's reference.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, GenEvent, Info, Mailbox, spawn};
+///
+/// let watching = spawn(|mut inbox: Mailbox<()>| async move {
+///     let (alarms, reference) = GenEvent::<String>::start_monitor().name("alarms").await.unwrap();
+///     alarms.exit(ExitReason::Kill);
+///     let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+///     assert_eq!((down.reference, down.reason), (reference, ExitReason::Killed));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StartEventsMonitor<E>(StartEvents<E>);
 
@@ -207,6 +267,16 @@ impl<E: Send + Sync + 'static> IntoFuture for StartEventsMonitor<E> {
 }
 
 /// The wait for a [`StartEventsMonitor`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{GenEvent, StartEventsMonitorFuture, info, self_pid};
+///
+/// let starting: StartEventsMonitorFuture<u32> = GenEvent::start_monitor().into_future();
+/// let (numbers, _) = starting.await.unwrap();
+/// assert_eq!(info(numbers.pid()).unwrap().monitored_by, [self_pid()]);
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartEventsMonitorFuture<E>(StartEventsFuture<E>, Option<MonitorRef>);
 
