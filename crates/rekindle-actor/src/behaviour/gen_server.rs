@@ -23,13 +23,92 @@ use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::{telemetry, unwind};
 
 /// A type without values: for messages, or continuations, that a server does not have.
+///
+/// ```
+/// use rekindle_actor::{GenServer, Never};
+/// # use rekindle_actor::{Context, ExitReason, Info, Init, Next, Step};
+///
+/// struct Meter(u32);
+///
+/// // It takes readings by `cast`, and nothing else: no request to it can even be written.
+/// impl GenServer for Meter {
+///     type Args = ();
+///     type Call = Never;
+///     type Cast = u32;
+///     type Info = Never;
+///     type Continue = Never;
+///     // ...
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Meter(0))) }
+/// #     async fn handle_cast(&mut self, n: u32, _: &mut Context<Self>) -> Step<Self> { self.0 += n; Ok(Next::Wait) }
+/// }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # use rekindle_actor::sys;
+/// let meter = Meter::start(()).await.unwrap();
+/// meter.cast(7);
+/// assert_eq!(sys::with_state(&meter, |meter: &mut Meter| meter.0).await, Ok(7));
+/// # });
+/// ```
 pub type Never = Infallible;
 
 /// What a callback decides: what to do next, or to crash with a reason. `?` on any error is the
 /// latter.
+///
+/// ```
+/// use rekindle_actor::{Context, Next, Step};
+/// # use rekindle_actor::{ExitReason, GenServer, Init, Never, ReplyTo};
+/// # struct Total(i64);
+/// # impl GenServer for Total {
+/// #     type Args = (); type Call = ReplyTo<i64>; type Cast = String; type Info = Never; type Continue = Never;
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Total(0))) }
+/// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+///
+/// async fn handle_cast(&mut self, line: String, _: &mut Context<Self>) -> Step<Self> {
+///     self.0 += line.trim().parse::<i64>()?; // a line that is no number crashes the server
+///     Ok(Next::Wait)
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let total = Total::start(()).await.unwrap();
+/// total.cast("7".to_owned());
+/// assert_eq!(total.call(|from| from).await, Ok(7));
+/// total.cast("seven".to_owned());
+/// assert!(total.call(|from| from).await.is_err());
+/// # });
+/// ```
 pub type Step<G> = Result<Next<G>, ExitReason>;
 
 /// What a server does after a callback.
+///
+/// ```
+/// use rekindle_actor::{Context, ExitReason, Info, Next, ReplyTo, Step};
+/// # use rekindle_actor::{GenServer, Init, Never};
+/// use std::time::Duration;
+/// # struct Session;
+/// # impl GenServer for Session {
+/// #     type Args = (); type Call = ReplyTo<()>; type Cast = Never; type Info = Never; type Continue = Never;
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Session)) }
+///
+/// /// Each request gives the session half a minute more; without one it ends.
+/// async fn handle_call(&mut self, from: ReplyTo<()>, _: &mut Context<Self>) -> Step<Self> {
+///     from.reply(());
+///     Ok(Next::Timeout(Duration::from_secs(30)))
+/// }
+/// async fn handle_info(&mut self, info: Info<Never>, cx: &mut Context<Self>) -> Step<Self> {
+///     match info {
+///         Info::Timeout => Ok(Next::Stop(ExitReason::Normal)),
+///         other => cx.unexpected(other),
+///     }
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let session = Session::start(()).await.unwrap();
+/// # for alive in [true, true, false] {
+/// #     session.call(|from| from).await.unwrap();
+/// #     rekindle_actor::sleep(Duration::from_secs(if alive { 20 } else { 40 })).await;
+/// #     assert_eq!(session.is_alive(), alive);
+/// # }
+/// # });
+/// ```
 pub enum Next<G: GenServer> {
     /// Waits for the next message.
     Wait,
@@ -53,6 +132,30 @@ impl<G: GenServer> Next<G> {
 }
 
 /// How init ends.
+///
+/// ```
+/// use rekindle_actor::{Context, ExitReason, GenServer, Init, StartError};
+/// # use rekindle_actor::Never;
+/// #[derive(Debug)]
+/// struct Mailer { server: String }
+/// # impl GenServer for Mailer {
+/// #     type Args = Option<String>; type Call = Never; type Cast = Never; type Info = Never; type Continue = Never;
+///
+/// /// Without a server there is nothing to do, which is no error.
+/// async fn init(server: Option<String>, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+///     Ok(match server {
+///         Some(server) if server.is_empty() => Init::Fail(ExitReason::msg("an empty name")),
+///         Some(server) => Init::Ready(Mailer { server }),
+///         None => Init::Ignore,
+///     })
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// assert_eq!(Mailer::start(None).await.unwrap_err(), StartError::Ignore);
+/// let failed = Mailer::start(Some(String::new())).await.unwrap_err();
+/// assert_eq!(failed, StartError::Failed(ExitReason::msg("an empty name")));
+/// # });
+/// ```
 pub enum Init<G: GenServer> {
     /// With a state; the server waits for messages.
     Ready(G),
@@ -77,6 +180,36 @@ impl<G: GenServer> Init<G> {
 
 /// A message about to be handled, shown to [`GenServer::show_message`] and
 /// [`GenServer::message_kind`].
+///
+/// ```
+/// use rekindle_actor::{GenServer, Shown, sys};
+/// # use rekindle_actor::{Context, ExitReason, Init, Never, Next, ReplyTo, Step};
+/// # struct Login;
+/// # enum Request { Check { user: String, _password: String, from: ReplyTo<bool> } }
+/// # impl GenServer for Login {
+/// #     type Args = (); type Call = Request; type Cast = Never; type Info = Never; type Continue = Never;
+/// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Login)) }
+/// #     async fn handle_call(&mut self, request: Request, _: &mut Context<Self>) -> Step<Self> {
+/// #         let Request::Check { from, .. } = request; from.reply(true); Ok(Next::Wait)
+/// #     }
+///
+/// /// What is in no report and no trace: the password.
+/// fn show_message(message: Shown<'_, Self>) -> Option<String> {
+///     match message {
+///         Shown::Call(Request::Check { user, .. }) => Some(format!("check of {user}")),
+///         _ => None,
+///     }
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let login = Login::start(()).await.unwrap();
+/// sys::start_log(&login, 10).await.unwrap();
+/// # let (user, _password) = ("ada".to_owned(), String::new());
+/// login.call(|from| Request::Check { user, _password, from }).await.unwrap();
+/// let log = sys::get_log(&login).await.unwrap();
+/// assert!(log[0].to_string().contains("got call check of ada"));
+/// # });
+/// ```
 pub enum Shown<'a, G: GenServer> {
     /// A request.
     Call(&'a G::Call),
@@ -97,6 +230,32 @@ impl<G: GenServer> Clone for Shown<'_, G> {
 impl<G: GenServer> Copy for Shown<'_, G> {}
 
 /// What lies in a server's mailbox: the message type of its process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{Addr, Mailbox, ServerMessage, spawn};
+///
+/// // In the place of a `Counter`, for a test: a process that answers as the test needs it.
+/// let stand_in = spawn(|mut inbox: Mailbox<ServerMessage<Counter>>| async move {
+///     while let ServerMessage::Call(from) = inbox.recv().await {
+///         from.reply(i64::MAX);
+///     }
+/// });
+/// let counter: Addr<Counter> = Addr::from_pid(stand_in.pid()).unwrap();
+/// assert_eq!(counter.call(|from| from).await, Ok(i64::MAX));
+/// # });
+/// ```
 pub enum ServerMessage<G: GenServer> {
     /// A request.
     Call(G::Call),
@@ -331,6 +490,33 @@ pub trait GenServer: Sized + Send + 'static {
     /// # Errors
     ///
     /// The server crashes with the reason.
+    ///
+    /// ```
+    /// use rekindle_actor::{Context, ExitReason, Info, Next, Pid, Step, monitor};
+    /// # use rekindle_actor::{GenServer, Init, Never, ReplyTo};
+    /// # struct Watcher { watched: Pid, down: Option<ExitReason> }
+    /// # impl GenServer for Watcher {
+    /// #     type Args = Pid; type Call = ReplyTo<Option<ExitReason>>; type Cast = Never; type Info = Never; type Continue = Never;
+    /// #     async fn init(watched: Pid, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { monitor(watched); Ok(Init::Ready(Watcher { watched, down: None })) }
+    /// #     async fn handle_call(&mut self, from: ReplyTo<Option<ExitReason>>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.down.clone()); Ok(Next::Wait) }
+    ///
+    /// // It has said `monitor(watched)` in its init.
+    /// async fn handle_info(&mut self, info: Info<Never>, cx: &mut Context<Self>) -> Step<Self> {
+    ///     match info {
+    ///         Info::Down(down) if down.pid == Some(self.watched) => self.down = Some(down.reason),
+    ///         other => return cx.unexpected(other),
+    ///     }
+    ///     Ok(Next::Wait)
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let second = || rekindle_actor::sleep(std::time::Duration::from_secs(1));
+    /// # let watcher = Watcher::start(rekindle_actor::spawn(async move { second().await; ExitReason::Shutdown })).await.unwrap();
+    /// # second().await;
+    /// # second().await;
+    /// assert_eq!(watcher.call(|from| from).await, Ok(Some(ExitReason::Shutdown)));
+    /// # });
+    /// ```
     fn handle_info(
         &mut self,
         info: Info<Self::Info>,
@@ -345,6 +531,30 @@ pub trait GenServer: Sized + Send + 'static {
     /// # Errors
     ///
     /// The server crashes with the reason.
+    ///
+    /// ```
+    /// use rekindle_actor::{Context, ExitReason, Init, Next, Step};
+    /// # use rekindle_actor::{GenServer, Never, ReplyTo};
+    /// # struct Load;
+    /// # struct Cache(Vec<u32>);
+    /// # impl GenServer for Cache {
+    /// #     type Args = (); type Call = ReplyTo<usize>; type Cast = Never; type Info = Never; type Continue = Load;
+    /// #     async fn handle_call(&mut self, from: ReplyTo<usize>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0.len()); Ok(Next::Wait) }
+    ///
+    /// /// Its starter does not wait for the loading, and nobody sees it empty.
+    /// async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+    ///     Ok(Init::Continue(Cache(Vec::new()), Load))
+    /// }
+    /// async fn handle_continue(&mut self, _: Load, _: &mut Context<Self>) -> Step<Self> {
+    ///     self.0 = vec![1, 2, 3];
+    ///     Ok(Next::Wait)
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// let cache = Cache::start(()).await.unwrap();
+    /// assert_eq!(cache.call(|from| from).await, Ok(3));
+    /// # });
+    /// ```
     fn handle_continue(
         &mut self,
         work: Self::Continue,
@@ -358,6 +568,29 @@ pub trait GenServer: Sized + Send + 'static {
     /// Cleans up at the end: after `Stop`, an error or a panic of a callback, a
     /// [`stop`](crate::Addr::stop), and the parent's exit if the server traps exits. Not when it
     /// is killed, nor at any exit signal that it does not trap.
+    ///
+    /// ```
+    /// use rekindle_actor::{Context, ExitReason, Recipient};
+    /// # use rekindle_actor::{GenServer, Init, Mailbox, Never, spawn};
+    /// # struct Printer { tell: Recipient<String> }
+    /// # impl GenServer for Printer {
+    /// #     type Args = Recipient<String>; type Call = Never; type Cast = Never; type Info = Never; type Continue = Never;
+    /// #     async fn init(tell: Recipient<String>, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Printer { tell })) }
+    ///
+    /// async fn terminate(&mut self, reason: &ExitReason, _: &mut Context<Self>) {
+    ///     self.tell.send(format!("out of order: {reason}"));
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = spawn(|mut inbox: Mailbox<String>| async move {
+    /// let printer = Printer::start(inbox.recipient()).await.unwrap();
+    /// printer.stop().reason(ExitReason::Shutdown).await.unwrap();
+    /// assert_eq!(inbox.recv().await, "out of order: shutdown");
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     fn terminate(
         &mut self,
         reason: &ExitReason,
@@ -371,10 +604,55 @@ pub trait GenServer: Sized + Send + 'static {
     /// [`Next::Hibernate`], or nothing came for the time of
     /// [`Start::hibernate_after`](crate::Start::hibernate_after). This is the place to shrink
     /// buffers and drop caches.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, Step, sys};
+    /// # struct Buffer(Vec<u8>);
+    /// # impl GenServer for Buffer {
+    /// #     type Args = (); type Call = Never; type Cast = u8; type Info = Never; type Continue = Never;
+    /// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Buffer(Vec::with_capacity(4096)))) }
+    /// #     async fn handle_cast(&mut self, byte: u8, _: &mut Context<Self>) -> Step<Self> { self.0.push(byte); Ok(Next::Wait) }
+    ///
+    /// fn hibernate(&mut self) {
+    ///     self.0.shrink_to_fit();
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// let buffer = Buffer::start(()).hibernate_after(Duration::from_secs(60)).await.unwrap();
+    /// # buffer.cast(7);
+    /// # let room = || sys::with_state(&buffer, |buffer: &mut Buffer| buffer.0.capacity());
+    /// # assert_eq!(room().await, Ok(4096));
+    /// rekindle_actor::sleep(Duration::from_secs(61)).await;
+    /// # assert!(room().await.unwrap() < 4096);
+    /// # });
+    /// ```
     fn hibernate(&mut self) {}
 
     /// The state as text, for crash reports and `sys::get_status`; nothing by default, for a
     /// state may hold secrets.
+    ///
+    /// ```
+    /// use rekindle_actor::sys;
+    /// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never};
+    /// # struct Session { user: String, token: String }
+    /// # impl GenServer for Session {
+    /// #     type Args = (); type Call = Never; type Cast = Never; type Info = Never; type Continue = Never;
+    /// #     async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Session { user: "ada".into(), token: "4711".into() })) }
+    ///
+    /// /// The user, and not the token.
+    /// fn format_status(&self) -> Option<String> {
+    ///     Some(format!("session of {}", self.user))
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let session = Session::start(()).await.unwrap();
+    /// # let token = sys::with_state(&session, |session: &mut Session| session.token.len()).await;
+    /// # assert_eq!(token, Ok(4));
+    /// let status = sys::get_status(&session).await.unwrap();
+    /// assert_eq!(status.state.as_deref(), Some("session of ada"));
+    /// # });
+    /// ```
     fn format_status(&self) -> Option<String> {
         None
     }
@@ -713,6 +991,32 @@ pub fn enter_loop<G: GenServer>(
 
 /// As [`enter_loop`], for a process that others know by this name. If it does not hold the name,
 /// it ends with [`NotRegistered`] at once (START-005).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{Ack, ExitReason, Mailbox, Name, ServerMessage, Starter, enter_loop_as};
+///
+/// async fn body(inbox: Mailbox<ServerMessage<Counter>>, ack: Ack) -> ExitReason {
+///     ack.ready();
+///     enter_loop_as("counter", inbox, Counter { n: 7 }, Next::Wait).await
+/// }
+/// # use rekindle_actor::Next;
+///
+/// Starter::new("counter").name("counter").start(body).await.unwrap();
+/// assert_eq!(Name::<Counter>::new("counter").call(|from| from).await, Ok(7));
+/// # });
+/// ```
 pub async fn enter_loop_as<G: GenServer>(
     name: &str,
     inbox: Mailbox<ServerMessage<G>>,

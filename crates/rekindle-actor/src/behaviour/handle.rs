@@ -76,6 +76,27 @@ impl<G: GenServer> Addr<G> {
     }
 
     /// The handle on a process, if it lives and is such a server.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// use rekindle_actor::{Addr, self_pid};
+    ///
+    /// let counter = Counter::start(0).await.unwrap();
+    /// assert_eq!(Addr::from_pid(counter.pid()), Some(counter));
+    /// assert_eq!(Addr::<Counter>::from_pid(self_pid()), None, "that is no counter");
+    /// # });
+    /// ```
     #[must_use]
     pub fn from_pid(pid: Pid) -> Option<Addr<G>> {
         Sender::from_pid(pid).map(|sender| Addr(sender.into_address()))
@@ -101,6 +122,33 @@ impl<G: GenServer> Addr<G> {
 
     /// Sends a request and waits for the answer: see [`Call`]. `make` puts the `ReplyTo` into the
     /// request; a variant that holds nothing else can stand for it: `call(Request::Get)`.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, Step};
+    /// use rekindle_actor::ReplyTo;
+    /// use std::time::Duration;
+    ///
+    /// enum Request { Get(ReplyTo<i64>), Swap(i64, ReplyTo<i64>) }
+    /// # struct Counter(i64);
+    /// # impl GenServer for Counter {
+    /// #     type Args = i64; type Call = Request; type Cast = Never; type Info = Never; type Continue = Never;
+    /// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter(n))) }
+    /// #     async fn handle_call(&mut self, request: Request, _: &mut Context<Self>) -> Step<Self> {
+    /// #         match request {
+    /// #             Request::Get(from) => from.reply(self.0),
+    /// #             Request::Swap(n, from) => from.reply(std::mem::replace(&mut self.0, n)),
+    /// #         }
+    /// #         Ok(Next::Wait)
+    /// #     }
+    /// # }
+    /// # let counter = Counter::start(2).await.unwrap();
+    ///
+    /// assert_eq!(counter.call(Request::Get).await, Ok(2));
+    /// let swap = counter.call(|from| Request::Swap(7, from)).timeout(Duration::from_secs(1));
+    /// assert_eq!(swap.await, Ok(2));
+    /// # });
+    /// ```
     #[track_caller]
     #[inline]
     pub fn call<T: Send + 'static>(&self, make: impl FnOnce(ReplyTo<T>) -> G::Call) -> Call<'_, T> {
@@ -117,6 +165,29 @@ impl<G: GenServer> Addr<G> {
     ///
     /// In order with whatever the same process sent there before, at most once, and without a
     /// word if the server is dead or its mailbox drops what is too much (GEN-026). Never waits.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// // `Counter` is a server whose casts add, and whose one request asks for the sum.
+    /// let counter = Counter::start(0).await.unwrap();
+    /// counter.cast(1);
+    /// counter.cast(2);
+    /// assert_eq!(counter.call(|from| from).await, Ok(3));
+    /// counter.stop().await.unwrap();
+    /// counter.cast(4); // without a word
+    /// # });
+    /// ```
     #[inline]
     pub fn cast(&self, message: G::Cast) {
         // A dead server is no error, as in OTP: whoever must know monitors it.
@@ -128,6 +199,30 @@ impl<G: GenServer> Addr<G> {
     /// # Errors
     ///
     /// Gives the message back if the server is dead, or its mailbox is full and refuses it.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// use rekindle_actor::{MailboxPolicy, Overflow, SendError};
+    ///
+    /// let policy = MailboxPolicy::bounded(1).when_full(Overflow::Fail);
+    /// let counter = Counter::start(0).mailbox(policy).await.unwrap();
+    /// assert_eq!(counter.try_cast(1), Ok(()));
+    /// assert_eq!(counter.try_cast(2), Err(SendError::Full(2)));
+    /// counter.stop().await.unwrap();
+    /// assert_eq!(counter.try_cast(3), Err(SendError::NoProc(3)));
+    /// # });
+    /// ```
     pub fn try_cast(&self, message: G::Cast) -> Result<(), SendError<G::Cast>> {
         self.0
             .post(ServerMessage::Cast(message))
@@ -164,6 +259,28 @@ impl<G: GenServer> Addr<G> {
 
     /// Stops the server: `terminate` runs, and awaiting this waits until the server and its name
     /// are gone.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// use rekindle_actor::{ExitReason, whereis};
+    ///
+    /// let counter = Counter::start(0).name("counter").await.unwrap();
+    /// counter.stop().reason(ExitReason::Shutdown).await.unwrap();
+    /// assert!(!counter.is_alive());
+    /// assert_eq!(whereis("counter"), None);
+    /// # });
+    /// ```
     pub fn stop(&self) -> Stop {
         Stop::new(self.pid())
     }
@@ -188,6 +305,31 @@ impl<G: GenServer> Addr<G> {
     }
 
     /// A handle for one kind of cast that this server takes, whoever it is.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// use rekindle_actor::{Recipient, send_interval, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let counter = Counter::start(0).await.unwrap();
+    /// // For timers and others who do not know what a counter is.
+    /// let add: Recipient<i64> = counter.cast_recipient();
+    /// let _ticking = send_interval(Duration::from_secs(1), &add, 10).unwrap();
+    /// sleep(Duration::from_millis(3_500)).await;
+    /// assert_eq!(counter.call(|from| from).await, Ok(30));
+    /// # });
+    /// ```
     #[must_use]
     pub fn cast_recipient<M>(&self) -> Recipient<M>
     where

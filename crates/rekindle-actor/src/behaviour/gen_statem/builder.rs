@@ -20,6 +20,40 @@ use crate::registry::Registration;
 /// The start of a machine: await it, or say more first.
 ///
 /// Nothing happens before it is awaited. Defaults: no name, no time limit, an unbounded mailbox.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{StartError, StatemName};
+/// use std::time::Duration;
+///
+/// // `Lamp` is a machine that is on or off; a cast is a press of its button.
+/// let lamp = Lamp::start(()).name("lamp").timeout(Duration::from_secs(1)).await.unwrap();
+/// StatemName::<Lamp>::new("lamp").cast(());
+/// assert_eq!(lamp.call(|from| from).await, Ok(true));
+///
+/// let second = Lamp::start(()).name("lamp").await;
+/// assert_eq!(second.unwrap_err(), StartError::AlreadyStarted(lamp.pid()));
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StatemStart<M: GenStatem> {
     args: M::Args,
@@ -110,6 +144,39 @@ impl<M: GenStatem> IntoFuture for StatemStart<M> {
 }
 
 /// The wait for a [`StatemStart`].
+///
+/// Dropped early, it lets the start go on by itself:
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{StatemName, StatemStartFuture};
+/// use std::time::Duration;
+///
+/// let starting: StatemStartFuture<Lamp> = Lamp::start(()).name("lamp").into_future();
+/// drop(starting);
+/// rekindle_actor::sleep(Duration::from_secs(1)).await;
+/// assert_eq!(StatemName::<Lamp>::new("lamp").call(|from| from).await, Ok(false));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StatemStartFuture<M: GenStatem>(Starting<Envelope<M>>);
 
@@ -124,6 +191,40 @@ impl<M: GenStatem> Future for StatemStartFuture<M> {
 }
 
 /// As [`StatemStart`], with a monitor: it gives the handle and the monitor's reference.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{Info, Mailbox, spawn};
+///
+/// let watching = spawn(|mut inbox: Mailbox<()>| async move {
+///     let (lamp, reference) = Lamp::start_monitor(()).name("lamp").await.unwrap();
+///     lamp.stop().await.unwrap();
+///     let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+///     assert!(down.reference == reference && down.reason.is_normal());
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StatemStartMonitor<M: GenStatem>(StatemStart<M>);
 
@@ -170,6 +271,36 @@ impl<M: GenStatem> IntoFuture for StatemStartMonitor<M> {
 }
 
 /// The wait for a [`StatemStartMonitor`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{StatemStartMonitorFuture, self_pid};
+///
+/// let starting: StatemStartMonitorFuture<Lamp> = Lamp::start_monitor(()).into_future();
+/// let (lamp, reference) = starting.await.unwrap();
+/// assert_eq!(reference.watcher(), self_pid());
+/// assert_eq!(lamp.call(|from| from).await, Ok(false));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StatemStartMonitorFuture<M: GenStatem>(StatemStartFuture<M>, Option<MonitorRef>);
 

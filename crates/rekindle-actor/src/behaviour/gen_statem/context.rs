@@ -22,6 +22,35 @@ use crate::sender::Sender;
 use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
 
 /// A state machine's view of itself, for its callbacks.
+///
+/// ```
+/// use rekindle_actor::{CallError, StatemContext, StatemEvent, StatemStep, Transition};
+/// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemInit};
+/// # struct Gate;
+/// # #[derive(PartialEq)] enum State { Shut }
+/// # impl GenStatem for Gate {
+/// #     type Args = (); type State = State; type Call = ReplyTo<()>; type Cast = (); type Info = Never;
+/// #     type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Shut, Gate)) }
+///
+/// async fn handle_event(
+///     &mut self,
+///     _: &State,
+///     event: StatemEvent<Self>,
+///     cx: &mut StatemContext<Self>,
+/// ) -> StatemStep<Self> {
+///     match event {
+///         StatemEvent::Cast(()) => Ok(Transition::keep()),
+///         other => cx.unexpected(other), // logs it, and keeps the state
+///     }
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let gate = Gate::start(()).await.unwrap();
+/// gate.cast(());
+/// assert_eq!(gate.call(|from| from).await, Err(CallError::NoReply));
+/// # });
+/// ```
 pub struct StatemContext<M> {
     /// Nanoseconds; 0 for never.
     hibernate_after: u64,

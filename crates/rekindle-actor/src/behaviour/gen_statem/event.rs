@@ -13,6 +13,41 @@ use crate::unwind;
 ///
 /// Not `#[non_exhaustive]`: the kinds are those of OTP, and a machine may want the compiler to say
 /// which of them a state forgets.
+///
+/// ```
+/// use rekindle_actor::{StatemContext, StatemEvent, StatemStep, Transition};
+/// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemInit};
+/// use std::time::Duration;
+/// # struct Lamp;
+/// # #[derive(PartialEq)] enum State { Off, On }
+/// # impl GenStatem for Lamp {
+/// #     type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #     type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #     async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+///
+/// // On for five minutes from the last press of the button, which is a cast.
+/// Ok(match (state, event) {
+///     (_, StatemEvent::Cast(())) => {
+///         Transition::next(State::On).state_timeout(Duration::from_secs(300))
+///     }
+///     (_, StatemEvent::StateTimeout(())) => Transition::next(State::Off),
+///     (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+///     (_, other) => return cx.unexpected(other),
+/// })
+/// #     }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let lamp = Lamp::start(()).await.unwrap();
+/// # lamp.cast(());
+/// # rekindle_actor::sleep(Duration::from_secs(200)).await;
+/// # lamp.cast(());
+/// # rekindle_actor::sleep(Duration::from_secs(200)).await;
+/// # assert_eq!(lamp.call(|from| from).await, Ok(true));
+/// # rekindle_actor::sleep(Duration::from_secs(200)).await;
+/// # assert_eq!(lamp.call(|from| from).await, Ok(false));
+/// # });
+/// ```
 pub enum StatemEvent<M: GenStatem> {
     /// A request; it carries the [`ReplyTo`](crate::ReplyTo) for its answer.
     Call(M::Call),

@@ -23,6 +23,39 @@ use crate::sys::Stop;
 /// It never keeps the machine alive. When the machine is restarted, this handle is on the one that
 /// died: casts vanish, calls say [`CallError::NoProc`](crate::CallError::NoProc). Use a
 /// [`StatemName`] to follow restarts.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{CallError, StatemAddr};
+///
+/// // `Lamp` is a machine that is on or off; a cast is a press of its button.
+/// let lamp: StatemAddr<Lamp> = Lamp::start(()).await.unwrap();
+/// lamp.cast(());
+/// assert_eq!(lamp.call(|from| from).await, Ok(true));
+/// assert_eq!(StatemAddr::from_pid(lamp.pid()), Some(lamp.clone()));
+/// lamp.stop().await.unwrap();
+/// assert_eq!(lamp.call(|from| from).await, Err(CallError::NoProc));
+/// # });
+/// ```
 pub struct StatemAddr<M: GenStatem>(Sender<Envelope<M>>);
 
 impl<M: GenStatem> StatemAddr<M> {
@@ -197,6 +230,41 @@ impl<M: GenStatem> fmt::Debug for StatemAddr<M> {
 ///
 /// It resolves at each use, in the running runtime, and keeps the last target. If nobody holds the
 /// name, or the holder is not such a machine, casts vanish and calls say `NoProc`.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{CallError, StatemName};
+///
+/// let hall: StatemName<Lamp> = StatemName::new("hall");
+/// assert_eq!(hall.call(|from| from).await, Err(CallError::NoProc));
+/// let lamp = Lamp::start(()).name("hall").await.unwrap();
+/// hall.cast(());
+/// lamp.stop().await.unwrap();
+///
+/// // Another life under the same name: a lamp that nobody has switched on yet.
+/// Lamp::start(()).name("hall").await.unwrap();
+/// assert_eq!(hall.call(|from| from).await, Ok(false));
+/// # });
+/// ```
 pub struct StatemName<M: GenStatem>(Named<Envelope<M>>);
 
 impl<M: GenStatem> StatemName<M> {

@@ -32,6 +32,42 @@ pub use transition::{Enter, StatemInit, Transition, When};
 
 /// What a machine decides about an event: a transition, or to crash with a reason. `?` on any
 /// error is the latter.
+///
+/// ```
+/// use rekindle_actor::{StatemStep, Transition};
+/// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemContext, StatemEvent, StatemInit};
+/// # #[derive(Debug, PartialEq)] enum State { Empty, Full }
+/// # struct Tank { litres: u32 }
+/// # impl GenStatem for Tank {
+/// #     type Args = (); type State = State; type Call = ReplyTo<u32>; type Cast = String; type Info = Never;
+/// #     type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Empty, Tank { litres: 0 })) }
+/// #     async fn handle_event(&mut self, _: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #         match event {
+/// #             StatemEvent::Cast(text) => self.fill(&text),
+/// #             StatemEvent::Call(from) => Ok(Transition::keep().reply(from, self.litres)),
+/// #             other => cx.unexpected(other),
+/// #         }
+/// #     }
+/// # }
+///
+/// impl Tank {
+///     fn fill(&mut self, litres: &str) -> StatemStep<Self> {
+///         self.litres += litres.parse::<u32>()?; // what is no number crashes the machine
+///         Ok(match self.litres < 50 {
+///             true => Transition::keep(),
+///             false => Transition::next(State::Full),
+///         })
+///     }
+/// }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let tank = Tank::start(()).await.unwrap();
+/// tank.cast("30".to_owned());
+/// assert_eq!(tank.call(|from| from).await, Ok(30));
+/// tank.cast("all of it".to_owned());
+/// assert!(tank.call(|from| from).await.is_err());
+/// # });
+/// ```
 pub type StatemStep<M> = Result<Transition<M>, ExitReason>;
 
 /// The callbacks of a state machine (`gen_statem` in OTP).
@@ -320,6 +356,50 @@ pub trait GenStatem: Sized + Send + 'static {
     /// # Errors
     ///
     /// The machine crashes with the reason.
+    ///
+    /// ```
+    /// use rekindle_actor::{Enter, ExitReason, StatemContext};
+    /// # use rekindle_actor::{GenStatem, Never, ReplyTo, StatemEvent, StatemInit, StatemStep, Transition};
+    /// use std::time::Duration;
+    /// # #[derive(PartialEq)] enum State { Free, Rented }
+    /// # struct Bike { rents: u32 }
+    /// # impl GenStatem for Bike {
+    /// #     type Args = (); type State = State; type Call = ReplyTo<u32>; type Cast = (); type Info = Never;
+    /// #     type Internal = Never; type Timer = Never; type Content = ();
+    /// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Free, Bike { rents: 0 })) }
+    /// #     async fn handle_event(&mut self, _: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+    /// #         Ok(match event {
+    /// #             StatemEvent::Cast(()) => Transition::next(State::Rented),
+    /// #             StatemEvent::StateTimeout(()) => Transition::next(State::Free),
+    /// #             StatemEvent::Call(from) => Transition::keep().reply(from, self.rents),
+    /// #             other => return cx.unexpected(other),
+    /// #         })
+    /// #     }
+    ///
+    /// /// Whatever way it was rented: it is counted, and for a day at most.
+    /// async fn enter(
+    ///     &mut self,
+    ///     _old: &State,
+    ///     state: &State,
+    ///     _: &mut StatemContext<Self>,
+    /// ) -> Result<Enter<Self>, ExitReason> {
+    ///     if *state == State::Free {
+    ///         return Ok(Enter::keep());
+    ///     }
+    ///     self.rents += 1;
+    ///     Ok(Enter::keep().state_timeout(Duration::from_secs(24 * 3600)))
+    /// }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let bike = Bike::start(()).await.unwrap();
+    /// # for rents in 1..=2 {
+    /// #     bike.cast(());
+    /// #     bike.cast(());
+    /// #     assert_eq!(bike.call(|from| from).await, Ok(rents));
+    /// #     rekindle_actor::sleep(Duration::from_secs(25 * 3600)).await;
+    /// # }
+    /// # });
+    /// ```
     fn enter(
         &mut self,
         old: &Self::State,

@@ -9,6 +9,30 @@ use std::fmt;
 /// [`GenStatem::format_status`](crate::GenStatem::format_status) and
 /// [`GenStatem::show_event`](crate::GenStatem::show_event) say so. Running timeouts are listed by
 /// their names, and postponed events by their types.
+///
+/// ```
+/// use rekindle_actor::{GenStatem, StatemStatus, sys};
+/// # use rekindle_actor::{ExitReason, Never, StatemContext, StatemEvent, StatemInit, StatemStep};
+/// # struct Vault { code: u32, opened: u32 }
+/// # #[derive(Debug, PartialEq)] enum State { Locked }
+/// # impl GenStatem for Vault {
+/// #     type Args = u32; type State = State; type Call = Never; type Cast = Never; type Info = Never;
+/// #     type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn init(code: u32, _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Locked, Vault { code, opened: 0 })) }
+/// #     async fn handle_event(&mut self, _: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> { let _ = self.code; cx.unexpected(event) }
+///
+/// /// Everything but the code.
+/// fn format_status(&self, state: &State, status: &mut StatemStatus) {
+///     status.state = Some(format!("{state:?}"));
+///     status.data = Some(format!("opened {} times", self.opened));
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// let vault = Vault::start(4711).await.unwrap();
+/// let status = sys::get_status(vault.pid()).await.unwrap();
+/// assert_eq!(status.state.as_deref(), Some("state Locked; data opened 0 times"));
+/// # });
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatemStatus {

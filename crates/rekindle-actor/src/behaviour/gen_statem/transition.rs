@@ -11,6 +11,49 @@ use crate::exit::ExitReason;
 use crate::mailbox::ReplyTo;
 
 /// When a timeout runs out. A [`Duration`] and a [`Time`] convert into it.
+///
+/// ```
+/// use rekindle_actor::{Transition, When};
+/// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemContext, StatemEvent, StatemInit, StatemStep, now};
+/// use std::time::Duration;
+/// # enum Ask { For(When), Times(ReplyTo<u32>) }
+/// # struct Timer(u32);
+/// # impl GenStatem for Timer {
+/// #     type Args = (); type State = (); type Call = Ask; type Cast = Never; type Info = Never;
+/// #     type Internal = Never; type Timer = &'static str; type Content = ();
+/// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready((), Timer(0))) }
+/// #     async fn handle_event(&mut self, _: &(), event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #         Ok(match event {
+/// #             StatemEvent::Call(Ask::For(when)) => Timer::ring(when),
+/// #             StatemEvent::Call(Ask::Times(from)) => Transition::keep().reply(from, self.0),
+/// #             StatemEvent::Timeout("ring", ()) => { self.0 += 1; Transition::keep() }
+/// #             other => return cx.unexpected(other),
+/// #         })
+/// #     }
+/// # }
+/// # impl Timer {
+///
+/// /// A time from now on, a moment, or neither: `When::Never` takes the last order back.
+/// fn ring(when: impl Into<When>) -> Transition<Self> {
+///     Transition::keep().timeout("ring", when)
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// assert_eq!(When::from(Duration::from_secs(5)), When::After(Duration::from_secs(5)));
+/// let noon = now() + Duration::from_secs(60);
+/// assert_eq!(When::from(noon), When::At(noon));
+/// # let timer = Timer::start(()).await.unwrap();
+/// # for (when, rung) in [(When::from(noon), 1), (When::from(Duration::from_secs(5)), 2)] {
+/// #     let _ = timer.call::<()>(|_| Ask::For(when)).await;
+/// #     rekindle_actor::sleep(Duration::from_secs(61)).await;
+/// #     assert_eq!(timer.call(Ask::Times).await, Ok(rung));
+/// # }
+/// # let _ = timer.call::<()>(|_| Ask::For(When::After(Duration::from_secs(5)))).await;
+/// # let _ = timer.call::<()>(|_| Ask::For(When::Never)).await;
+/// # rekindle_actor::sleep(Duration::from_secs(61)).await;
+/// # assert_eq!(timer.call(Ask::Times).await, Ok(2));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum When {
@@ -184,6 +227,38 @@ impl<M: GenStatem> Transition<M> {
     ///
     /// This is for the event that is being handled. It must be given back, because it was given
     /// away: a request carries the right to its answer, of which there is only one.
+    ///
+    /// ```
+    /// use rekindle_actor::{StatemContext, StatemEvent, StatemStep, Transition};
+    /// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemInit};
+    /// # #[derive(PartialEq)] enum State { Closed, Open }
+    /// # struct Shop;
+    /// # impl GenStatem for Shop {
+    /// #     type Args = (); type State = State; type Call = ReplyTo<&'static str>; type Cast = (); type Info = Never;
+    /// #     type Internal = Never; type Timer = Never; type Content = ();
+    /// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Closed, Shop)) }
+    /// #     async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+    ///
+    /// // A cast opens the shop; who calls before that waits at the door.
+    /// Ok(match (state, event) {
+    ///     (State::Closed, StatemEvent::Cast(())) => Transition::next(State::Open),
+    ///     (State::Closed, early @ StatemEvent::Call(_)) => Transition::keep().postpone(early),
+    ///     (State::Open, StatemEvent::Call(from)) => Transition::keep().reply(from, "welcome"),
+    ///     (_, other) => return cx.unexpected(other),
+    /// })
+    /// #     }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let shop = Shop::start(()).await.unwrap();
+    /// let early = rekindle_actor::Task::spawn({
+    ///     let shop = shop.clone();
+    ///     async move { shop.call(|from| from).await }
+    /// });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+    /// shop.cast(());
+    /// assert_eq!(early.await, Ok(Ok("welcome")));
+    /// # });
+    /// ```
     pub fn postpone(mut self, event: StatemEvent<M>) -> Self {
         self.actions.rest.push(Action::Postpone(event));
         self
@@ -198,6 +273,37 @@ impl<M: GenStatem> Transition<M> {
 
     /// As [`next_event`](Self::next_event), with an event that can come from the machine itself
     /// only.
+    ///
+    /// ```
+    /// use rekindle_actor::{StatemContext, StatemEvent, StatemStep, Transition};
+    /// # use rekindle_actor::{ExitReason, GenStatem, Never, ReplyTo, StatemInit};
+    /// # struct Lines(Vec<String>);
+    /// # impl GenStatem for Lines {
+    /// #     type Args = (); type State = (); type Call = ReplyTo<usize>; type Cast = String; type Info = Never;
+    /// #     type Internal = String; type Timer = Never; type Content = ();
+    /// #     async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready((), Lines(Vec::new()))) }
+    /// #     async fn handle_event(&mut self, _: &(), event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+    ///
+    /// // A text may hold many lines; each is an event of its own, before anything that waits.
+    /// Ok(match event {
+    ///     StatemEvent::Cast(text) => text
+    ///         .lines()
+    ///         .fold(Transition::keep(), |all, line| all.internal(line.to_owned())),
+    ///     StatemEvent::Internal(line) => {
+    ///         self.0.push(line);
+    ///         Transition::keep()
+    ///     }
+    ///     StatemEvent::Call(from) => Transition::keep().reply(from, self.0.len()),
+    ///     other => return cx.unexpected(other),
+    /// })
+    /// #     }
+    /// # }
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let lines = Lines::start(()).await.unwrap();
+    /// lines.cast("one\ntwo\nthree".to_owned());
+    /// assert_eq!(lines.call(|from| from).await, Ok(3));
+    /// # });
+    /// ```
     pub fn internal(self, content: M::Internal) -> Self {
         self.next_event(StatemEvent::Internal(content))
     }
@@ -258,6 +364,41 @@ impl<M: GenStatem> Enter<M> {
 }
 
 /// How init ends.
+///
+/// ```
+/// use rekindle_actor::{ExitReason, StatemContext, StatemInit};
+/// # use rekindle_actor::{GenStatem, Never, ReplyTo, StartError, StatemEvent, StatemStep, Transition};
+/// use std::time::Duration;
+/// # #[derive(Debug)] struct Offer;
+/// # #[derive(Debug, PartialEq)] enum State { Open, Closed }
+/// # impl GenStatem for Offer {
+/// #     type Args = u64; type State = State; type Call = ReplyTo<bool>; type Cast = Never; type Info = Never;
+/// #     type Internal = Never; type Timer = Never; type Content = ();
+/// #     async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #         Ok(match event {
+/// #             StatemEvent::Call(from) => Transition::keep().reply(from, *state == State::Open),
+/// #             StatemEvent::StateTimeout(()) => Transition::next(State::Closed),
+/// #             other => return cx.unexpected(other),
+/// #         })
+/// #     }
+///
+/// /// Open for so many days; none at all is no offer.
+/// async fn init(days: u64, _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> {
+///     if days == 0 {
+///         return Ok(StatemInit::ignore());
+///     }
+///     let open_for = Duration::from_secs(days * 24 * 3600);
+///     Ok(StatemInit::ready(State::Open, Offer).state_timeout(open_for))
+/// }
+/// # }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// assert_eq!(Offer::start(0).await.unwrap_err(), StartError::Ignore);
+/// let offer = Offer::start(2).await.unwrap();
+/// assert_eq!(offer.call(|from| from).await, Ok(true));
+/// # rekindle_actor::sleep(Duration::from_secs(3 * 24 * 3600)).await;
+/// # assert_eq!(offer.call(|from| from).await, Ok(false));
+/// # });
+/// ```
 #[must_use = "this has an effect by returning it only"]
 pub struct StatemInit<M: GenStatem> {
     pub(super) begin: Begin<M>,
