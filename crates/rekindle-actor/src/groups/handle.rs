@@ -22,6 +22,18 @@ use crate::recipient::Recipient;
 use crate::report::short_type_name;
 
 /// Why a process did not join a group.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{CallError, Groups, JoinError, Mailbox, spawn};
+///
+/// let guest = spawn(|mut inbox: Mailbox<String>| async move { drop(inbox.recv().await) });
+/// // Nobody has started this scope.
+/// let rooms = Groups::<&str, String>::named("rooms");
+/// let joined = rooms.join("lobby", &guest.recipient()).await;
+/// assert_eq!(joined, Err(JoinError::Scope(CallError::NoProc)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -221,6 +233,18 @@ where
     /// # Errors
     ///
     /// See [`JoinError`]. Then none has joined.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Groups, Mailbox, spawn};
+    ///
+    /// let pool = Groups::<&str, u32>::start("pool").await.unwrap();
+    /// let worker = || spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+    /// let (one, two) = (worker(), worker());
+    /// pool.join_all("idle", [one.recipient(), two.recipient()]).await.unwrap();
+    /// assert_eq!(pool.pids(&"idle"), [one.pid(), two.pid()]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn join_all<I: IntoIterator<Item = Recipient<M>>>(
         &self,
@@ -246,6 +270,23 @@ where
     /// # Errors
     ///
     /// See [`LeaveError`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Groups, LeaveError, Mailbox, spawn};
+    ///
+    /// let rooms = Groups::<&str, u32>::start("rooms").await.unwrap();
+    /// let guest = spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+    /// for _ in 0..2 {
+    ///     rooms.join("lobby", &guest.recipient()).await.unwrap();
+    /// }
+    /// // Once for each time it has joined.
+    /// assert_eq!(rooms.leave(&"lobby", guest.pid()).await, Ok(()));
+    /// assert_eq!(rooms.pids(&"lobby"), [guest.pid()]);
+    /// assert_eq!(rooms.leave(&"lobby", guest.pid()).await, Ok(()));
+    /// assert_eq!(rooms.leave(&"lobby", guest.pid()).await, Err(LeaveError::NotJoined));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn leave(
         &self,
@@ -291,6 +332,21 @@ where
     }
 
     /// The groups that have members, in order.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Groups, Mailbox, spawn};
+    ///
+    /// let rooms = Groups::<u8, ()>::start("rooms").await.unwrap();
+    /// let guest = spawn(|mut inbox: Mailbox<()>| async move { inbox.recv().await });
+    /// for room in [2, 1] {
+    ///     rooms.join(room, &guest.recipient()).await.unwrap();
+    /// }
+    /// assert_eq!(rooms.which_groups(), [1, 2]);
+    /// rooms.leave(&1, guest.pid()).await.unwrap();
+    /// assert_eq!(rooms.which_groups(), [2]);
+    /// # });
+    /// ```
     #[must_use]
     pub fn which_groups(&self) -> Vec<K> {
         self.table().map(|table| table.groups()).unwrap_or_default()
@@ -332,6 +388,25 @@ where
     }
 
     /// As [`broadcast`](Self::broadcast), but not to one process: the sender itself, as a rule.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Groups, Mailbox, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let chat = Groups::<&str, String>::start("chat").await.unwrap();
+    /// let room = chat.clone();
+    /// let ada = spawn(|mut inbox: Mailbox<String>| async move {
+    ///     room.join("tea", &inbox.recipient()).await.unwrap();
+    ///     room.broadcast_from(&"tea", inbox.pid(), "hello".to_owned());
+    ///     // It need not hear itself.
+    ///     assert_eq!(inbox.recv_timeout(Duration::from_secs(1)).await, None);
+    /// });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(2)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !ada.is_alive());
+    /// # assert!(chat.which_groups().is_empty());
+    /// # });
+    /// ```
     pub fn broadcast_from(&self, group: &K, from: Pid, message: M) -> usize
     where
         M: Clone,
@@ -349,6 +424,24 @@ where
     ///
     /// If the scope could not be asked, or nobody stands behind `tell`
     /// ([`NoProc`](CallError::NoProc)).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{GroupChange, GroupEvent, Groups, Mailbox, spawn};
+    ///
+    /// let rooms = Groups::<&str, ()>::start("rooms").await.unwrap();
+    /// let porter = spawn(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+    ///     let guest = spawn(|mut inbox: Mailbox<()>| async move { inbox.recv().await });
+    ///     rooms.join("lobby", &guest.recipient()).await.unwrap();
+    ///     let (_, present) = rooms.monitor("lobby", &inbox.recipient()).await.unwrap();
+    ///     assert_eq!(present, [guest.pid()]);
+    ///     guest.send(()); // which ends it
+    ///     assert_eq!(inbox.recv().await.change, GroupChange::Left);
+    /// });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(2)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !porter.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn monitor(
         &self,
@@ -459,6 +552,18 @@ where
 
 /// The start of a scope: nothing happens before it is awaited. The name makes it fail with
 /// [`StartError::AlreadyStarted`] if somebody holds it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Groups, StartError, StartGroups};
+///
+/// let start = || -> StartGroups<&str, String> { Groups::start("rooms") };
+/// let rooms = start().await.unwrap();
+/// assert_eq!(rooms.scope(), "rooms");
+/// let again = start().await.unwrap_err();
+/// assert_eq!(again, StartError::AlreadyStarted(rooms.pid().unwrap()));
+/// # });
+/// ```
 #[must_use = "nothing is started until this is awaited"]
 pub struct StartGroups<K, M>
 where
@@ -505,6 +610,17 @@ where
 }
 
 /// The wait for a [`StartGroups`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Groups, StartGroupsFuture};
+///
+/// let starting: StartGroupsFuture<&str, u32> = Groups::start_link("rooms").into_future();
+/// // It gives a handle by name, which another one is as good as.
+/// let rooms = starting.await.unwrap();
+/// assert_eq!(rooms.pid(), Groups::<&str, u32>::named("rooms").pid());
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct StartGroupsFuture<K, M>
 where

@@ -14,6 +14,36 @@ use crate::recipient::Recipient;
 use crate::unwind;
 
 /// What happened to a group.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{GroupChange, GroupEvent, Groups, Mailbox, self_pid, sleep, spawn};
+/// use std::collections::BTreeSet;
+/// # use rekindle_actor::{Ack, ExitReason, Pid, Starter};
+///
+/// /// Keeps a list of its own of who is in a group.
+/// fn heed(present: &mut BTreeSet<Pid>, event: &GroupEvent<&str>) {
+///     match event.change {
+///         GroupChange::Joined => present.extend(&event.pids),
+///         GroupChange::Left => present.retain(|pid| !event.pids.contains(pid)),
+///     }
+/// }
+/// # let rooms = Groups::<&str, u32>::start("rooms").await.unwrap();
+/// # let done = spawn(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+/// #     let guest = spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+/// #     let mut present = BTreeSet::new();
+/// #     rooms.monitor("lobby", &inbox.recipient()).await.unwrap();
+/// #     rooms.join("lobby", &guest.recipient()).await.unwrap();
+/// #     heed(&mut present, &inbox.recv().await);
+/// #     assert!(present.contains(&guest.pid()) && !present.contains(&self_pid()));
+/// #     guest.send(7);
+/// #     heed(&mut present, &inbox.recv().await);
+/// #     assert!(present.is_empty());
+/// # });
+/// # sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupChange {
     /// Processes joined.
@@ -23,6 +53,25 @@ pub enum GroupChange {
 }
 
 /// Tells whoever watches a group or a scope of a change (PG-007).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{GroupChange, GroupEvent, Groups, Mailbox, spawn};
+///
+/// let rooms = Groups::<&str, u32>::start("rooms").await.unwrap();
+/// let porter = spawn(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+///     let (_, present) = rooms.monitor("lobby", &inbox.recipient()).await.unwrap();
+///     assert!(present.is_empty());
+///     let guest = spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+///     rooms.join("lobby", &guest.recipient()).await.unwrap();
+///     let event = inbox.recv().await;
+///     assert_eq!((event.group, event.change), ("lobby", GroupChange::Joined));
+///     assert_eq!(event.pids, [guest.pid()]);
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !porter.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupEvent<K> {
@@ -37,6 +86,26 @@ pub struct GroupEvent<K> {
 }
 
 /// One monitor of a group or of a scope.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{GroupEvent, Groups, Mailbox, spawn};
+///
+/// let rooms = Groups::<&str, u32>::start("rooms").await.unwrap();
+/// let porter = spawn(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+///     let (of_lobby, _) = rooms.monitor("lobby", &inbox.recipient()).await.unwrap();
+///     let (of_all, _) = rooms.monitor_scope(&inbox.recipient()).await.unwrap();
+///     let guest = spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+///     rooms.join("bar", &guest.recipient()).await.unwrap();
+///     // Each event says which monitor it is of.
+///     assert_eq!(inbox.recv().await.monitor, of_all);
+///     assert_eq!(rooms.demonitor(of_lobby).await, Ok(true));
+///     assert_eq!(rooms.demonitor(of_lobby).await, Ok(false));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !porter.is_alive());
+/// # });
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupMonitor {
     scope: Pid,

@@ -20,6 +20,24 @@ use crate::system::System;
 use crate::unwind;
 
 /// A member of a group, and how to send to it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Groups, Mailbox, info, spawn};
+///
+/// let pool = Groups::<&str, u32>::start("pool").await.unwrap();
+/// for _ in 0..2 {
+///     let worker = spawn(|mut inbox: Mailbox<u32>| async move { drop(inbox.recv().await) });
+///     pool.join("idle", &worker.recipient()).await.unwrap();
+/// }
+/// // The one with the least to do.
+/// let members = pool.members(&"idle");
+/// let waiting = |pid| info(pid).map_or(usize::MAX, |seen| seen.mailbox);
+/// let member = members.iter().min_by_key(|member| waiting(member.pid())).unwrap();
+/// member.send(7);
+/// assert_eq!(waiting(member.pid()), 1);
+/// # });
+/// ```
 pub struct Member<M> {
     pub(super) pid: Pid,
     pub(super) recipient: Recipient<M>,

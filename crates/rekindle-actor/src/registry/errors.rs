@@ -201,6 +201,22 @@ impl From<NoRegistry> for LockError {
 }
 
 /// Why a parallel dispatch failed.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{DispatchError, Duplicate, NoRegistry, Registry};
+///
+/// let topics = Registry::<&str, u32, Duplicate>::duplicate().start().await.unwrap();
+/// topics.register("news", 7).unwrap();
+/// let told = topics.dispatch_parallel("news", |readers| assert_eq!(readers.len(), 1)).await;
+/// assert_eq!(told, Ok(()));
+///
+/// let nobody = Registry::<&str, u32, Duplicate>::named("nobody");
+/// let told = nobody.dispatch_parallel("news", |_| unreachable!("there are no readers")).await;
+/// let unknown = NoRegistry::Unknown("nobody".into());
+/// assert_eq!(told, Err(DispatchError::NoRegistry(unknown)));
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum DispatchError {

@@ -12,6 +12,26 @@ use crate::sender::{SendError, Sender};
 ///
 /// The end of a process is not announced (REG-016): a listener that wants to know of it monitors
 /// the process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, Registry, RegistryEvent, self_pid, spawn};
+///
+/// # let main = self_pid();
+/// let listener = spawn(move |mut inbox: Mailbox<RegistryEvent<u32, &'static str>>| async move {
+///     let RegistryEvent::Registered { key, value, .. } = inbox.recv().await else { panic!() };
+///     assert_eq!((key, value), (7, "kitchen"));
+///     let RegistryEvent::Unregistered { key, pid, .. } = inbox.recv().await else { panic!() };
+///     assert_eq!((key, pid), (7, main));
+/// });
+/// let start = Registry::unique().listener(listener.recipient());
+/// let rooms = start.start().await.unwrap();
+/// rooms.register(7, "kitchen").unwrap();
+/// rooms.unregister(&7).unwrap();
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !listener.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistryEvent<K, V> {

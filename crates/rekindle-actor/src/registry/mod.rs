@@ -46,6 +46,20 @@ use start::{Server, table_of};
 use table::{Held, Table};
 
 /// What can be a registry's key: anything that can be hashed and compared, and shared.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Registry, self_pid};
+///
+/// #[derive(PartialEq, Eq, Hash)]
+/// enum Place { Table(u32), Bar }
+///
+/// let guests = Registry::<Place, &str>::unique().start().await.unwrap();
+/// guests.register(Place::Table(7), "ada").unwrap();
+/// assert_eq!(guests.whereis(&Place::Table(7)), Ok(Some(self_pid())));
+/// assert_eq!(guests.whereis(&Place::Bar), Ok(None));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a registry's key",
     note = "derive `Hash`, `PartialEq` and `Eq` for it; it must be `Send + Sync + 'static` as well, for every process may look it up"
@@ -56,6 +70,23 @@ pub trait RegistryKey: Hash + Eq + Send + Sync + 'static {}
 impl<K: Hash + Eq + Send + Sync + 'static> RegistryKey for K {}
 
 /// What can be a registry's value: anything that can be shared.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::Registry;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// // Whoever looks the entry up sees the value itself, if that is shared.
+/// let visits = Registry::<&str, AtomicU32>::unique().start().await.unwrap();
+/// visits.register("museum", AtomicU32::new(0)).unwrap();
+/// for _ in 0..3 {
+///     let count = |entries: &[(_, &AtomicU32)]| drop(entries[0].1.fetch_add(1, Ordering::Relaxed));
+///     visits.dispatch("museum", count).unwrap();
+/// }
+/// let seen = visits.count_match("museum", |count| count.load(Ordering::Relaxed) == 3);
+/// assert_eq!(seen, Ok(1));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a registry's value",
     note = "a value is seen by every process: it must be `Send + Sync + 'static`; put a `Mutex` around what is not `Sync`"
@@ -198,6 +229,17 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
     /// # Errors
     ///
     /// If there is no such registry.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Registry, self_pid};
+    ///
+    /// let rooms = Registry::<String, u32>::unique().start().await.unwrap();
+    /// rooms.register("kitchen".to_owned(), 4).unwrap();
+    /// assert_eq!(rooms.whereis("kitchen"), Ok(Some(self_pid())));
+    /// assert_eq!(rooms.whereis("cellar"), Ok(None));
+    /// # });
+    /// ```
     pub fn whereis<Q>(&self, key: &Q) -> Result<Option<Pid>, NoRegistry>
     where
         K: Borrow<Q>,
@@ -211,6 +253,24 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V> {
     /// # Errors
     ///
     /// If there is no such registry.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, Registry, ReplyTo, Sender, spawn};
+    ///
+    /// type Ask = ReplyTo<u32>;
+    ///
+    /// let sources = Registry::<&str, Sender<Ask>>::unique().start().await.unwrap();
+    /// let registry = sources.clone();
+    /// spawn(|mut inbox: Mailbox<Ask>| async move {
+    ///     registry.register("seven", Sender::from_pid(inbox.pid()).unwrap()).unwrap();
+    ///     inbox.recv().await.reply(7);
+    /// });
+    /// # while sources.count() != Ok(1) { rekindle_actor::yield_now().await; }
+    /// let seven = sources.get("seven").unwrap().expect("it has registered");
+    /// assert_eq!(seven.call(|from| from).await, Ok(7));
+    /// # });
+    /// ```
     pub fn get<Q>(&self, key: &Q) -> Result<Option<V>, NoRegistry>
     where
         K: Borrow<Q>,
@@ -316,6 +376,29 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V, Duplicate> {
     ///
     /// If there is no such registry, or if `f` panicked, and the running process has survived that
     /// because it traps exits.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Duplicate, Registry};
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// static TOLD: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// let start = Registry::<&str, (), Duplicate>::duplicate().partitions(4);
+    /// let topics = start.start().await.unwrap();
+    /// # for _ in 0..8 {
+    /// #     let topics = topics.clone();
+    /// #     rekindle_actor::spawn(async move { topics.register("news", ()).unwrap(); std::future::pending::<()>().await });
+    /// # }
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+    /// let told = topics.dispatch_parallel("news", |readers| {
+    ///     // Runs once for each partition, with its part of them.
+    ///     TOLD.fetch_add(readers.len(), Relaxed);
+    /// });
+    /// assert_eq!(told.await, Ok(()));
+    /// assert_eq!(Ok(TOLD.load(Relaxed)), topics.count());
+    /// # });
+    /// ```
     pub async fn dispatch_parallel<Q, F>(&self, key: &Q, f: F) -> Result<(), DispatchError>
     where
         K: Borrow<Q>,
@@ -451,6 +534,24 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// # Panics
     ///
     /// Outside of a process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Registry, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let rooms = Registry::<&str, u32>::unique().start().await.unwrap();
+    /// let registry = rooms.clone();
+    /// spawn(async move {
+    ///     registry.register("kitchen", 4).unwrap();
+    ///     sleep(Duration::from_secs(10)).await;
+    /// });
+    /// sleep(Duration::from_secs(1)).await;
+    /// assert_eq!(rooms.get("kitchen"), Ok(Some(4)));
+    /// sleep(Duration::from_secs(10)).await;
+    /// assert_eq!(rooms.get("kitchen"), Ok(None), "its holder has ended");
+    /// # });
+    /// ```
     #[track_caller]
     pub fn register(&self, key: K, value: V) -> Result<(), RegistrationError> {
         self.register_kept(Kept::new(key), value)
@@ -495,6 +596,19 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// # Panics
     ///
     /// Outside of a process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Duplicate, Registry};
+    ///
+    /// let readers = Registry::<&str, u32, Duplicate>::duplicate().start().await.unwrap();
+    /// for since in [1990, 2005, 2020] {
+    ///     readers.register("news", since).unwrap();
+    /// }
+    /// assert_eq!(readers.unregister_match("news", |since| *since < 2010), Ok(2));
+    /// assert_eq!(readers.count(), Ok(1));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn unregister_match<Q>(
         &self,
@@ -515,6 +629,18 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// # Errors
     ///
     /// If there is no such registry.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Duplicate, Registry, self_pid};
+    ///
+    /// let readers = Registry::<&str, u32, Duplicate>::duplicate().start().await.unwrap();
+    /// readers.register("news", 1).unwrap();
+    /// readers.register("news", 2).unwrap();
+    /// assert_eq!(readers.lookup("news"), Ok(vec![(self_pid(), 1), (self_pid(), 2)]));
+    /// assert_eq!(readers.lookup("gossip"), Ok(vec![]));
+    /// # });
+    /// ```
     pub fn lookup<Q>(&self, key: &Q) -> Result<Vec<(Pid, V)>, NoRegistry>
     where
         K: Borrow<Q>,
@@ -612,6 +738,17 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// # Errors
     ///
     /// If there is no such registry.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Registry, self_pid};
+    ///
+    /// let seats = Registry::<(char, u8), ()>::unique().start().await.unwrap();
+    /// seats.register(('A', 1), ()).unwrap();
+    /// seats.register(('A', 2), ()).unwrap();
+    /// assert_eq!(seats.keys(self_pid()), Ok(vec![('A', 1), ('A', 2)]));
+    /// # });
+    /// ```
     pub fn keys(&self, pid: Pid) -> Result<Vec<K>, NoRegistry>
     where
         K: Clone,
@@ -650,6 +787,24 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Registry<K, V, Kind> 
     /// # Errors
     ///
     /// If there is no such registry.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Duplicate, Mailbox, Recipient, Registry, spawn};
+    ///
+    /// let workers = Registry::<&str, Recipient<u32>, Duplicate>::duplicate().start().await.unwrap();
+    /// let registry = workers.clone();
+    /// let worker = spawn(|mut inbox: Mailbox<u32>| async move {
+    ///     registry.register("print", inbox.recipient()).unwrap();
+    ///     assert_eq!(inbox.recv().await, 7);
+    /// });
+    /// # while workers.count() != Ok(1) { rekindle_actor::yield_now().await; }
+    /// // To one of them, by the job's number.
+    /// workers.dispatch("print", |found| found[7 % found.len()].1.send(7)).unwrap();
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !worker.is_alive());
+    /// # });
+    /// ```
     pub fn dispatch<Q>(&self, key: &Q, f: impl FnOnce(&[(Pid, &V)])) -> Result<(), NoRegistry>
     where
         K: Borrow<Q>,

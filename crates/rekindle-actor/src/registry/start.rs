@@ -40,6 +40,25 @@ use crate::sys::Stop;
 /// supervisor. Made by [`Registry::unique`] and [`Registry::duplicate`].
 ///
 /// Defaults: no name, one partition, no listeners, no metadata.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{MetaKey, Registry, StartRegistry, Unique};
+///
+/// const GREETING: MetaKey<&str> = MetaKey::new("greeting");
+///
+/// let plan: StartRegistry<u32, (), Unique> = Registry::unique()
+///     .name("rooms")
+///     .partitions(4)
+///     .meta(GREETING, "welcome");
+/// // It can be used again, as a supervisor does.
+/// for _life in 0..2 {
+///     let rooms = plan.clone().start_link().await.unwrap();
+///     assert_eq!(rooms.meta(GREETING), Ok(Some("welcome")));
+///     rooms.stop().await.unwrap();
+/// }
+/// # });
+/// ```
 #[must_use = "a registry is nothing until it is started, or made a child"]
 pub struct StartRegistry<K, V, Kind> {
     plan: Plan<K, V>,
@@ -222,6 +241,18 @@ impl<K, V, Kind> fmt::Debug for StartRegistry<K, V, Kind> {
 }
 
 /// A start of a registry that waits for the registry to be there.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Registry, StartingRegistry, Unique};
+///
+/// let starting: StartingRegistry<u32, (), Unique> = Registry::unique().name("rooms").start();
+/// let by_name = Registry::<u32, ()>::named("rooms");
+/// assert!(by_name.count().is_err(), "it has only begun to start");
+/// let rooms = starting.await.unwrap();
+/// assert_eq!(by_name.pid(), rooms.pid());
+/// # });
+/// ```
 #[must_use = "await this to learn whether the start succeeded"]
 pub struct StartingRegistry<K: RegistryKey, V: RegistryValue, Kind: RegistryKind>(
     StartFuture<Server<K, V, Kind>>,

@@ -225,6 +225,45 @@ impl<K: RegistryKey + fmt::Debug, V: RegistryValue, M: GenStatem> fmt::Debug
 /// A value that a registry can make of a state machine which starts under one of its keys: nothing,
 /// the pid, the [`StatemAddr`], or a [`Recipient`] of plain messages. For any other, see
 /// [`StatemVia::with_value`] and [`StatemVia::with`]; or implement it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod lamp {
+/// #     use rekindle_actor::*;
+/// #     #[derive(Clone, Copy, Debug, PartialEq)] pub enum State { Off, On }
+/// #     pub struct Lamp;
+/// #     impl GenStatem for Lamp {
+/// #         type Args = (); type State = State; type Call = ReplyTo<bool>; type Cast = (); type Info = Never;
+/// #         type Internal = Never; type Timer = Never; type Content = ();
+/// #         async fn init(_: (), _: &mut StatemContext<Self>) -> Result<StatemInit<Self>, ExitReason> { Ok(StatemInit::ready(State::Off, Lamp)) }
+/// #         async fn handle_event(&mut self, state: &State, event: StatemEvent<Self>, cx: &mut StatemContext<Self>) -> StatemStep<Self> {
+/// #             Ok(match (state, event) {
+/// #                 (State::Off, StatemEvent::Cast(())) => Transition::next(State::On),
+/// #                 (State::On, StatemEvent::Cast(())) => Transition::next(State::Off),
+/// #                 (state, StatemEvent::Call(from)) => Transition::keep().reply(from, *state == State::On),
+/// #                 (_, other) => return cx.unexpected(other),
+/// #             })
+/// #         }
+/// #     }
+/// # }
+/// # use lamp::Lamp; use rekindle_actor::GenStatem as _;
+/// use rekindle_actor::{Registry, StatemAddr, StatemViaValue};
+///
+/// /// What the registry keeps for each lamp.
+/// struct Entry { lamp: StatemAddr<Lamp>, watts: u32 }
+///
+/// impl StatemViaValue<Lamp> for Entry {
+///     fn of_machine(lamp: StatemAddr<Lamp>) -> Entry {
+///         Entry { lamp, watts: 40 }
+///     }
+/// }
+///
+/// let lamps = Registry::<&str, Entry>::unique().start().await.unwrap();
+/// let hall = Lamp::start(()).via(lamps.statem_via("hall")).await.unwrap();
+/// let found = lamps.count_match("hall", |entry| entry.lamp == hall && entry.watts == 40);
+/// assert_eq!(found, Ok(1));
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a registry cannot make the value `{Self}` of a state machine `{M}`",
     note = "give the value: `.via(registry.statem_via(key).with_value(value))`"

@@ -169,6 +169,30 @@ impl<K: RegistryKey, V: RegistryValue, G: GenServer> Via<K, V, G> {
 
     /// To start a server under the key with a value that is made of the server's handle, in its
     /// own process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # mod counter {
+    /// #     use rekindle_actor::*;
+    /// #     pub struct Counter { pub n: i64 }
+    /// #     impl GenServer for Counter {
+    /// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+    /// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+    /// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+    /// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+    /// #     }
+    /// # }
+    /// # use counter::Counter; use rekindle_actor::GenServer as _;
+    /// use rekindle_actor::{Addr, Registry};
+    ///
+    /// type Entry = (Addr<Counter>, &'static str);
+    ///
+    /// let counters = Registry::<u32, Entry>::unique().start().await.unwrap();
+    /// let first = counters.via::<Counter>(1).with(|counter| (counter, "by the door"));
+    /// let started = Counter::start(0).via(first).await.unwrap();
+    /// assert_eq!(counters.get(&1), Ok(Some((started, "by the door"))));
+    /// # });
+    /// ```
     pub fn with(&self, value: impl Fn(Addr<G>) -> V + Send + Sync + 'static) -> Registration<G> {
         Registration::new(self.holder.registering(value))
     }
@@ -194,6 +218,39 @@ impl<K: RegistryKey + fmt::Debug, V: RegistryValue, G: GenServer> fmt::Debug for
 /// A value that a registry can make of a server which starts under one of its keys: nothing, the
 /// pid, the [`Addr`], or a [`Recipient`] of plain messages. For any other, see
 /// [`Via::with_value`] and [`Via::with`]; or implement it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{Addr, Registry, Time, ViaValue, now};
+///
+/// /// What the registry keeps for each counter: the way to it, and since when it is there.
+/// #[derive(Clone)]
+/// struct Entry { counter: Addr<Counter>, since: Time }
+///
+/// impl ViaValue<Counter> for Entry {
+///     fn of_server(counter: Addr<Counter>) -> Entry {
+///         Entry { counter, since: now() }
+///     }
+/// }
+///
+/// let counters = Registry::<&str, Entry>::unique().start().await.unwrap();
+/// Counter::start(7).via(&counters.via("visits")).await.unwrap();
+/// let entry = counters.get("visits").unwrap().unwrap();
+/// assert_eq!(entry.counter.call(|from| from).await, Ok(7));
+/// assert!(entry.since <= now());
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a registry cannot make the value `{Self}` of a server `{G}`",
     note = "give the value: `.via(registry.via(key).with_value(value))`"
@@ -233,6 +290,30 @@ where
 ///
 /// Made of a [`Via`], or by [`Registry::registration`] for processes that are no generic servers.
 /// It can be used again, at each restart. `G` is the server, or `()` for any process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{Registration, Registry, StartError};
+///
+/// let counters = Registry::<&str, &str>::unique().start().await.unwrap();
+/// let at_door: Registration<Counter> = counters.via("door").with_value("by the door");
+/// let first = Counter::start(0).via(at_door.clone()).await.unwrap();
+/// assert_eq!(counters.get("door"), Ok(Some("by the door")));
+/// let second = Counter::start(0).via(at_door).await;
+/// assert_eq!(second.unwrap_err(), StartError::AlreadyStarted(first.pid()));
+/// # });
+/// ```
 pub struct Registration<G = ()> {
     register: Arc<dyn Fn() -> Result<(), StartError> + Send + Sync>,
     server: std::marker::PhantomData<fn(G)>,
