@@ -21,6 +21,25 @@ use crate::sender::Sender;
 /// What [`spawn`] can run: a future, or a function from a [`Mailbox`] to a future.
 ///
 /// The future may end with `()`, with a `Result<(), E>`, or with an [`ExitReason`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Body, ExitReason, IntoExitReason, is_alive, sleep, spawn_link};
+/// use std::time::Duration;
+///
+/// /// A spawn of one's own, for whatever [`spawn`](rekindle_actor::spawn) takes.
+/// fn spawn_logged<K, B: Body<K>>(what: &str, body: B) -> B::Handle {
+///     println!("{what} begins");
+///     spawn_link(body)
+/// }
+///
+/// let pid = spawn_logged("a nap", sleep(Duration::from_secs(1)));
+/// assert!(is_alive(pid));
+/// // What a body ends with is the reason of its end.
+/// let parsed = "7".parse::<u32>().map(drop);
+/// assert_eq!(parsed.into_exit_reason(), ExitReason::Normal);
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run as a process",
     label = "not a body of a process",
@@ -45,10 +64,42 @@ pub trait Body<Kind>: Sized {
 }
 
 /// Marks bodies without a mailbox.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Body, Pid, Plain, is_alive, sleep, spawn};
+/// use std::time::Duration;
+///
+/// /// For bodies without a mailbox alone: the handle is a [`Pid`].
+/// fn spawn_all<B: Body<Plain, Handle = Pid>>(bodies: Vec<B>) -> Vec<Pid> {
+///     bodies.into_iter().map(spawn).collect()
+/// }
+///
+/// let naps = spawn_all(vec![sleep(Duration::from_secs(1)), sleep(Duration::from_secs(3))]);
+/// sleep(Duration::from_secs(2)).await;
+/// assert_eq!(naps.into_iter().map(is_alive).collect::<Vec<_>>(), [false, true]);
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Plain(Infallible);
 
 /// Marks bodies with a mailbox of `M`.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Body, Mailbox, ReplyTo, Sender, WithMailbox, spawn};
+///
+/// type Ask = ReplyTo<u32>;
+///
+/// /// For bodies with a mailbox of this type alone: the handle is a [`Sender`].
+/// fn spawn_source<B: Body<WithMailbox<Ask>, Handle = Sender<Ask>>>(body: B) -> Sender<Ask> {
+///     spawn(body)
+/// }
+///
+/// let seven = spawn_source(|mut inbox: Mailbox<Ask>| async move { inbox.recv().await.reply(7) });
+/// assert_eq!(seven.call(|from| from).await, Ok(7));
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct WithMailbox<M>(Infallible, std::marker::PhantomData<fn(M)>);
 

@@ -65,6 +65,31 @@ impl MailboxPolicy {
     }
 
     /// At most `limit` messages (one, if it is zero), and [`Overflow::Slow`] beyond.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, MailboxPolicy, SpawnOptions, Task, now, spawn_with};
+    /// use rekindle_actor::{sleep, yield_now};
+    /// use std::time::Duration;
+    ///
+    /// let options = SpawnOptions::new().mailbox(MailboxPolicy::bounded(1));
+    /// let slow = spawn_with(options, |mut inbox: Mailbox<u32>| async move {
+    ///     loop {
+    ///         sleep(Duration::from_secs(1)).await;
+    ///         inbox.recv().await;
+    ///     }
+    /// });
+    /// let fast = Task::spawn(async move {
+    ///     for n in 0..3 {
+    ///         slow.send(n);
+    ///         yield_now().await; // held up here for as long as the mailbox is full
+    ///     }
+    /// });
+    /// let begun = now();
+    /// fast.await.unwrap();
+    /// assert!(now() - begun >= Duration::from_secs(2));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn bounded(limit: usize) -> MailboxPolicy {
         let limit = if limit == 0 { 1 } else { limit };
@@ -74,6 +99,22 @@ impl MailboxPolicy {
     }
 
     /// Says what a full mailbox does. Without a bound this has no effect.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, MailboxPolicy, Overflow, SpawnOptions, spawn_with};
+    ///
+    /// let latest = MailboxPolicy::bounded(1).when_full(Overflow::DropOldest);
+    /// let options = SpawnOptions::new().mailbox(latest);
+    /// let screen = spawn_with(options, |mut inbox: Mailbox<u32>| async move {
+    ///     assert_eq!(inbox.recv().await, 2, "what was drawn over is not shown");
+    /// });
+    /// screen.send(1);
+    /// screen.send(2);
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !screen.is_alive());
+    /// # });
+    /// ```
     #[must_use]
     pub const fn when_full(mut self, overflow: Overflow) -> MailboxPolicy {
         if let Some((_, policy)) = &mut self.limit {
@@ -93,6 +134,25 @@ impl MailboxPolicy {
 }
 
 /// A mailbox with this reason for its end was full, and its policy was [`Overflow::Stop`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Info, Mailbox, MailboxOverflow, MailboxPolicy, Overflow, SpawnOptions};
+/// use rekindle_actor::{monitor, spawn, spawn_with};
+///
+/// let watching = spawn(|mut inbox: Mailbox<()>| async move {
+///     let policy = MailboxPolicy::bounded(2).when_full(Overflow::Stop);
+///     let options = SpawnOptions::new().mailbox(policy);
+///     let idle = spawn_with(options, |_inbox: Mailbox<u32>| std::future::pending::<()>());
+///     monitor(idle.pid());
+///     (1..=3).for_each(|n| idle.send(n));
+///     let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+///     assert_eq!(down.reason.downcast_ref(), Some(&MailboxOverflow { limit: 2 }));
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(!watching.is_alive() && !rekindle_actor::recent_crashes().iter().any(|crash| crash.pid == watching.pid()));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxOverflow {
     /// The bound.

@@ -57,6 +57,38 @@ pub enum Info<T> {
 }
 
 /// What a behaviour's loop can find in its mailbox.
+///
+/// ```
+/// use rekindle_actor::sys::{self, SystemState, SystemVerdict};
+/// use rekindle_actor::{Ack, Event, ExitReason, Mailbox, Starter};
+/// use std::time::Duration;
+///
+/// /// Counts what it is sent, and ends when nothing comes for a minute.
+/// async fn counter(mut inbox: Mailbox<()>, ack: Ack) -> ExitReason {
+///     let (mut count, mut system) = (0_u32, SystemState::new());
+///     ack.ready();
+///     loop {
+///         match inbox.next_event(Some(Duration::from_secs(60))).await {
+///             Event::Message(()) => count += 1,
+///             Event::System(message) => match message.handle(&mut system, &mut count, |_| None) {
+///                 SystemVerdict::Continue => {}
+///                 SystemVerdict::Stop(reason) => return reason,
+///             },
+///             Event::Timeout => return ExitReason::Normal,
+///             _ => {}
+///         }
+///     }
+/// }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let counter = Starter::new("counter").start(counter).await.unwrap();
+/// # counter.send(());
+/// # assert_eq!(sys::get_state::<u32>(&counter).await, Ok(1));
+/// # rekindle_actor::sleep(Duration::from_secs(59)).await;
+/// # assert!(counter.is_alive());
+/// # rekindle_actor::sleep(Duration::from_secs(2)).await;
+/// # assert!(!counter.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<M> {
@@ -121,6 +153,22 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Waits for the next ordinary message. `Down`s and `Exit`s stay where they are; a process
     /// that monitors or traps takes them by [`next`](Self::next).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+    /// use rekindle_actor::{Info, monitor, spawn};
+    ///
+    /// monitor(spawn(async {}));
+    /// inbox.recipient().send("hello");
+    /// assert_eq!(inbox.recv().await, "hello");
+    /// // The `Down` waits for a `next`.
+    /// assert!(matches!(inbox.next().await, Info::Down(_)));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn recv(&mut self) -> impl Future<Output = M> + Send + '_ {
         let receive = self.receive(None, Messages);
@@ -131,7 +179,23 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// As [`recv`](Self::recv), but gives up after `timeout`. A timeout of zero takes a message
-    /// that is there already, or returns at once (PROC-016).
+    /// that is there already, or returns at once (PROC-016). What has come since the process last
+    /// waited is not there yet: it is looked at when the process next waits, for whatever it is.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_secs(1);
+    /// assert_eq!(inbox.recv_timeout(limit).await, None);
+    /// inbox.recipient().send(7);
+    /// assert_eq!(inbox.recv_timeout(limit).await, Some(7));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn recv_timeout(
         &mut self,
@@ -146,6 +210,20 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Waits for the first ordinary message that `wanted` accepts; what is skipped keeps its
     /// order (PROC-016). Each message is looked at once, however many come.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+    /// let own = inbox.recipient();
+    /// (1..=4).for_each(|n| own.send(n));
+    /// assert_eq!(inbox.recv_match(|n| n % 2 == 0).await, 2);
+    /// assert_eq!(inbox.recv().await, 1);
+    /// assert_eq!(inbox.recv().await, 3);
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn recv_match<'a>(
         &'a mut self,
@@ -159,6 +237,21 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// As [`recv_match`](Self::recv_match), but gives up after `timeout`.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+    /// use std::time::Duration;
+    ///
+    /// inbox.recipient().send(7);
+    /// let large = inbox.recv_match_timeout(Duration::from_secs(1), |n| *n > 100).await;
+    /// assert_eq!(large, None);
+    /// assert_eq!(inbox.recv().await, 7, "it was skipped, and is there");
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn recv_match_timeout<'a>(
         &'a mut self,
@@ -172,7 +265,23 @@ impl<M: Send + 'static> Mailbox<M> {
         })
     }
 
-    /// Takes an ordinary message that is there already.
+    /// Takes an ordinary message that is there already. What has come since the process last waited
+    /// is not: a loop of this alone finds nothing new.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+    /// let own = inbox.recipient();
+    /// (1..=3).for_each(|n| own.send(n));
+    /// // Waits for one, and takes what came with it.
+    /// let mut batch = vec![inbox.recv().await];
+    /// batch.extend(std::iter::from_fn(|| inbox.try_recv()));
+    /// assert_eq!(batch, [1, 2, 3]);
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn try_recv(&mut self) -> Option<M> {
         self.settle();
         let found = self.owned(|owner| take_from(owner, &mut None, &mut Messages))?;
@@ -184,6 +293,21 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages and alarms
     /// are left to behaviours and stay unread.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::{ExitReason, Info, spawn_link, trap_exit};
+    ///
+    /// trap_exit(true);
+    /// let child = spawn_link(async { ExitReason::Shutdown });
+    /// let Info::Exit(exit) = inbox.next().await else { panic!("nothing else comes") };
+    /// assert_eq!((exit.from, exit.reason), (child, ExitReason::Shutdown));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot wait")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
@@ -197,6 +321,23 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// As [`next`](Self::next), but gives `Info::Timeout` after `timeout`.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::{Info, monitor, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// monitor(spawn(sleep(Duration::from_secs(3))));
+    /// let waited = inbox.next_timeout(Duration::from_secs(2)).await;
+    /// assert!(matches!(waited, Info::Timeout));
+    /// let waited = inbox.next_timeout(Duration::from_secs(2)).await;
+    /// assert!(matches!(waited, Info::Down(_)));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn next_timeout(&mut self, timeout: Duration) -> impl Future<Output = Info<M>> + Send + '_ {
         Map(
@@ -210,6 +351,22 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// For behaviours: whatever comes next, `sys` messages included, or `Event::Timeout` at the
     /// end of the time, if there is one.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+    /// use rekindle_actor::Event;
+    /// use std::time::Duration;
+    ///
+    /// let limit = Some(Duration::from_secs(1));
+    /// assert!(matches!(inbox.next_event(limit).await, Event::Timeout));
+    /// inbox.recipient().send(7);
+    /// assert!(matches!(inbox.next_event(limit).await, Event::Message(7)));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn next_event(
         &mut self,
@@ -290,6 +447,24 @@ impl<M: Send + 'static> Mailbox<M> {
     /// # Panics
     ///
     /// In another process than the mailbox's own.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u64>| async move {
+    /// use rekindle_actor::Task;
+    ///
+    /// let squares = Task::async_stream(1..=3, |n| async move { n * n });
+    /// let _ = inbox.attach(squares, |square| square.unwrap_or(0));
+    /// let mut sum = 0;
+    /// for _ in 0..3 {
+    ///     sum += inbox.recv().await;
+    /// }
+    /// assert_eq!(sum, 14);
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn attach<S: Stream + Send + 'static>(
         &mut self,
         stream: S,
@@ -303,6 +478,24 @@ impl<M: Send + 'static> Mailbox<M> {
     /// # Panics
     ///
     /// In another process than the mailbox's own.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+    /// use rekindle_actor::{send_after, spawn};
+    /// use std::time::Duration;
+    ///
+    /// // For others, and for one's own timers.
+    /// let own = inbox.recipient();
+    /// send_after(Duration::from_secs(1), &own, "later");
+    /// spawn(async move { own.send("now") });
+    /// assert_eq!(inbox.recv().await, "now");
+    /// assert_eq!(inbox.recv().await, "later");
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[must_use]
     pub fn recipient(&self) -> Recipient<M> {
         self.owned(|owner| {
@@ -324,6 +517,18 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// Who sent the request that was received last, if it was a request of a process.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, Pid, ReplyTo, self_pid, spawn};
+    ///
+    /// let who = spawn(|mut inbox: Mailbox<ReplyTo<Option<Pid>>>| async move {
+    ///     let from = inbox.recv().await;
+    ///     from.reply(inbox.caller());
+    /// });
+    /// assert_eq!(who.call(|from| from).await, Ok(Some(self_pid())));
+    /// # });
+    /// ```
     #[must_use]
     pub fn caller(&self) -> Option<Pid> {
         self.current.as_ref()?.caller()
@@ -418,6 +623,20 @@ impl<M> Drop for Mailbox<M> {
 }
 
 /// The wait for an [`Arrival`]: see [`Mailbox::next_arrival`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+/// use rekindle_actor::{Arrival, NextArrival};
+///
+/// inbox.recipient().send(7);
+/// let waiting: NextArrival<'_, u32> = inbox.next_arrival();
+/// assert!(matches!(waiting.await, Arrival::Message(7)));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct NextArrival<'a, M> {
     mailbox: &'a mut Mailbox<M>,
@@ -425,6 +644,25 @@ pub struct NextArrival<'a, M> {
 }
 
 /// What [`Mailbox::next_arrival`] gives: small, because a loop keeps room for it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
+/// use rekindle_actor::{Arrival, Event, monitor, spawn};
+///
+/// let short = spawn(async {});
+/// monitor(short);
+/// match inbox.next_arrival().await {
+///     Arrival::Message(n) => panic!("nobody sends {n}"),
+///     Arrival::Other(event) => {
+///         assert!(matches!(*event, Event::Down(down) if down.pid == Some(short)));
+///     }
+/// }
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 pub enum Arrival<M> {
     /// An ordinary message; if somebody waits for an answer, it carries the `ReplyTo`.

@@ -441,6 +441,21 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
 
 impl<T: Send + 'static> ReplyTo<T> {
     /// Answers. A caller that has given up, or whose callee has ended, never learns of it.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, ReplyTo, spawn};
+    ///
+    /// // Answered by another process than the one that was asked.
+    /// let front = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+    ///     loop {
+    ///         let from = inbox.recv().await;
+    ///         spawn(async move { from.reply(7) });
+    ///     }
+    /// });
+    /// assert_eq!(front.call(|from| from).await, Ok(7));
+    /// # });
+    /// ```
     #[inline]
     pub fn reply(self, answer: T) {
         if let Some(to) = faults::detour(|| self.caller(), || "reply".to_owned()) {
@@ -517,6 +532,24 @@ impl<T> ReplyTo<T> {
     }
 
     /// Whether somebody still waits for the answer.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, ReplyTo, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let slow = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+    ///     let from = inbox.recv().await;
+    ///     assert!(from.is_awaited());
+    ///     sleep(Duration::from_secs(60)).await;
+    ///     assert!(!from.is_awaited(), "so there is no need to go on");
+    /// });
+    /// let call = slow.call(|from| from).timeout(Duration::from_secs(1)).await;
+    /// assert!(call.is_err());
+    /// # sleep(Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !slow.is_alive());
+    /// # });
+    /// ```
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         // SAFETY: our hold keeps the block.
