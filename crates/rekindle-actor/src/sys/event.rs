@@ -13,6 +13,24 @@ use crate::pid::Pid;
 /// Texts show what the behaviour shows, and no more: the type of a message, unless
 /// [`GenServer::show_message`](crate::GenServer::show_message) gives its text; no state, unless
 /// [`GenServer::format_status`](crate::GenServer::format_status) does.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::sys::{self, SystemEvent};
+/// use rekindle_actor::Agent;
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_log("agent", 10).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// agent.cast(|n| *n += 1);
+/// let log = sys::get_log("agent").await.unwrap();
+/// let came = log.iter().filter_map(|traced| match &traced.event {
+///     SystemEvent::In { kind, .. } => Some(*kind),
+///     _ => None,
+/// });
+/// assert_eq!(came.collect::<Vec<_>>(), ["call", "cast"]);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SystemEvent {

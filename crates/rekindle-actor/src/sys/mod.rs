@@ -155,6 +155,20 @@ impl fmt::Display for SysError {
 impl std::error::Error for SysError {}
 
 /// What a behaviour says of itself.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, parent, self_pid, sys};
+///
+/// let agent = Agent::start_link(|| 0).name("agent").await.unwrap();
+/// sys::start_statistics("agent").await.unwrap();
+/// sys::suspend("agent").await.unwrap();
+/// let status: sys::Status = sys::get_status("agent").await.unwrap();
+/// assert_eq!((status.name.as_deref(), status.parent), (Some("agent"), Some(self_pid())));
+/// assert!(status.suspended);
+/// assert_eq!(status.watched.len(), 1);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
@@ -177,6 +191,28 @@ pub struct Status {
 }
 
 /// A message to a behaviour's loop.
+///
+/// ```
+/// use rekindle_actor::sys::{self, SystemMessage, SystemState, SystemVerdict};
+/// use rekindle_actor::{Ack, Event, ExitReason, Mailbox, Starter};
+///
+/// /// Handles nothing but what `sys` asks.
+/// async fn idle(mut inbox: Mailbox<()>, ack: Ack) -> ExitReason {
+///     let (mut state, mut system) = ("idle", SystemState::new());
+///     ack.ready();
+///     loop {
+///         let Event::System(message) = inbox.next_system().await else { continue };
+///         let message: SystemMessage = message;
+///         if let SystemVerdict::Stop(reason) = message.handle(&mut system, &mut state, |_| None) {
+///             return reason;
+///         }
+///     }
+/// }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// let idle = Starter::new("idle").start(idle).await.unwrap();
+/// assert_eq!(sys::get_state::<&str>(&idle).await, Ok("idle"));
+/// # });
+/// ```
 pub struct SystemMessage(Request);
 
 /// Looks at a state; the text is the name of its type.
@@ -363,6 +399,29 @@ fn text(make: impl FnOnce() -> String) -> String {
 }
 
 /// What a loop must do after a `sys` message.
+///
+/// ```
+/// use rekindle_actor::sys::{SystemState, SystemVerdict};
+/// use rekindle_actor::{Ack, Event, ExitReason, Mailbox, Starter};
+///
+/// async fn loop_of_ones_own(mut inbox: Mailbox<()>, ack: Ack) -> ExitReason {
+///     let (mut state, mut system) = ((), SystemState::new());
+///     ack.ready();
+///     while let Event::System(message) = inbox.next_event(None).await {
+///         match message.handle(&mut system, &mut state, |_| None) {
+///             SystemVerdict::Continue => {}
+///             // Whoever has asked for it hears of the end when the process and its name are gone.
+///             SystemVerdict::Stop(reason) => return reason,
+///         }
+///     }
+///     ExitReason::Normal
+/// }
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let process = Starter::new("one").start(loop_of_ones_own).await.unwrap();
+/// assert_eq!(process.stop().reason(ExitReason::Shutdown).await, Ok(()));
+/// assert!(!process.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub enum SystemVerdict {
@@ -638,6 +697,21 @@ pub fn resume(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// agent.get(|n| *n).await.unwrap(); // not counted
+/// sys::start_statistics("agent").await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// sys::start_statistics("agent").await.unwrap(); // the count goes on
+/// agent.cast(|n| *n += 1);
+/// let seen = sys::get_statistics("agent").await.unwrap().unwrap();
+/// assert_eq!((seen.messages_in, seen.messages_out), (2, 1));
+/// # });
+/// ```
 #[track_caller]
 pub fn start_statistics(target: impl Target) -> Asking<()> {
     adjust(target, |system| system.watch().count(true))
@@ -648,6 +722,18 @@ pub fn start_statistics(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_statistics("agent").await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// sys::stop_statistics("agent").await.unwrap();
+/// assert_eq!(sys::get_statistics("agent").await, Ok(None));
+/// # });
+/// ```
 #[track_caller]
 pub fn stop_statistics(target: impl Target) -> Asking<()> {
     adjust(target, |system| {
@@ -688,6 +774,22 @@ pub fn get_statistics(target: impl Target) -> Asking<Option<Statistics>> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_log("agent", 2).await.unwrap();
+/// for _ in 0..3 {
+///     agent.get(|n| *n).await.unwrap();
+/// }
+/// // The last two of many; their numbers say how many there were.
+/// let log = sys::get_log("agent").await.unwrap();
+/// assert_eq!(log.len(), 2);
+/// assert!(log[1].number > 6 && log[1].number == log[0].number + 1);
+/// # });
+/// ```
 #[track_caller]
 pub fn start_log(target: impl Target, limit: usize) -> Asking<()> {
     adjust(target, move |system| system.watch().log(limit))
@@ -698,6 +800,18 @@ pub fn start_log(target: impl Target, limit: usize) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_log("agent", 10).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// sys::stop_log("agent").await.unwrap();
+/// assert_eq!(sys::get_log("agent").await, Ok(vec![]));
+/// # });
+/// ```
 #[track_caller]
 pub fn stop_log(target: impl Target) -> Asking<()> {
     start_log(target, 0)
@@ -735,6 +849,18 @@ pub fn get_log(target: impl Target) -> Asking<Vec<Traced>> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_log("agent", 2).await.unwrap();
+/// agent.get(|n| *n).await.unwrap();
+/// // Two lines: that it has replied, and that it is done.
+/// assert_eq!(sys::print_log("agent").await, Ok(2));
+/// # });
+/// ```
 #[track_caller]
 pub fn print_log(target: impl Target) -> Asking<usize> {
     adjust(target, |system| {
@@ -777,6 +903,25 @@ pub fn trace(target: impl Target) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::sys::{self, SystemEvent, Traced};
+/// use rekindle_actor::{Agent, Mailbox, spawn};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// let watching = spawn(move |mut inbox: Mailbox<Traced>| async move {
+///     sys::trace_to(pid, &inbox.recipient()).await.unwrap();
+///     agent.cast(|n| *n += 1);
+///     let traced = inbox.recv().await;
+///     assert!(matches!(traced.event, SystemEvent::In { kind: "cast", .. }));
+///     assert_eq!(traced.pid, pid);
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[track_caller]
 pub fn trace_to(target: impl Target, to: &Recipient<Traced>) -> Asking<()> {
     let to = to.clone();
@@ -788,6 +933,24 @@ pub fn trace_to(target: impl Target, to: &Recipient<Traced>) -> Asking<()> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::sys::{self, Traced};
+/// use rekindle_actor::{Agent, Mailbox, spawn};
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// let watching = spawn(move |mut inbox: Mailbox<Traced>| async move {
+///     sys::trace_to(pid, &inbox.recipient()).await.unwrap();
+///     sys::stop_trace(pid).await.unwrap();
+///     agent.update(|n| *n += 1).await.unwrap();
+///     assert!(inbox.try_recv().is_none());
+/// });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(1)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !watching.is_alive());
+/// # });
+/// ```
 #[track_caller]
 pub fn stop_trace(target: impl Target) -> Asking<()> {
     adjust(target, |system| {
@@ -866,6 +1029,23 @@ pub fn install<D: Send + 'static>(
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+/// use std::ops::ControlFlow;
+///
+/// let agent = Agent::start(|| 0).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// let installed = sys::install(pid, "print", (), |_, traced| {
+///     println!("{traced}");
+///     ControlFlow::Continue(())
+/// });
+/// assert_eq!(installed.await, Ok(true));
+/// assert_eq!(sys::remove(pid, "print").await, Ok(true));
+/// assert_eq!(sys::remove(pid, "print").await, Ok(false), "it is gone");
+/// # });
+/// ```
 #[track_caller]
 pub fn remove(target: impl Target, id: impl Into<String>) -> Asking<bool> {
     let id = id.into();
@@ -879,6 +1059,20 @@ pub fn remove(target: impl Target, id: impl Into<String>) -> Asking<bool> {
 /// # Errors
 ///
 /// See [`SysError`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, sys};
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// sys::start_statistics("agent").await.unwrap();
+/// sys::start_log("agent", 10).await.unwrap();
+/// assert_eq!(sys::get_status("agent").await.unwrap().watched.len(), 2);
+/// sys::no_debug("agent").await.unwrap();
+/// assert!(sys::get_status("agent").await.unwrap().watched.is_empty());
+/// # drop(agent);
+/// # });
+/// ```
 #[track_caller]
 pub fn no_debug(target: impl Target) -> Asking<()> {
     adjust(target, |system| {
@@ -917,6 +1111,23 @@ fn is_running(pid: Pid) -> bool {
 /// A question to a behaviour's loop, which is on its way, and the wait for the answer.
 ///
 /// Dropped, it gives up the answer; what was asked for is done all the same.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::sys::{self, Asking, SysError};
+/// use rekindle_actor::{Agent, AgentServer};
+/// use std::time::Duration;
+///
+/// let agent = Agent::start(|| 7).await.unwrap();
+/// let pid = agent.pid().unwrap();
+/// let asking: Asking<i32> = sys::with_state(pid, |n: &mut AgentServer<i32>| **n);
+/// assert_eq!(asking.timeout(Duration::from_secs(1)).await, Ok(7));
+///
+/// agent.stop().await.unwrap();
+/// let asking = sys::with_state(pid, |n: &mut AgentServer<i32>| **n);
+/// assert_eq!(asking.no_timeout().await, Err(SysError::NoProc));
+/// # });
+/// ```
 #[must_use = "await this to learn whether it was done"]
 pub struct Asking<T> {
     pid: Option<Pid>,
@@ -1035,6 +1246,20 @@ impl std::error::Error for StopError {}
 /// Stops a behaviour and waits until it and its name are gone (GEN-037).
 ///
 /// By default with `Normal`, and for as long as it takes. Nothing happens before it is awaited.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, ExitReason, Stop, StopError, sys};
+/// use std::time::Duration;
+///
+/// let agent = Agent::start(|| 0).name("agent").await.unwrap();
+/// let limit = Duration::from_secs(1);
+/// let stop = Stop::new("agent").reason(ExitReason::Shutdown).timeout(limit);
+/// assert_eq!(stop.await, Ok(()));
+/// assert_eq!(agent.pid().map(rekindle_actor::is_alive), Some(false));
+/// assert_eq!(Stop::new("agent").await, Err(StopError::NoProc));
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is stopped until this is awaited"]
 pub struct Stop {
@@ -1083,6 +1308,23 @@ impl IntoFuture for Stop {
 }
 
 /// The wait of a [`Stop`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Agent, Stop, Stopping, sleep};
+/// use std::time::Duration;
+///
+/// // All are told to stop, and then waited for.
+/// let mut stopping: Vec<Stopping> = Vec::new();
+/// for n in 0..3 {
+///     let agent = Agent::start(move || n).await.unwrap();
+///     stopping.push(Stop::new(agent.pid().unwrap()).into_future());
+/// }
+/// for stop in stopping {
+///     assert_eq!(stop.await, Ok(()));
+/// }
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct Stopping {
     ask: Asking<Infallible>,
