@@ -131,6 +131,20 @@ impl<T: Send + 'static> Task<T> {
     /// # Panics
     ///
     /// Outside of a runtime.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, is_alive, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let owner = spawn(async {
+    ///     let _ = Task::spawn(async { if true { panic!("it takes its owner along") } });
+    ///     sleep(Duration::from_secs(60)).await;
+    /// });
+    /// sleep(Duration::from_secs(1)).await;
+    /// assert!(!is_alive(owner));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn<F>(work: F) -> Task<T>
     where
@@ -144,6 +158,16 @@ impl<T: Send + 'static> Task<T> {
     /// # Panics
     ///
     /// Outside of a runtime.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Task;
+    ///
+    /// let risky = Task::spawn_nolink(async { "seven".parse::<u32>().expect("a number") });
+    /// let failed = risky.await.unwrap_err();
+    /// assert!(failed.is_panic(), "and the owner goes on");
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_nolink<F>(work: F) -> Task<T>
     where
@@ -179,6 +203,22 @@ impl<T: Send + 'static> Task<T> {
 
     /// For supervisors of tasks: the work as the body of a process that somebody else starts, and
     /// what makes the task's handle once the pid is known.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, TaskBody, Task, ReplyTo, Pid, spawn};
+    ///
+    /// /// Runs what it is given, and says as what process.
+    /// let pool = spawn(|mut inbox: Mailbox<(TaskBody, ReplyTo<Pid>)>| async move {
+    ///     let (body, from) = inbox.recv().await;
+    ///     from.reply(body.spawn_link());
+    ///     inbox.recv().await;
+    /// });
+    /// let (body, handle) = Task::prepare(async { 6 * 7 });
+    /// let pid = pool.call(|from| (body, from)).await.unwrap();
+    /// assert_eq!(handle(pid).await, Ok(42));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn prepare<F>(work: F) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send)
     where
@@ -219,6 +259,22 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// A task that is done from the start (TASK-008).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Task;
+    ///
+    /// /// One type for both, whoever knows the answer already.
+    /// fn square(n: u64) -> Task<u64> {
+    ///     match n {
+    ///         0 | 1 => Task::completed(n),
+    ///         n => Task::spawn(async move { n * n }),
+    ///     }
+    /// }
+    /// assert_eq!(square(1).pid(), None);
+    /// assert_eq!(Task::await_many([square(1), square(7)]).await, Ok(vec![1, 49]));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn completed(value: T) -> Task<T> {
         let at = Location::caller();
@@ -241,6 +297,20 @@ impl<T: Send + 'static> Task<T> {
 
     /// Waits at most this long: the value, the reason of a failed task, or `None` if it still
     /// runs, in which case it may be asked again (TASK-011).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let mut nap = Task::spawn(sleep(Duration::from_secs(25)));
+    /// let mut asked = 1;
+    /// while nap.yield_for(Duration::from_secs(10)).await.is_none() {
+    ///     asked += 1;
+    /// }
+    /// assert_eq!(asked, 3);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn yield_for(&mut self, limit: Duration) -> YieldFor<'_, T> {
         YieldFor {
@@ -254,6 +324,22 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// Gives the value if it came before that; the reason, if it ended with another one than it
     /// was told to; `None` if it ended as told.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let limit = Duration::from_secs(5);
+    /// let mut slow = Task::spawn(sleep(Duration::from_secs(3600)));
+    /// // The usual pair: wait for a while, and then no longer.
+    /// let done = match slow.yield_for(limit).await {
+    ///     Some(result) => Some(result),
+    ///     None => slow.shutdown(limit).await,
+    /// };
+    /// assert_eq!(done, None);
+    /// # });
+    /// ```
     pub async fn shutdown(mut self, limit: Duration) -> Option<Result<T, ExitReason>> {
         let Some(pid) = self.pid() else {
             return self.take_completed();
@@ -274,6 +360,18 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// Kills the work and waits for its end; `None` if it died of that.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, is_alive, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let task = Task::spawn(sleep(Duration::from_secs(3600)));
+    /// let pid = task.pid().unwrap();
+    /// assert_eq!(task.kill().await, None);
+    /// assert!(!is_alive(pid));
+    /// # });
+    /// ```
     pub async fn kill(mut self) -> Option<Result<T, ExitReason>> {
         let Some(pid) = self.pid() else {
             return self.take_completed();
@@ -288,6 +386,18 @@ impl<T: Send + 'static> Task<T> {
 
     /// Lets the work go on by itself, unlinked: the result if it is there, the reason if it has
     /// failed, else `None` (TASK-016).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, is_alive, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let task = Task::spawn(sleep(Duration::from_secs(3600)));
+    /// let pid = task.pid().unwrap();
+    /// assert_eq!(task.ignore(), None);
+    /// assert!(is_alive(pid), "it goes on, and would not take this process along");
+    /// # });
+    /// ```
     pub fn ignore(mut self) -> Option<Result<T, ExitReason>> {
         let Some(pid) = self.pid() else {
             return self.take_completed();
@@ -484,6 +594,18 @@ impl<T> fmt::Debug for Task<T> {
 }
 
 /// The wait of [`Task::yield_for`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Task, YieldFor, sleep};
+/// use std::time::Duration;
+///
+/// let mut nap = Task::spawn(sleep(Duration::from_secs(3)));
+/// let wait: YieldFor<'_, ()> = nap.yield_for(Duration::from_secs(1));
+/// assert_eq!(wait.await, None, "it still sleeps");
+/// assert_eq!(nap.yield_for(Duration::from_secs(5)).await, Some(Ok(())));
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldFor<'a, T> {

@@ -16,6 +16,26 @@ use crate::spawn::{Order, Tie, kind_of, kind_of_task};
 
 /// What a piece of work is, and where it was asked for: what reports and
 /// [`ProcessInfo`](crate::ProcessInfo) say of its process, whoever starts it.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Origin, TaskBody, info};
+/// use std::panic::Location;
+///
+/// /// For a library that runs what its user gives it: reports then show the user's line.
+/// #[track_caller]
+/// fn work_of<F>(work: F) -> TaskBody
+/// where
+///     F: Future<Output = ()> + Send + 'static,
+/// {
+///     TaskBody::new(work).with_origin(Origin::of::<F>(Location::caller()))
+/// }
+///
+/// let line = line!() + 1;
+/// let pid = work_of(async {}).spawn_link();
+/// assert_eq!(info(pid).unwrap().spawned_at.line(), line);
+/// # });
+/// ```
 #[derive(Clone, Copy)]
 pub struct Origin {
     kind: &'static ProcessKind,

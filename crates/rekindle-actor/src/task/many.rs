@@ -121,6 +121,18 @@ impl fmt::Display for AwaitManyError {
 impl std::error::Error for AwaitManyError {}
 
 /// The wait of [`Task::await_many`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{AwaitMany, Task, sleep};
+/// use std::time::Duration;
+///
+/// // Two hours, of which the default would wait for 5 s.
+/// let naps = (1..=2).map(|hours| Task::spawn(sleep(Duration::from_secs(hours * 3600))));
+/// let all: AwaitMany<()> = Task::await_many(naps);
+/// assert_eq!(all.no_timeout().await, Ok(vec![(), ()]));
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct AwaitMany<T> {
     /// Each with its value, once it has come.
@@ -182,6 +194,23 @@ impl<T> fmt::Debug for AwaitMany<T> {
 }
 
 /// What becomes of tasks that are not done in time: see [`YieldMany::on_timeout`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{OnTimeout, Task, is_alive, sleep};
+/// use std::time::Duration;
+///
+/// for what in [OnTimeout::Keep, OnTimeout::Ignore, OnTimeout::Kill] {
+///     let mut nap = [Task::spawn(sleep(Duration::from_secs(60)))];
+///     let pid = nap[0].pid().unwrap();
+///     let wait = Task::yield_many(&mut nap).timeout(Duration::from_secs(1));
+///     assert_eq!(wait.on_timeout(what).await, [None]);
+///     assert_eq!(is_alive(pid), what != OnTimeout::Kill);
+///     // Only what was kept can be asked again.
+///     assert_eq!(nap[0].pid().is_some(), what == OnTimeout::Keep);
+/// }
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnTimeout {
@@ -195,6 +224,23 @@ pub enum OnTimeout {
 }
 
 /// A wait for several tasks, to be awaited: see [`Task::yield_many`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Task, YieldMany, sleep};
+/// use std::time::Duration;
+///
+/// /// The same question to several shops: one answer is enough.
+/// let mut asked = [3, 1, 2].map(|seconds| {
+///     Task::spawn(async move {
+///         sleep(Duration::from_secs(seconds)).await;
+///         seconds
+///     })
+/// });
+/// let first: YieldMany<'_, u64> = Task::yield_many(&mut asked).limit(1);
+/// assert_eq!(first.await, [None, Some(Ok(1)), None]);
+/// # });
+/// ```
 #[must_use = "nothing is waited for until this is awaited"]
 pub struct YieldMany<'a, T> {
     tasks: &'a mut [Task<T>],

@@ -24,6 +24,23 @@ use crate::spawn::Tie;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The work on one item: a future.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ItemWork, Task, TaskStream};
+///
+/// // A stream whose tasks somebody else starts: here without a link.
+/// let launch = |work: ItemWork<u32>| -> rekindle_actor::Launching<u32> {
+///     Box::pin(async move {
+///         println!("{:?}", work.origin());
+///         Ok(Task::spawn_nolink(work))
+///     })
+/// };
+/// let squares = TaskStream::launched_by(1..=3, |n| async move { n * n }, launch);
+/// let squares = squares.collect().await.into_iter().map(Result::unwrap);
+/// assert_eq!(squares.sum::<u32>(), 14);
+/// # });
+/// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct ItemWork<T> {
     work: Pin<Box<dyn Future<Output = T> + Send>>,
@@ -54,6 +71,28 @@ impl<T> fmt::Debug for ItemWork<T> {
 }
 
 /// A task that is about to be started: see [`TaskStream::launched_by`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, ItemFailure, ItemWork, Launching, Task, TaskStream};
+///
+/// /// Has room for two tasks, and no more.
+/// fn small_pool() -> impl FnMut(ItemWork<u32>) -> Launching<u32> + Send + 'static {
+///     let mut room = 2;
+///     move |work| {
+///         if room == 0 {
+///             return Box::pin(async { Err(ExitReason::msg("no room")) });
+///         }
+///         room -= 1;
+///         Box::pin(async move { Ok(Task::spawn_nolink(work)) })
+///     }
+/// }
+///
+/// let numbers = TaskStream::launched_by(1..=3, |n| async move { n }, small_pool());
+/// let last = numbers.collect().await.pop().unwrap().unwrap_err();
+/// assert_eq!(last.failure, ItemFailure::Exited(ExitReason::msg("no room")));
+/// # });
+/// ```
 pub type Launching<T> = Pin<Box<dyn Future<Output = Result<Task<T>, ExitReason>> + Send>>;
 
 /// What makes a task of the work on one item.
@@ -247,6 +286,18 @@ impl<T: Send + 'static> Task<T> {
 
     /// As [`async_stream`](Self::async_stream), without links: a task that fails is its item's
     /// error, and nothing else.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::Task;
+    ///
+    /// let numbers = Task::async_stream_nolink(["1", "two", "3"], |text| async move {
+    ///     text.parse::<u32>().expect("a number")
+    /// });
+    /// let good: Vec<u32> = numbers.collect().await.into_iter().flatten().collect();
+    /// assert_eq!(good, [1, 3]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn async_stream_nolink<I, F, Fut>(items: I, work: F) -> TaskStream<I::IntoIter, T>
     where
@@ -303,6 +354,18 @@ impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
     /// # Errors
     ///
     /// If that is none.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, now, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let begun = now();
+    /// let naps = Task::async_stream(0..4, |_| sleep(Duration::from_secs(1)));
+    /// naps.max_concurrency(2).unwrap().collect().await;
+    /// assert_eq!(now() - begun, Duration::from_secs(2));
+    /// # });
+    /// ```
     pub fn max_concurrency(mut self, tasks: usize) -> Result<Self, ZeroConcurrency> {
         self.max_concurrency = Some(tasks);
         if tasks == 0 {
@@ -313,6 +376,20 @@ impl<I: Iterator, T: Send + 'static> TaskStream<I, T> {
     }
 
     /// Gives results as they come (TASK-027).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Task, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let naps = Task::async_stream([3, 1, 2], |seconds| async move {
+    ///     sleep(Duration::from_secs(seconds)).await;
+    ///     seconds
+    /// });
+    /// let naps = naps.max_concurrency(3).unwrap().unordered().collect().await;
+    /// assert!(naps.into_iter().map(Result::unwrap).eq([1, 2, 3]));
+    /// # });
+    /// ```
     pub fn unordered(mut self) -> Self {
         self.ordered = false;
         self

@@ -59,11 +59,44 @@ struct State {
 impl Interval {
     /// Stops the interval. What it sent before may still lie in the mailbox, and what it started
     /// goes on; nothing more comes.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::send_interval;
+    /// use std::time::Duration;
+    ///
+    /// let ticking = send_interval(Duration::from_secs(1), &inbox.recipient(), ()).unwrap();
+    /// inbox.recv().await;
+    /// ticking.cancel();
+    /// assert_eq!(inbox.recv_timeout(Duration::from_secs(5)).await, None);
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn cancel(self) {
         drop(self);
     }
 
     /// Lets the interval go on for as long as its runtime lives.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::send_interval;
+    /// use std::time::Duration;
+    ///
+    /// // Dropped, the handle would end it.
+    /// send_interval(Duration::from_secs(1), &inbox.recipient(), ()).unwrap().detach();
+    /// for _ in 0..3 {
+    ///     inbox.recv().await;
+    /// }
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn detach(mut self) {
         self.state = None;
     }

@@ -45,12 +45,42 @@ impl TimerRef {
     /// Cancels the timer. Gives the time that was left, or `None` if it has fired, was cancelled,
     /// or never was (TIME-004). If there was time left, nothing will be delivered; if there was
     /// none, what the timer sends has been sent, or is being sent at this very moment.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{exit_after, ExitReason, is_alive, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let pid = spawn(sleep(Duration::MAX));
+    /// let timer = exit_after(Duration::from_secs(2), pid, ExitReason::Shutdown);
+    /// sleep(Duration::from_secs(3)).await;
+    /// assert_eq!(timer.cancel(), None, "it has fired");
+    /// assert!(!is_alive(pid));
+    /// # });
+    /// ```
     pub fn cancel(self) -> Option<Duration> {
         with(|handle| handle.cancel_timer(self.0))
     }
 
     /// As [`cancel`](Self::cancel), but the result comes as a message (TIME-010). It is not waited
     /// for, and lost if `to` is dead.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<rekindle_actor::TimerLeft>| async move {
+    /// use rekindle_actor::{kill_after, self_pid};
+    /// use std::time::Duration;
+    ///
+    /// let timer = kill_after(Duration::from_secs(5), self_pid());
+    /// timer.cancel_async(&inbox.recipient());
+    /// assert_eq!(inbox.recv().await.left, Some(Duration::from_secs(5)));
+    /// timer.cancel_async(&inbox.recipient());
+    /// assert_eq!(inbox.recv().await.left, None, "cancelled before");
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn cancel_async<M>(self, to: &Recipient<M>)
     where
         M: From<TimerLeft> + Send + 'static,
@@ -74,6 +104,18 @@ impl TimerRef {
     }
 
     /// The time left, or `None` if it has fired or was cancelled (TIME-003).
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{kill_after, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let timer = kill_after(Duration::from_secs(5), spawn(sleep(Duration::MAX)));
+    /// sleep(Duration::from_secs(2)).await;
+    /// assert_eq!(timer.read(), Some(Duration::from_secs(3)));
+    /// assert_eq!(timer.read(), Some(Duration::from_secs(3)), "it still runs");
+    /// # });
+    /// ```
     #[must_use]
     pub fn read(self) -> Option<Duration> {
         with(|handle| handle.read_timer(self.0))
@@ -81,6 +123,29 @@ impl TimerRef {
 }
 
 /// The answer to [`TimerRef::cancel_async`] and [`TimerRef::read_async`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{TimerLeft, send_after};
+/// use std::time::Duration;
+///
+/// enum Message { Wake, Left(TimerLeft) }
+///
+/// impl From<TimerLeft> for Message {
+///     fn from(left: TimerLeft) -> Message { Message::Left(left) }
+/// }
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<Message>| async move {
+///
+/// let own = inbox.recipient();
+/// let timer = send_after(Duration::from_secs(60), &own, Message::Wake);
+/// timer.read_async(&own);
+/// let Message::Left(answer) = inbox.recv().await else { panic!("it is not yet time") };
+/// assert_eq!((answer.timer, answer.left), (timer, Some(Duration::from_secs(60))));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimerLeft {
@@ -192,6 +257,21 @@ where
 }
 
 /// A message that a tagged timer delivers.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<rekindle_actor::TimerFired<&'static str>>| async move {
+/// use rekindle_actor::{TimerFired, start_timer};
+/// use std::time::Duration;
+///
+/// let (_, reminder) = start_timer(Duration::from_secs(1), &inbox.recipient(), "tea");
+/// let TimerFired { timer, message } = inbox.recv().await;
+/// assert_eq!((timer, message), (reminder, "tea"));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimerFired<M> {
     /// The timer, as [`start_timer`] gave it.
@@ -201,6 +281,27 @@ pub struct TimerFired<M> {
 }
 
 /// Tells the timers of [`start_timer`] apart.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<rekindle_actor::TimerFired<u32>>| async move {
+/// use rekindle_actor::{TimerTag, start_timer};
+/// use std::collections::HashMap;
+/// use std::time::Duration;
+///
+/// // Several timers at once, and what each is for.
+/// let mut purposes: HashMap<TimerTag, &str> = HashMap::new();
+/// for (seconds, what) in [(2, "coffee"), (1, "tea")] {
+///     let (_, tag) = start_timer(Duration::from_secs(seconds), &inbox.recipient(), 0);
+///     purposes.insert(tag, what);
+/// }
+/// assert_eq!(purposes.remove(&inbox.recv().await.timer), Some("tea"));
+/// assert_eq!(purposes.remove(&inbox.recv().await.timer), Some("coffee"));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimerTag(u64);
 
@@ -299,6 +400,22 @@ pub fn kill_after(delay: Duration, target: Pid) -> TimerRef {
 
 /// A moment of which a process will be told, until this is dropped: see
 /// [`Mailbox::alarm_at`](crate::Mailbox::alarm_at).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+/// use rekindle_actor::{Alarm, Event, now};
+/// use std::time::Duration;
+///
+/// let soon: Alarm = inbox.alarm_at(now() + Duration::from_secs(1), 1);
+/// let _later = inbox.alarm_at(now() + Duration::from_secs(2), 2);
+/// drop(soon); // cancelled
+/// assert!(matches!(inbox.next_event(None).await, Event::Alarm(2)));
+/// # });
+/// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+/// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "an alarm is cancelled when this is dropped"]
 pub struct Alarm(TimerKey);
@@ -318,6 +435,20 @@ impl Drop for Alarm {
 }
 
 /// Waits for `duration`, at least.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Sleep, now, sleep};
+/// use std::time::Duration;
+///
+/// // Its time begins when it is made, and not when it is awaited.
+/// let begun = now();
+/// let tea: Sleep = sleep(Duration::from_secs(180));
+/// sleep(Duration::from_secs(120)).await;
+/// tea.await;
+/// assert_eq!(now() - begun, Duration::from_secs(180));
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
