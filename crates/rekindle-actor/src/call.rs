@@ -24,6 +24,20 @@ use crate::runtimes;
 use crate::wait::WaitKind;
 
 /// How long a call waits unless told otherwise: 5 s, as in OTP.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{CallError, DEFAULT_CALL_TIMEOUT, Mailbox, ReplyTo, spawn};
+///
+/// let silent = spawn(|inbox: Mailbox<ReplyTo<u32>>| async move {
+///     let _kept = inbox;
+///     std::future::pending::<()>().await;
+/// });
+/// let call = silent.call(|from| from).await;
+/// assert_eq!(call, Err(CallError::Timeout(DEFAULT_CALL_TIMEOUT)));
+/// assert!(silent.call(|from| from).timeout(2 * DEFAULT_CALL_TIMEOUT).await.is_err());
+/// # });
+/// ```
 pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Processes in a ring of calls that are looked at before the search gives up.
@@ -188,12 +202,42 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     }
 
     /// Waits at most this long.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{CallError, Mailbox, ReplyTo, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let slow = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+    ///     let from = inbox.recv().await;
+    ///     sleep(Duration::from_secs(2)).await;
+    ///     from.reply(7); // to nobody
+    /// });
+    /// let limit = Duration::from_secs(1);
+    /// let call = slow.call(|from| from).timeout(limit).await;
+    /// assert_eq!(call, Err(CallError::Timeout(limit)));
+    /// # });
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.deadline = Deadline::after(Some(limit));
         self
     }
 
     /// Waits as long as it takes.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, ReplyTo, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let slow = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+    ///     let from = inbox.recv().await;
+    ///     sleep(Duration::from_secs(3600)).await;
+    ///     from.reply(7);
+    /// });
+    /// assert_eq!(slow.call(|from| from).no_timeout().await, Ok(7));
+    /// # });
+    /// ```
     pub fn no_timeout(mut self) -> Self {
         self.deadline = Deadline::after(None);
         self

@@ -145,6 +145,27 @@ where
 
 /// A future that runs on tokio: see [`tokio_task`]. It gives the value, or why there is none; to
 /// drop it aborts the future.
+///
+/// ```
+/// # let runtime = rekindle_actor::Builder::new().tokio().start()?;
+/// runtime.block_on(async {
+///     use rekindle_actor::{TokioTask, sleep, tokio_task};
+///     use std::{sync::Arc, time::Duration};
+///
+///     // Dropped, it has the future dropped over there, and what that held.
+///     let held = Arc::new(());
+///     let holds = held.clone();
+///     let task: TokioTask<()> = tokio_task(async move {
+///         std::future::pending::<()>().await;
+///         drop(holds);
+///     });
+///     drop(task);
+///     while Arc::strong_count(&held) > 1 {
+///         sleep(Duration::from_millis(1)).await;
+///     }
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "to drop this aborts the future"]
 pub struct TokioTask<T> {
     /// `None` without a tokio runtime.
@@ -154,6 +175,19 @@ pub struct TokioTask<T> {
 }
 
 /// Why a future on tokio gave no value.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{TokioTaskError, tokio_task};
+///
+/// // In a simulated runtime there is no tokio; code that is tested there can do without.
+/// let answer = match tokio_task(async { 7 }).await {
+///     Err(TokioTaskError::NoTokio) => 0,
+///     answer => answer.unwrap(),
+/// };
+/// assert_eq!(answer, 0);
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokioTaskError {

@@ -88,6 +88,15 @@ pub struct Panic {
 
 /// An error as an exit reason; the error itself can be had back by
 /// [`ExitReason::downcast_ref`].
+///
+/// ```
+/// use rekindle_actor::ExitReason;
+///
+/// let reason = ExitReason::from("seven".parse::<i32>().unwrap_err());
+/// let ExitReason::Error(failure) = reason else { panic!("an error was given") };
+/// assert_eq!(failure.error().to_string(), "invalid digit found in string");
+/// assert!(failure.error().is::<std::num::ParseIntError>());
+/// ```
 #[derive(Clone)]
 pub struct Failure(Arc<Box<dyn Error + Send + Sync>>);
 
@@ -113,12 +122,29 @@ impl Error for Message {}
 
 impl ExitReason {
     /// An abnormal reason that carries an error.
+    ///
+    /// ```
+    /// use rekindle_actor::ExitReason;
+    ///
+    /// // Of any error, also one that is in a box already.
+    /// let boxed: Box<dyn std::error::Error + Send + Sync> = "no database".into();
+    /// assert_eq!(ExitReason::error(boxed).to_string(), "no database");
+    /// ```
     #[must_use]
     pub fn error(error: impl Into<Box<dyn Error + Send + Sync>>) -> ExitReason {
         ExitReason::Error(Failure(Arc::new(error.into())))
     }
 
     /// An abnormal reason in words.
+    ///
+    /// ```
+    /// use rekindle_actor::ExitReason;
+    ///
+    /// let reason = ExitReason::msg(format!("{} of {} pages are missing", 2, 7));
+    /// assert_eq!(reason.to_string(), "2 of 7 pages are missing");
+    /// assert_eq!(reason, ExitReason::msg("2 of 7 pages are missing"));
+    /// assert!(!reason.is_clean());
+    /// ```
     #[must_use]
     pub fn msg(text: impl Into<String>) -> ExitReason {
         ExitReason::error(Message(text.into()))
@@ -151,6 +177,14 @@ impl ExitReason {
     }
 
     /// Whether this is `Normal`, `Shutdown` or `ShutdownWith`: an end on purpose.
+    ///
+    /// ```
+    /// use rekindle_actor::ExitReason;
+    ///
+    /// assert!(ExitReason::Normal.is_clean() && ExitReason::Shutdown.is_clean());
+    /// assert!(ExitReason::shutdown_with("it is late").is_clean());
+    /// assert!(!ExitReason::Killed.is_clean() && !ExitReason::msg("broken").is_clean());
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         matches!(

@@ -242,6 +242,26 @@ fn with_runtime<R>(what: &str, f: impl FnOnce(&Handle) -> R) -> R {
 }
 
 /// A process and those it has spawned.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Tree, self_pid, sleep, spawn_link, tree};
+/// use std::time::Duration;
+///
+/// /// How many processes there are in a tree.
+/// fn size(tree: &Tree) -> usize {
+///     1 + tree.children.iter().map(size).sum::<usize>()
+/// }
+///
+/// spawn_link(async {
+///     spawn_link(sleep(Duration::from_secs(60)));
+///     sleep(Duration::from_secs(60)).await;
+/// });
+/// sleep(Duration::from_secs(1)).await;
+/// let own = tree().into_iter().find(|root| root.process.pid == self_pid()).unwrap();
+/// assert_eq!(size(&own), 3);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Tree {
@@ -409,6 +429,19 @@ pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
 
 /// Who asked for the work that a process does: see [`callers`](crate::callers). Empty if it is
 /// dead.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Task, callers_of, self_pid, sleep};
+/// use std::time::Duration;
+///
+/// let work = Task::spawn(sleep(Duration::from_secs(1)));
+/// let pid = work.pid().unwrap();
+/// assert_eq!(callers_of(pid), [self_pid()]);
+/// work.await.unwrap();
+/// assert_eq!(callers_of(pid), []);
+/// # });
+/// ```
 #[must_use]
 pub fn callers_of(pid: Pid) -> Vec<Pid> {
     runtimes::with_process(pid, |_, process| process.callers()).unwrap_or_default()

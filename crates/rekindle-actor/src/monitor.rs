@@ -192,6 +192,22 @@ impl Monitoring {
     }
 
     /// Of whoever holds a name at the start; `Down` then carries the name.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<()>| async move {
+    /// use rekindle_actor::{ExitReason, Info, Monitoring};
+    ///
+    /// // Nobody holds it, which is told at once.
+    /// Monitoring::of_name("database").start();
+    /// let Info::Down(down) = inbox.next().await else { panic!("nothing else comes") };
+    /// assert_eq!(down.name.as_deref(), Some("database"));
+    /// assert_eq!((down.pid, down.reason), (None, ExitReason::NoProc));
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     pub fn of_name(name: impl Into<Arc<str>>) -> Monitoring {
         Monitoring {
             target: None,
@@ -222,6 +238,23 @@ impl Monitoring {
     /// # Panics
     ///
     /// Outside of a process, or if `own` is another process's.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<&'static str>| async move {
+    /// use rekindle_actor::{Info, MonitorAlias, Monitoring, spawn};
+    ///
+    /// // A worker that dies without an answer; one that came now would vanish.
+    /// let worker = spawn(async {});
+    /// let (_, answer) = Monitoring::of(worker)
+    ///     .start_with_alias(MonitorAlias::Demonitor, &inbox.recipient());
+    /// assert!(matches!(inbox.next().await, Info::Down(_)));
+    /// assert!(!answer.is_active());
+    /// # });
+    /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_with_alias<M: Send + 'static>(
         self,

@@ -124,6 +124,20 @@ impl<T: Send + 'static> Request<T> {
     }
 
     /// The answer, if it is there; after that, `None`.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, ReplyTo, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let seven = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move { inbox.recv().await.reply(7) });
+    /// let mut request = seven.send_request(|from| from);
+    /// assert_eq!(request.check(), None, "it has not run yet");
+    /// sleep(Duration::from_secs(1)).await;
+    /// assert_eq!(request.check(), Some(Ok(7)));
+    /// assert_eq!(request.check(), None, "it was given");
+    /// # });
+    /// ```
     pub fn check(&mut self) -> Option<Result<T, CallError>> {
         // The waker that is registered while somebody waits is theirs; without one, a waker that
         // does nothing will do.
@@ -241,6 +255,23 @@ impl<T> fmt::Debug for Request<T> {
 }
 
 /// Why a collection gave no answer.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Mailbox, NoAnswer, ReplyTo, Requests, spawn};
+/// use std::time::Duration;
+///
+/// let silent = spawn(|mut inbox: Mailbox<ReplyTo<u32>>| async move {
+///     let _kept = inbox.recv().await;
+///     std::future::pending::<()>().await;
+/// });
+/// let mut requests = Requests::new();
+/// let limit = Duration::from_secs(1);
+/// assert_eq!(requests.receive(limit).await, Err(NoAnswer::NoRequest));
+/// requests.add(silent.send_request(|from| from), "silent");
+/// assert_eq!(requests.receive(limit).await, Err(NoAnswer::Timeout(limit)));
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoAnswer {
@@ -262,6 +293,27 @@ impl fmt::Display for NoAnswer {
 impl std::error::Error for NoAnswer {}
 
 /// What a collection gives: a request's result, and the label it was added with.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Answered, Mailbox, ReplyTo, Requests, spawn};
+///
+/// /// A line for a table.
+/// fn line((answer, city): Answered<i32, &str>) -> String {
+///     match answer {
+///         Ok(degrees) => format!("{city}: {degrees} degrees"),
+///         Err(error) => format!("{city}: {error}"),
+///     }
+/// }
+///
+/// let rome = spawn(|mut inbox: Mailbox<ReplyTo<i32>>| async move {
+///     inbox.recv().await.reply(31);
+/// });
+/// let mut requests = Requests::new();
+/// requests.add(rome.send_request(|from| from), "Rome");
+/// assert_eq!(line(requests.next().await.unwrap()), "Rome: 31 degrees");
+/// # });
+/// ```
 pub type Answered<T, L> = (Result<T, CallError>, L);
 
 /// Requests that are waited for together: whichever is answered first comes first, with the label
@@ -439,6 +491,27 @@ impl<T: Send + 'static, L> Requests<T, L> {
     /// # Errors
     ///
     /// See [`NoAnswer`].
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Mailbox, ReplyTo, Requests, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let mut requests = Requests::new();
+    /// for seconds in [5, 1] {
+    ///     let slow = spawn(move |mut inbox: Mailbox<ReplyTo<u64>>| async move {
+    ///         let from = inbox.recv().await;
+    ///         sleep(Duration::from_secs(seconds)).await;
+    ///         from.reply(seconds);
+    ///     });
+    ///     requests.add(slow.send_request(|from| from), slow.pid());
+    /// }
+    /// let limit = Duration::from_secs(2);
+    /// assert!(matches!(requests.wait(limit).await, Ok((Ok(1), _))));
+    /// assert!(requests.wait(limit).await.is_err(), "not yet");
+    /// assert_eq!(requests.len(), 1, "it lives on");
+    /// # });
+    /// ```
     #[track_caller]
     pub fn wait(
         &mut self,
@@ -546,6 +619,35 @@ impl<T, L: fmt::Debug> fmt::Debug for Requests<T, L> {
 ///
 /// Implemented for [`Addr`], [`Name`] and [`Sender`], and for references to them. The handle of an
 /// own behaviour implements it by passing on to its [`Sender`].
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{Callee, Mailbox, ReplyTo, Request, Sender, multi_call, spawn};
+/// use std::time::Duration;
+///
+/// type Ask = ReplyTo<u32>;
+///
+/// /// The handle of a behaviour of one's own.
+/// struct Sensor(Sender<Ask>);
+///
+/// impl Callee for Sensor {
+///     type Call = Ask;
+///     type Cast = Ask;
+///
+///     fn send_request<T: Send + 'static>(&self, make: impl FnOnce(ReplyTo<T>) -> Ask) -> Request<T> {
+///         self.0.send_request(make)
+///     }
+///     fn cast(&self, message: Ask) {
+///         self.0.send(message);
+///     }
+/// }
+///
+/// # let start = |n| spawn(move |mut inbox: Mailbox<Ask>| async move { inbox.recv().await.reply(n) });
+/// let sensors = [1, 2].map(|n| Sensor(start(n)));
+/// let all = multi_call(sensors, |from| from, Duration::from_secs(1)).await;
+/// assert_eq!(all.replies.iter().map(|(_, n)| n).sum::<u32>(), 3);
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not answer requests",
     note = "pass an `Addr<G>`, a `Name<G>` or a `Sender<M>`; the handle of a behaviour of your own implements `Callee` by its `Sender`"
@@ -668,6 +770,34 @@ impl<M: Send + 'static> Sender<M> {
 }
 
 /// What a [`multi_call`] gives: each server is in one of the two lists, in the order given.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{CallError, MultiCall, Name, multi_call};
+/// use std::time::Duration;
+///
+/// Counter::start(7).name("here").await.unwrap();
+/// let names = ["here", "gone"].map(Name::<Counter>::from);
+/// let all: MultiCall<_, i64> = multi_call(names, |from| from, Duration::from_secs(1)).await;
+/// for (counter, n) in &all.replies {
+///     assert_eq!((counter.as_str(), *n), ("here", 7));
+/// }
+/// for (counter, error) in &all.failed {
+///     assert_eq!((counter.as_str(), error), ("gone", &CallError::NoProc));
+/// }
+/// # });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MultiCall<S, T> {
@@ -763,6 +893,28 @@ where
 }
 
 /// Sends the same message to many servers; never fails, whoever of them there is (GEN-051).
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// # mod counter {
+/// #     use rekindle_actor::*;
+/// #     pub struct Counter { pub n: i64 }
+/// #     impl GenServer for Counter {
+/// #         type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;
+/// #         async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> { Ok(Init::Ready(Counter { n })) }
+/// #         async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.n); Ok(Next::Wait) }
+/// #         async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> { self.n += k; Ok(Next::Wait) }
+/// #     }
+/// # }
+/// # use counter::Counter; use rekindle_actor::GenServer as _;
+/// use rekindle_actor::{Name, abcast};
+///
+/// let counter = Counter::start(0).name("here").await.unwrap();
+/// // What is for nobody vanishes.
+/// abcast(["here", "gone", "here"].map(Name::<Counter>::from), 7);
+/// assert_eq!(counter.call(|from| from).await, Ok(14));
+/// # });
+/// ```
 pub fn abcast<S: Callee>(servers: impl IntoIterator<Item = S>, message: S::Cast)
 where
     S::Cast: Clone,

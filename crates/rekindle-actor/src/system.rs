@@ -33,6 +33,20 @@ impl System {
 }
 
 /// Settings for a [`Runtime`].
+///
+/// ```
+/// use rekindle_actor::Builder;
+/// use std::time::Duration;
+///
+/// let runtime = Builder::new()
+///     .workers(2)
+///     .thread_name("jobs")
+///     .stuck_after(Duration::from_millis(50))
+///     .start()?;
+/// assert_eq!(runtime.handle().worker_count(), 2);
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `start`"]
 pub struct Builder {
@@ -98,6 +112,21 @@ impl Builder {
 
     /// Shortens texts in crash reports, the last message and the state, to this many characters
     /// (START-009). By default they are as long as the behaviour makes them.
+    ///
+    /// ```
+    /// use rekindle_actor::{Builder, ExitReason, note_state, recent_crashes, sleep, spawn};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Builder::new().report_limit(10).simulated(1);
+    /// runtime.block_on(async {
+    ///     spawn(async {
+    ///         note_state("x".repeat(10_000));
+    ///         ExitReason::msg("too much")
+    ///     });
+    ///     sleep(Duration::from_secs(1)).await;
+    ///     assert!(recent_crashes()[0].state.as_ref().unwrap().len() < 100);
+    /// });
+    /// ```
     pub fn report_limit(mut self, characters: usize) -> Builder {
         self.editing.limit = Some(characters);
         self
@@ -214,6 +243,27 @@ impl Builder {
 
     /// Makes a runtime that runs on the calling thread, in virtual time, in an order drawn from
     /// `seed`: the same seed gives the same run.
+    ///
+    /// ```
+    /// use rekindle_actor::{Builder, sleep, spawn};
+    /// use std::sync::{Arc, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// /// In which order ten processes run.
+    /// fn order(seed: u64) -> Vec<u32> {
+    ///     Builder::new().simulated(seed).block_on(async {
+    ///         let seen = Arc::new(Mutex::new(Vec::new()));
+    ///         for n in 0..10 {
+    ///             let seen = seen.clone();
+    ///             spawn(async move { seen.lock().unwrap().push(n) });
+    ///         }
+    ///         sleep(Duration::from_secs(24 * 3600)).await; // of virtual time
+    ///         seen.lock().unwrap().clone()
+    ///     })
+    /// }
+    /// assert_eq!(order(7), order(7));
+    /// assert_ne!(order(7), order(8));
+    /// ```
     #[must_use]
     pub fn simulated(self, seed: u64) -> Runtime {
         Runtime::over(self.into_scheduler().simulated(seed))
@@ -301,6 +351,17 @@ impl Runtime {
     /// If the process ends without a value: by a panic of its own, or by an exit signal. The text
     /// says why. See [`run`](Self::run) for a version that returns the reason. Panics as well
     /// inside a process: a worker must not wait for its own work.
+    ///
+    /// ```
+    /// use rekindle_actor::{Runtime, Task};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let sum = runtime.block_on(async {
+    ///     Task::await_many((1..=3).map(|n| Task::spawn(async move { n * n }))).await
+    /// });
+    /// assert_eq!(sum, Ok(vec![1, 4, 9]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn block_on<T: Send + 'static>(
         &self,
@@ -318,6 +379,20 @@ impl Runtime {
     /// # Errors
     ///
     /// The exit reason of the process.
+    ///
+    /// ```
+    /// use rekindle_actor::{ExitReason, Runtime, exit, self_pid, sleep};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// assert_eq!(runtime.run(async { 7 }), Ok(7));
+    /// let ended = runtime.run(async {
+    ///     exit(self_pid(), ExitReason::Shutdown);
+    ///     sleep(Duration::from_secs(60)).await;
+    /// });
+    /// assert_eq!(ended, Err(ExitReason::Shutdown));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn run<T: Send + 'static>(
         &self,
@@ -328,6 +403,25 @@ impl Runtime {
     }
 
     /// Stops at once: kills every process, joins every thread.
+    ///
+    /// ```
+    /// use rekindle_actor::{Runtime, sleep, spawn};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let held = Arc::new(());
+    /// let holds = held.clone();
+    /// runtime.block_on(async {
+    ///     spawn(async move {
+    ///         sleep(Duration::from_secs(3600)).await;
+    ///         drop(holds);
+    ///     });
+    /// });
+    /// runtime.shutdown();
+    /// assert_eq!(Arc::strong_count(&held), 1, "the process is gone, and what it held");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(self) {
         drop(self);
     }

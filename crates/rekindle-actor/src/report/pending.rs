@@ -81,6 +81,25 @@ impl fmt::Display for CrashOutcome {
 }
 
 /// A crash report on its way to whoever prints it. Dropped unprinted, it prints itself.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{ExitReason, Info, Mailbox, PendingReport, recent_crashes};
+/// use rekindle_actor::{report_for_children, sleep, spawn, spawn_link, trap_exit};
+///
+/// spawn(|mut inbox: Mailbox<()>| async move {
+///     trap_exit(true);
+///     report_for_children(true);
+///     spawn_link(async { ExitReason::msg("no paper") });
+///     let Info::Exit(exit) = inbox.next().await else { panic!("nothing else comes") };
+///     let pending: PendingReport = exit.report.expect("it has crashed");
+///     let known = pending.report().is_some_and(|report| report.reason == exit.reason);
+///     pending.print(if known { "new paper is ordered" } else { "who knows" });
+/// });
+/// # sleep(std::time::Duration::from_secs(1)).await;
+/// assert_eq!(recent_crashes()[0].action.as_deref(), Some("new paper is ordered"));
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct PendingReport(Arc<Pending>);
 
