@@ -24,10 +24,10 @@ use crate::sender::Sender;
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{Body, ExitReason, IntoExitReason, is_alive, sleep, spawn_link};
+/// use rekindle_actor::{Body, is_alive, sleep, spawn_link};
 /// use std::time::Duration;
 ///
-/// /// A spawn of one's own, for whatever [`spawn`](rekindle_actor::spawn) takes.
+/// /// A spawn of one's own, for whatever `spawn` takes.
 /// fn spawn_logged<K, B: Body<K>>(what: &str, body: B) -> B::Handle {
 ///     println!("{what} begins");
 ///     spawn_link(body)
@@ -35,9 +35,6 @@ use crate::sender::Sender;
 ///
 /// let pid = spawn_logged("a nap", sleep(Duration::from_secs(1)));
 /// assert!(is_alive(pid));
-/// // What a body ends with is the reason of its end.
-/// let parsed = "7".parse::<u32>().map(drop);
-/// assert_eq!(parsed.into_exit_reason(), ExitReason::Normal);
 /// # });
 /// ```
 #[diagnostic::on_unimplemented(
@@ -267,7 +264,7 @@ pub fn spawn<K, B: Body<K>>(body: B) -> B::Handle {
 /// ```
 /// # let runtime = rekindle_actor::Runtime::simulated(1);
 /// # runtime.block_on(async {
-/// use rekindle_actor::{ExitReason, is_alive, raise, sleep, spawn, spawn_link};
+/// use rekindle_actor::{ExitReason, is_alive, sleep, spawn, spawn_link};
 /// use std::time::Duration;
 ///
 /// let parent = spawn(async {

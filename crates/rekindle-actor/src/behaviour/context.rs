@@ -127,7 +127,7 @@ impl<G: GenServer> Context<G> {
     /// ```
     /// # let runtime = rekindle_actor::Runtime::simulated(1);
     /// # runtime.block_on(async {
-    /// use rekindle_actor::{Context, ExitReason, GenServer, Info, Init, Never, Next, Step, Stream, Task};
+    /// use rekindle_actor::{Context, ExitReason, GenServer, Info, Init, Never, Next, Step, Task};
     ///
     /// struct Sum(u64);
     ///

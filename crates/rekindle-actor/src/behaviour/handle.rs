@@ -373,9 +373,9 @@ impl<G: GenServer> fmt::Debug for Addr<G> {
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{ExitReason, Name, exit};
+/// use rekindle_actor::Name;
 ///
-/// # use rekindle_actor::{Context, GenServer, Init, Never, Next, ReplyTo, Step};
+/// # use rekindle_actor::{Context, ExitReason, GenServer, Init, Never, Next, ReplyTo, Step};
 /// # struct Counter { n: i64 }
 /// # impl GenServer for Counter {
 /// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Never; type Continue = Never;

@@ -13,8 +13,9 @@ use crate::sender::SendError;
 /// methods of every handle; a handle of your own gets them by implementing this.
 ///
 /// ```
-/// use rekindle_actor::{Call, CallError, Context, ExitReason, GenServer, Init, Name, Never, Next, ReplyTo,
-///     SendError, ServerHandle, Step};
+/// use rekindle_actor::{
+///     CallError, Context, ExitReason, GenServer, Init, Name, Never, Next, ReplyTo, ServerHandle, Step,
+/// };
 ///
 /// struct Counter(i64);
 ///

@@ -17,9 +17,9 @@ use crate::unwind;
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{GroupChange, GroupEvent, Groups, Mailbox, self_pid, sleep, spawn};
+/// use rekindle_actor::{GroupChange, GroupEvent, Pid};
 /// use std::collections::BTreeSet;
-/// # use rekindle_actor::{Ack, ExitReason, Pid, Starter};
+/// # use rekindle_actor::{Groups, Mailbox, self_pid, sleep, spawn};
 ///
 /// /// Keeps a list of its own of who is in a group.
 /// fn heed(present: &mut BTreeSet<Pid>, event: &GroupEvent<&str>) {

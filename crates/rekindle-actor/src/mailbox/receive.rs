@@ -28,7 +28,7 @@ use crate::wait::WaitKind;
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{ExitReason, Info, Mailbox, exit, monitor, sleep, spawn};
+/// use rekindle_actor::{Info, Mailbox, monitor, sleep, spawn};
 /// use std::time::Duration;
 ///
 /// let watching = spawn(|mut inbox: Mailbox<&'static str>| async move {
@@ -59,8 +59,9 @@ pub enum Info<T> {
 /// What a behaviour's loop can find in its mailbox.
 ///
 /// ```
-/// use rekindle_actor::sys::{self, SystemState, SystemVerdict};
-/// use rekindle_actor::{Ack, Event, ExitReason, Mailbox, Starter};
+/// use rekindle_actor::sys::{SystemState, SystemVerdict};
+/// use rekindle_actor::{Ack, Event, ExitReason, Mailbox};
+/// # use rekindle_actor::{Starter, sys};
 /// use std::time::Duration;
 ///
 /// /// Counts what it is sent, and ends when nothing comes for a minute.

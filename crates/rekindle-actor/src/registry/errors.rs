@@ -101,7 +101,7 @@ impl From<NoRegistry> for RegistrationError {
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{Registry, UpdateError, self_pid};
+/// use rekindle_actor::{Registry, UpdateError};
 ///
 /// let scores = Registry::<&str, u32>::unique().start().await.unwrap();
 /// let missing = scores.update_value(&"ann", |score| score + 1);

@@ -133,7 +133,7 @@ impl<V: Send + Sync + 'static> RegistryValue for V {}
 /// ```
 /// # let runtime = rekindle_actor::Runtime::simulated(1);
 /// # runtime.block_on(async {
-/// use rekindle_actor::{Duplicate, Mailbox, Recipient, Registry, ReplyTo, spawn};
+/// use rekindle_actor::{Duplicate, Mailbox, Recipient, Registry, spawn};
 ///
 /// type Topics = Registry<&'static str, Recipient<String>, Duplicate>;
 ///

@@ -1249,7 +1249,7 @@ impl std::error::Error for StopError {}
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{Agent, ExitReason, Stop, StopError, sys};
+/// use rekindle_actor::{Agent, ExitReason, Stop, StopError};
 /// use std::time::Duration;
 ///
 /// let agent = Agent::start(|| 0).name("agent").await.unwrap();
@@ -1311,8 +1311,7 @@ impl IntoFuture for Stop {
 ///
 /// ```
 /// # rekindle_actor::Runtime::simulated(1).block_on(async {
-/// use rekindle_actor::{Agent, Stop, Stopping, sleep};
-/// use std::time::Duration;
+/// use rekindle_actor::{Agent, Stop, Stopping};
 ///
 /// // All are told to stop, and then waited for.
 /// let mut stopping: Vec<Stopping> = Vec::new();
