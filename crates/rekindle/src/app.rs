@@ -21,6 +21,22 @@ use rekindle_supervisor::Supervisor;
 /// | the root supervisor gave up, or crashed                | 1                         |
 /// | the tree did not start, or the system gave no threads  | 1                         |
 /// | a second signal came before the tree had stopped       | 128 + the signal's number |
+///
+/// ```
+/// use rekindle::AutoShutdown;
+/// use rekindle::app::{self, Outcome};
+/// use rekindle::prelude::*;
+///
+/// // When its one significant child has ended, the root has nothing left to do.
+/// let outcome = app::run_on(&Runtime::simulated(1), || {
+///     let work = ChildSpec::task(|| sleep(Duration::from_secs(60)));
+///     Supervisor::one_for_one()
+///         .auto_shutdown(AutoShutdown::AnySignificant)
+///         .child(work.restart(Restart::Transient).significant(true))
+/// });
+/// assert_eq!(outcome, Outcome::Ended { reason: ExitReason::Shutdown });
+/// assert!(!outcome.is_success()); // it was not asked to end
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -105,6 +121,19 @@ pub fn run(root: impl FnOnce() -> Supervisor + Send + 'static) -> ExitCode {
 }
 
 /// As [`run`], with settings for the runtime.
+///
+/// ```
+/// use rekindle::{SupervisorRef, app, prelude::*};
+/// use std::process::ExitCode;
+///
+/// let status = app::run_with(Builder::new().workers(2).thread_name("shop"), || {
+///     let work = ChildSpec::task(|| async {
+///         spawn(async { SupervisorRef::named("shop").stop().await });
+///     });
+///     Supervisor::one_for_one().name("shop").child(work)
+/// });
+/// assert_eq!(status, ExitCode::SUCCESS); // it was stopped from inside, in good order
+/// ```
 pub fn run_with(builder: Builder, root: impl FnOnce() -> Supervisor + Send + 'static) -> ExitCode {
     let outcome = match builder.start() {
         Ok(runtime) => run_on(&runtime, root),
@@ -126,6 +155,25 @@ pub fn run_with(builder: Builder, root: impl FnOnce() -> Supervisor + Send + 'st
 
 /// As [`run`], on a runtime of yours, which goes on afterwards. Inside of a simulation no signals
 /// are listened to.
+///
+/// ```
+/// use rekindle::app::{self, Outcome};
+/// use rekindle::prelude::*;
+///
+/// let runtime = Runtime::simulated(1);
+/// let outcome = app::run_on(&runtime, || {
+///     let broken = ChildSpec::task(|| async {})
+///         .id("database")
+///         .before_start(|| async { Err(StartError::Failed(ExitReason::msg("no disk"))) });
+///     Supervisor::one_for_one().child(broken)
+/// });
+/// match outcome {
+///     Outcome::NotStarted(why) => assert!(why.contains("no disk")),
+///     other => panic!("{other}, without a disk"),
+/// }
+/// // The runtime is there still, and can try again.
+/// assert_eq!(runtime.block_on(async { 1 + 1 }), 2);
+/// ```
 pub fn run_on(runtime: &Runtime, root: impl FnOnce() -> Supervisor + Send + 'static) -> Outcome {
     let simulated = runtime.simulation().is_some();
     let ended = runtime.run(async move {

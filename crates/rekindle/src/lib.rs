@@ -166,6 +166,14 @@ struct TestingDocTests;
 #[doc = include_str!("../../rekindle-macros/src/gen_server/page.md")]
 struct GenServerAttributeDocTests;
 
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../rekindle-macros/src/main_attribute.md")]
+struct MainAttributeDocTests;
+
+#[cfg(all(doctest, feature = "testkit", feature = "macros"))]
+#[doc = include_str!("../../rekindle-macros/src/test_attribute.md")]
+struct TestAttributeDocTests;
+
 /// The programs of the guide's page; they need these features.
 #[cfg(all(doctest, feature = "net", feature = "tokio"))]
 #[doc = include_str!("../../../docs/guide/neighbours.md")]
