@@ -22,16 +22,15 @@ const TAIL: usize = 20;
 
 /// One record of the log.
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Level, Test, capture_log};
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test) {
-///     let ((), logged) = capture_log(async { log::warn!(target: "disk", "91 % full") }).await;
-///     let record = &logged.records[0];
-///     assert_eq!((record.level, &*record.target), (Level::Warn, "disk"));
-///     assert_eq!((&*record.text, record.pid), ("91 % full", Some(t.pid())));
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+/// let ((), logged) = capture_log(async { log::warn!(target: "disk", "91 % full") }).await;
+/// let record = &logged.records[0];
+/// assert_eq!((record.level, &*record.target), (Level::Warn, "disk"));
+/// assert_eq!((&*record.text, record.pid), ("91 % full", Some(t.pid())));
+/// # });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,22 +53,21 @@ impl fmt::Display for LogRecord {
 
 /// What was logged while a future ran: see [`capture_log`].
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Level, Test, capture_log};
 /// use rekindle::prelude::*;
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(_t: &mut Test) {
-///     let (answer, logged) = capture_log(async {
-///         log::info!("asks");
-///         Task::spawn_nolink(async { log::warn!("hardly knows"); 42 }).await
-///     })
-///     .await;
-///     assert_eq!(answer, Ok(42));
-///     assert!(logged.contains("hardly knows"), "{logged}");
-///     assert_eq!(logged.count(Level::Warn), 1); // warnings, and whatever is worse
-///     assert_eq!(logged.count(Level::Error), 0);
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|_t: Test| async move {
+/// let (answer, logged) = capture_log(async {
+///     log::info!("asks");
+///     Task::spawn_nolink(async { log::warn!("hardly knows"); 42 }).await
+/// })
+/// .await;
+/// assert_eq!(answer, Ok(42));
+/// assert!(logged.contains("hardly knows"), "{logged}");
+/// assert_eq!(logged.count(Level::Warn), 1); // warnings, and whatever is worse
+/// assert_eq!(logged.count(Level::Error), 0);
+/// # });
 /// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]

@@ -253,6 +253,19 @@ impl Faults {
     /// # Panics
     ///
     /// On real threads.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let slow = t.start_supervised(Agent::child(|| 7)).await;
+    /// t.faults().stall(slow.pid().unwrap(), Duration::from_secs(10));
+    /// let limit = Duration::from_secs(5);
+    /// assert_eq!(slow.get(|n| *n).timeout(limit).await, Err(CallError::Timeout(limit)));
+    /// assert_eq!(slow.get(|n| *n).timeout(2 * limit).await, Ok(7)); // one turn only
+    /// # });
+    /// ```
     #[track_caller]
     pub fn stall(&self, pid: Pid, time: Duration) {
         self.add("stall", Rule::Stall { pid, time });
@@ -282,6 +295,18 @@ impl Faults {
     /// Delays whatever one process sends to another from now on: messages, signals and replies.
     /// Their order is kept. A delay of zero ends it, and what is still on its way stays ahead of
     /// what comes later. Works on real threads as well.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let far = t.start_supervised(Agent::child(|| 7)).await;
+    /// t.faults().delay(t.pid(), far.pid().unwrap(), Duration::from_millis(80));
+    /// assert_eq!(far.get(|n| *n).await, Ok(7));
+    /// assert!(t.now().as_duration() >= Duration::from_millis(80)); // there; the way back is short
+    /// # });
+    /// ```
     pub fn delay(&self, from: Pid, to: Pid, time: Duration) {
         rekindle_scheduler::trace(|| format!("fault: {from} to {to} takes {time:?}"));
         actor::delay(from, to, time);
@@ -293,6 +318,21 @@ impl Faults {
     }
 
     /// A child that starts once, and whose next `times` restarts fail.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let cache = Agent::child(|| 0).name("cache");
+    /// let cache = t.faults().fail_restart(cache, 2); // as if what it needs were gone for a while
+    /// let tree = Supervisor::one_for_one().child(cache).id("tree");
+    /// t.start_supervised(tree).await;
+    /// exit(whereis("cache").unwrap(), ExitReason::Kill);
+    /// t.advance(Duration::from_secs(1)).await;
+    /// assert!(whereis("cache").is_some()); // at the third attempt
+    /// # });
+    /// ```
     pub fn fail_restart(&self, child: impl Into<ChildSpec>, times: u64) -> ChildSpec {
         fail_starts(child.into(), 1, times)
     }
@@ -425,22 +465,21 @@ fn fail_starts(spec: ChildSpec, after: u64, times: u64) -> ChildSpec {
 
 /// A rule that kills descendants: see [`Faults::kill_descendants_of`].
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::Test;
 /// use rekindle::prelude::*;
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test) {
-///     let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("tally"));
-///     let tree = t.start_supervised(tree.id("tree")).await;
-///     t.faults().kill_descendants_of(tree.pid()).times(2).every(10);
-///     for _ in 0..100 {
-///         let _ = Agent::<i32>::named("tally").update(|n| *n += 1).await;
-///         sleep(Duration::from_millis(1)).await;
-///     }
-///     assert_eq!(t.faults().kills(), 2);
-///     assert!(whereis("tally").is_some()); // each time it came back
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+/// let tree = Supervisor::one_for_one().child(Agent::child(|| 0).name("tally"));
+/// let tree = t.start_supervised(tree.id("tree")).await;
+/// t.faults().kill_descendants_of(tree.pid()).times(2).every(10);
+/// for _ in 0..100 {
+///     let _ = Agent::<i32>::named("tally").update(|n| *n += 1).await;
+///     sleep(Duration::from_millis(1)).await;
 /// }
+/// assert_eq!(t.faults().kills(), 2);
+/// assert!(whereis("tally").is_some()); // each time it came back
+/// # });
 /// ```
 #[derive(Debug)]
 #[must_use = "say how often: `every(100)`"]

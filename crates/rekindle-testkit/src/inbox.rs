@@ -21,7 +21,7 @@ const SHOWN: usize = 50;
 /// A test has one, and so has a probe. Whatever wraps one of those lends it, and can be received
 /// from as well:
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Inbox, Probe, Receives, Test, assert_receive};
 ///
 /// struct Client { name: &'static str, mail: Probe<String> }
@@ -32,12 +32,11 @@ const SHOWN: usize = 50;
 ///     }
 /// }
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test) {
-///     let mut client = Client { name: "Ada", mail: t.probe() };
-///     client.mail.recipient().send(format!("hello {}", client.name));
-///     assert_receive!(client, text if text == "hello Ada");
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+/// let mut client = Client { name: "Ada", mail: t.probe() };
+/// client.mail.recipient().send(format!("hello {}", client.name));
+/// assert_receive!(client, text if text == "hello Ada");
+/// # });
 /// ```
 pub struct Inbox<M> {
     source: Source<M>,
@@ -190,7 +189,7 @@ impl<M: Send + 'static> Inbox<M> {
 ///
 /// In a function of one's own that is to work with either:
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Receives, Test};
 /// use rekindle::prelude::*;
 ///
@@ -200,12 +199,11 @@ impl<M: Send + 'static> Inbox<M> {
 ///     from.receive_map(Duration::from_secs(60), "an even number", even).await.unwrap()
 /// }
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test<u32>) {
-///     for n in [1, 2, 3, 4] { t.recipient().send(n) }
-///     assert_eq!(next_even(t).await, 2);
-///     assert_eq!(next_even(t).await, 4); // 1 and 3 are still there
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test<u32>| async move {
+/// for n in [1, 2, 3, 4] { t.recipient().send(n) }
+/// assert_eq!(next_even(&mut t).await, 2);
+/// assert_eq!(next_even(&mut t).await, 4); // 1 and 3 are still there
+/// # });
 /// ```
 pub trait Receives<M: Send + 'static>: Send {
     /// What came in.
@@ -355,19 +353,18 @@ pub trait Receives<M: Send + 'static>: Send {
 
 /// What was waited for did not come.
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Receives, Test};
 /// use std::time::Duration;
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test<u32>) {
-///     t.recipient().send(3);
-///     let large = |n| if n > 100 { Ok(n) } else { Err(n) };
-///     let limit = Duration::from_secs(1);
-///     let missed = t.receive_map(limit, "a large number", large).await.unwrap_err();
-///     assert_eq!((&*missed.wanted, missed.within), ("a large number", limit));
-///     assert_eq!(missed.mailbox, ["3"]); // what came instead
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test<u32>| async move {
+/// t.recipient().send(3);
+/// let large = |n| if n > 100 { Ok(n) } else { Err(n) };
+/// let limit = Duration::from_secs(1);
+/// let missed = t.receive_map(limit, "a large number", large).await.unwrap_err();
+/// assert_eq!((&*missed.wanted, missed.within), ("a large number", limit));
+/// assert_eq!(missed.mailbox, ["3"]); // what came instead
+/// # });
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -384,18 +381,17 @@ pub struct NotReceived {
 
 /// What should not have come did.
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Receives, Test};
 /// use std::time::Duration;
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test<u32>) {
-///     t.recipient().send(3);
-///     let any = |_| Ok(());
-///     let came = t.refute_map(Duration::from_secs(1), "a message", any).await.unwrap_err();
-///     assert_eq!(came.message, "3");
-///     assert!(came.to_string().starts_with("a message was received, and should not have been: 3"));
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test<u32>| async move {
+/// t.recipient().send(3);
+/// let any = |_| Ok(());
+/// let came = t.refute_map(Duration::from_secs(1), "a message", any).await.unwrap_err();
+/// assert_eq!(came.message, "3");
+/// assert!(came.to_string().starts_with("a message was received, and should not have been: 3"));
+/// # });
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]

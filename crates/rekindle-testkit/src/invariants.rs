@@ -16,18 +16,17 @@ use rekindle_actor::{Handle, is_alive, registered};
 ///
 /// Outside of a runtime.
 ///
-/// ```test_harness
+/// ```
 /// use rekindle::testkit::{Test, invariants};
 /// use rekindle::prelude::*;
 ///
-/// #[rekindle::test(simulated)]
-/// async fn body(t: &mut Test) {
-///     let clerk = spawn(sleep(Duration::from_secs(1)));
-///     register("clerk", clerk).unwrap();
-///     exit(clerk, ExitReason::Kill);
-///     t.settle().await;
-///     assert!(invariants::broken().is_empty()); // the name went with its holder
-/// }
+/// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+/// let clerk = spawn(sleep(Duration::from_secs(1)));
+/// register("clerk", clerk).unwrap();
+/// exit(clerk, ExitReason::Kill);
+/// t.settle().await;
+/// assert!(invariants::broken().is_empty()); // the name went with its holder
+/// # });
 /// ```
 #[must_use]
 pub fn broken() -> Vec<String> {

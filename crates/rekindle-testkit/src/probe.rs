@@ -74,6 +74,17 @@ impl<M: Send + 'static> Probe<M> {
     /// # Panics
     ///
     /// If the probe was killed, or `f` panics.
+    ///
+    /// ```
+    /// use rekindle::testkit::{Probe, Test};
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let clerk: Probe<String> = t.probe();
+    /// let name = clerk.run(|| register("clerk", self_pid())).await;
+    /// assert_eq!((name, whereis("clerk")), (Ok(()), Some(clerk.pid())));
+    /// # });
+    /// ```
     pub async fn run<R: Send + 'static>(&self, f: impl FnOnce() -> R + Send + 'static) -> R {
         let result = Arc::new(Mutex::new(None));
         let theirs = Arc::clone(&result);
@@ -91,6 +102,20 @@ impl<M: Send + 'static> Probe<M> {
 
     /// Has the probe link itself with a process; as it traps exits, it gets the end as an
     /// [`Exit`](rekindle_actor::Exit).
+    ///
+    /// ```
+    /// use rekindle::testkit::{Probe, Receives, Test};
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let worker = spawn(sleep(Duration::from_secs(1)));
+    /// let mut parent: Probe<()> = t.probe();
+    /// parent.link(worker).await;
+    /// exit(worker, ExitReason::msg("no paper"));
+    /// let heard = parent.receive_exit(Duration::from_secs(1), worker).await.unwrap();
+    /// assert_eq!(heard.reason.to_string(), "no paper");
+    /// # });
+    /// ```
     pub async fn link(&self, pid: Pid) {
         self.run(move || rekindle_actor::link(pid)).await;
     }

@@ -190,6 +190,18 @@ impl TestRun {
 
     /// Runs the test under the simulator, and says what came of it instead of panicking. It heeds
     /// no environment.
+    ///
+    /// ```
+    /// use rekindle::testkit::{Test, TestRun};
+    /// use rekindle::prelude::*;
+    ///
+    /// let explored = TestRun::new("waits_for_ever").seeds(10).explore(|_t: Test| async {
+    ///     Task::spawn(std::future::pending::<()>()).await
+    /// });
+    /// let found = explored.found.unwrap();
+    /// assert!(found.failure.text.contains("nothing will ever happen"));
+    /// assert_eq!(found.first_at, 1);
+    /// ```
     pub fn explore<M, F, Fut>(&self, body: F) -> Explored
     where
         M: Send + 'static,

@@ -94,6 +94,20 @@ impl<M: Send + 'static> Test<M> {
     ///
     /// If the child does not start. See [`try_start_supervised`](Self::try_start_supervised) for a
     /// version that gives the error.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let tally: Agent<u32> = t.start_supervised(Agent::child(|| 7)).await;
+    /// assert_eq!(tally.get(|n| *n).await, Ok(7));
+    /// // It is restarted as it would be in the program.
+    /// exit(tally.pid().unwrap(), ExitReason::Kill);
+    /// t.settle().await;
+    /// assert_eq!(t.supervisor().await.count_children().await.unwrap().active, 1);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn start_supervised<C: Child + Send>(
         &mut self,
@@ -117,6 +131,18 @@ impl<M: Send + 'static> Test<M> {
     /// # Errors
     ///
     /// If the child does not start.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::StartChildError;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let broken = t.faults().fail_start(Agent::child(|| 0), 1);
+    /// let refused = t.try_start_supervised(broken).await.unwrap_err();
+    /// assert!(matches!(refused, StartChildError::Failed(_)), "{refused}");
+    /// # });
+    /// ```
     pub fn try_start_supervised<C: Child + Send>(
         &mut self,
         child: C,
@@ -174,6 +200,18 @@ impl<M: Send + 'static> Test<M> {
     /// # Panics
     ///
     /// If there is no child of this id.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// t.start_supervised(Agent::child(|| 0).name("cache")).await;
+    /// assert!(whereis("cache").is_some());
+    /// t.stop_supervised("cache").await; // how does the rest get along without it?
+    /// assert!(whereis("cache").is_none());
+    /// # });
+    /// ```
     pub async fn stop_supervised(&mut self, id: &str) {
         let supervisor = self.supervisor().await;
         if let Err(error) = supervisor.terminate_child(id).await {
@@ -196,6 +234,19 @@ impl<M: Send + 'static> Test<M> {
 
     /// Lets this much time pass, with all that happens in it, until all processes wait. Under the
     /// simulator that takes no time.
+    ///
+    /// ```
+    /// use rekindle::testkit::{Test, assert_received, refute_receive};
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test<&'static str>| async move {
+    /// send_after(Duration::from_secs(60), &t.recipient(), "a minute is over");
+    /// t.advance(Duration::from_secs(59)).await;
+    /// refute_receive!(t, _, within = Duration::ZERO);
+    /// t.advance(Duration::from_secs(1)).await;
+    /// assert_received!(t, "a minute is over");
+    /// # });
+    /// ```
     pub async fn advance(&mut self, time: Duration) {
         rekindle_actor::sleep(time).await;
         self.settle().await;
@@ -206,6 +257,22 @@ impl<M: Send + 'static> Test<M> {
     ///
     /// On real threads this is an approximation: until all have been seen waiting, several times in
     /// a row, a millisecond apart.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let tally = t.start_supervised(Agent::child(|| 0)).await;
+    /// for _ in 0..10 {
+    ///     let tally = tally.clone();
+    ///     spawn(async move { tally.cast(|n| *n += 1) });
+    /// }
+    /// t.settle().await; // all have sent, and all of it has been handled
+    /// assert_eq!(tally.get(|n| *n).await, Ok(10));
+    /// assert_eq!(t.now().as_nanos(), 0);
+    /// # });
+    /// ```
     pub async fn settle(&mut self) {
         let settled = with_handle(|handle| handle.simulation().map(|sim| sim.settled()));
         if let Some(settled) = settled {
@@ -227,6 +294,20 @@ impl<M: Send + 'static> Test<M> {
     /// # Panics
     ///
     /// On real threads.
+    ///
+    /// ```
+    /// use rekindle::testkit::Test;
+    /// use rekindle::prelude::*;
+    ///
+    /// # rekindle::testkit::TestRun::new("example").simulated().run(|mut t: Test| async move {
+    /// let nap = spawn(sleep(Duration::from_secs(1)));
+    /// t.settle().await;
+    /// t.jump_clock(Duration::from_secs(8 * 3600)); // the lid of the laptop was closed
+    /// assert!(is_alive(nap)); // nothing has happened on the way
+    /// t.settle().await;
+    /// assert!(!is_alive(nap));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn jump_clock(&mut self, time: Duration) {
         self.faults().jump_clock(time);

@@ -746,6 +746,42 @@ impl<G: GenServer> Subject<G> {
 
     /// Lets time pass, with all that comes meanwhile: timers, an idle timeout, messages the subject
     /// has sent itself.
+    ///
+    /// ```
+    /// # use rekindle::prelude::*;
+    /// # struct Counter(i64);
+    /// # impl GenServer for Counter {
+    /// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+    /// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+    /// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+    /// #         Ok(Init::Ready(Counter(n)))
+    /// #     }
+    /// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+    /// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+    /// #         self.0 += k;
+    /// #         Ok(match self.0 {
+    /// #             ..0 => Next::Stop(ExitReason::Shutdown),
+    /// #             0..=100 => Next::Wait,
+    /// #             _ => Next::Timeout(Duration::from_secs(1)),
+    /// #         })
+    /// #     }
+    /// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+    /// #         match info {
+    /// #             Info::Message(to) => to.send(self.0),
+    /// #             Info::Timeout => self.0 = 0,
+    /// #             other => return cx.unexpected(other),
+    /// #         }
+    /// #         Ok(Next::Wait)
+    /// #     }
+    /// # }
+    /// use rekindle::testkit::unit::{Callback, Subject};
+    ///
+    /// let mut counter = Subject::<Counter>::start(100).unwrap();
+    /// counter.cast(1); // above 100: it forgets its count after a second of silence
+    /// assert!(counter.advance(Duration::from_millis(999)).all().is_empty());
+    /// assert_eq!(counter.advance(Duration::from_millis(1)).callbacks(), [Callback::Timeout]);
+    /// assert_eq!(counter.call(|from| from).reply(), Some(Ok(0)));
+    /// ```
     #[track_caller]
     pub fn advance(&mut self, time: Duration) -> Steps {
         let until = self.runtime().handle().now().saturating_add(time);
@@ -768,6 +804,42 @@ impl<G: GenServer> Subject<G> {
     /// # Panics
     ///
     /// If `peer` is none of this subject's peers, or has ended.
+    ///
+    /// ```
+    /// # use rekindle::prelude::*;
+    /// # struct Counter(i64);
+    /// # impl GenServer for Counter {
+    /// #     type Args = i64; type Call = ReplyTo<i64>; type Cast = i64; type Info = Recipient<i64>; type Continue = Never;
+    /// #     async fn init(n: i64, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+    /// #         if n < 0 { return Ok(Init::Fail(ExitReason::msg("less than nothing"))) }
+    /// #         Ok(Init::Ready(Counter(n)))
+    /// #     }
+    /// #     async fn handle_call(&mut self, from: ReplyTo<i64>, _: &mut Context<Self>) -> Step<Self> { from.reply(self.0); Ok(Next::Wait) }
+    /// #     async fn handle_cast(&mut self, k: i64, _: &mut Context<Self>) -> Step<Self> {
+    /// #         self.0 += k;
+    /// #         Ok(match self.0 {
+    /// #             ..0 => Next::Stop(ExitReason::Shutdown),
+    /// #             0..=100 => Next::Wait,
+    /// #             _ => Next::Timeout(Duration::from_secs(1)),
+    /// #         })
+    /// #     }
+    /// #     async fn handle_info(&mut self, info: Info<Recipient<i64>>, cx: &mut Context<Self>) -> Step<Self> {
+    /// #         match info {
+    /// #             Info::Message(to) => to.send(self.0),
+    /// #             Info::Timeout => self.0 = 0,
+    /// #             other => return cx.unexpected(other),
+    /// #         }
+    /// #         Ok(Next::Wait)
+    /// #     }
+    /// # }
+    /// use rekindle::testkit::unit::Subject;
+    ///
+    /// let mut counter = Subject::<Counter>::start(7).unwrap();
+    /// let client = counter.peer();
+    /// counter.state(move |_| link(client));
+    /// counter.end_peer(client, ExitReason::msg("lost"));
+    /// assert_eq!(counter.ended().unwrap().to_string(), "lost"); // it does not trap exits
+    /// ```
     #[track_caller]
     pub fn end_peer(&mut self, peer: Pid, reason: ExitReason) -> Steps {
         self.enter(|| {
