@@ -140,6 +140,23 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
     true
 }
 
+/// As [`receive_all`], in the middle of a turn: for who is about to say that there is no message.
+/// `false` if nothing came in, or if the process is at its end or was just brought to it; then
+/// there is nothing to look at.
+pub(crate) fn receive_news(owner: Owner<'_>) -> bool {
+    if owner.private().exiting().is_some() {
+        return false;
+    }
+    let process = owner.process();
+    process.begin_receiving();
+    let mut news = rekindle_scheduler::take_news();
+    if news.is_empty() {
+        process.receive_nothing();
+        return false;
+    }
+    receive_all(owner, &mut news) && !owner.private().is_doomed()
+}
+
 /// From the first signal on.
 fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler::NodeList) {
     let mut next = Some(first);

@@ -434,9 +434,9 @@ impl<T: Send + 'static> Task<T> {
             return Some(result);
         }
         let now = Owner::current(|owner| {
-            let process = owner?.process();
-            let traps = process.traps.load(Ordering::Relaxed);
-            (!traps).then(|| process.turn_stamp())
+            let owner = owner?;
+            let traps = owner.process().traps.load(Ordering::Relaxed);
+            (!traps).then(|| (owner.process().turn_stamp(), owner.private().is_doomed()))
         });
         let (pid, seen) = match &self.work {
             Work::Running(pid, _) => (*pid, None),
@@ -444,7 +444,7 @@ impl<T: Send + 'static> Task<T> {
             Work::Completed(_) | Work::Consumed => return Some(result),
         };
         match now {
-            Some(now) if seen.is_none_or(|seen| seen == now) => {
+            Some((now, is_doomed)) if is_doomed || seen.is_none_or(|seen| seen == now) => {
                 self.work = Work::Failed(pid, reason.clone(), now);
                 None
             }

@@ -28,7 +28,7 @@ use crate::core::{Core, CoreRef};
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
 use crate::table::SlotCache;
-use crate::task::{Header, TaskView};
+use crate::task::{Header, NodeList, TaskView};
 use crate::time::Time;
 
 /// How many counts on the core travel at once between a thread's stock and the core.
@@ -295,6 +295,27 @@ pub fn running<R>(f: impl FnOnce(Option<TaskView<'_>>) -> R) -> R {
     let running = TLS.with(|tls| tls.running.get());
     // SAFETY: by invariant 3 the task's poll ends after `f`, and its cell lives until then.
     f(running.map(|header| unsafe { TaskView::from_raw(header) }))
+}
+
+/// Takes what has come into the inbox of the running task since its turn began, oldest first; nothing
+/// where no task runs. For a host whose future asks in the middle of a turn whether there is news.
+///
+/// What is taken was pushed before, and if there was any, the task has another turn after this one.
+///
+/// ```
+/// // Outside of a task there is no inbox.
+/// assert!(rekindle_scheduler::take_news().is_empty());
+///
+/// let runtime = rekindle_scheduler::Runtime::simulated(1);
+/// runtime.block_on(async {
+///     // A task whose host has no messages, which is any that `spawn` makes, has no news either.
+///     assert!(rekindle_scheduler::take_news().is_empty());
+/// });
+/// ```
+#[must_use = "what is taken and not handled is thrown away"]
+pub fn take_news() -> NodeList {
+    // Whoever polls a task owns its SCHEDULED.
+    running(|task| task.map_or_else(NodeList::new, |task| task.header().take_news()))
 }
 
 /// The task that this thread is polling.

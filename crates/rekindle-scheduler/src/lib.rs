@@ -79,7 +79,7 @@ mod runtime;
 pub use block_on::block_on;
 pub use blocking::{Blocking, BlockingError};
 pub use config::Builder;
-pub use context::{EnterGuard, coarse_now, running, with_handle};
+pub use context::{EnterGuard, coarse_now, running, take_news, with_handle};
 pub use metrics::Metrics;
 pub use outlet::log_guarded;
 pub use runtime::{Handle, Runtime, YieldNow, blocking, spawn, yield_now};

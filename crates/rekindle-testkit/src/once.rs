@@ -24,7 +24,7 @@ use crate::kit::{Crash, Kit};
 use crate::report::Failure;
 use crate::test::Test;
 
-/// What the body of a test may give: nothing, or a `Result` of that.
+/// What the body of a test may give: nothing, or a `Result` of that. Other types cannot be made one.
 ///
 /// So `?` may be used in a body, and an error is a failure that is shown:
 ///

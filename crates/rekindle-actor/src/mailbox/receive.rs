@@ -19,7 +19,7 @@ use crate::monitor::Down;
 use crate::pid::Pid;
 use crate::process::{Owner, Private, now_for};
 use crate::recipient::Recipient;
-use crate::signal::Signal;
+use crate::signal::{self, Signal};
 use crate::sys::SystemMessage;
 use crate::time::Alarm;
 use crate::wait::WaitKind;
@@ -180,8 +180,7 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// As [`recv`](Self::recv), but gives up after `timeout`. A timeout of zero takes a message
-    /// that is there already, or returns at once (PROC-016). What has come since the process last
-    /// waited is not there yet: it is looked at when the process next waits, for whatever it is.
+    /// that is there already, or returns at once (PROC-016).
     ///
     /// ```
     /// # rekindle_actor::Runtime::simulated(1).block_on(async {
@@ -266,18 +265,18 @@ impl<M: Send + 'static> Mailbox<M> {
         })
     }
 
-    /// Takes an ordinary message that is there already. What has come since the process last waited
-    /// is not: a loop of this alone finds nothing new.
+    /// Takes an ordinary message that is there already, without a wait.
     ///
     /// ```
     /// # rekindle_actor::Runtime::simulated(1).block_on(async {
     /// # let done = rekindle_actor::spawn(|mut inbox: rekindle_actor::Mailbox<u32>| async move {
     /// let own = inbox.recipient();
     /// (1..=3).for_each(|n| own.send(n));
-    /// // Waits for one, and takes what came with it.
+    /// assert_eq!(inbox.try_recv(), Some(1));
+    /// // Waits for one, and takes what is there besides.
     /// let mut batch = vec![inbox.recv().await];
     /// batch.extend(std::iter::from_fn(|| inbox.try_recv()));
-    /// assert_eq!(batch, [1, 2, 3]);
+    /// assert_eq!(batch, [2, 3]);
     /// # });
     /// # rekindle_actor::sleep(std::time::Duration::from_secs(99)).await;
     /// # assert!(rekindle_actor::recent_crashes().is_empty() && !done.is_alive());
@@ -285,7 +284,14 @@ impl<M: Send + 'static> Mailbox<M> {
     /// ```
     pub fn try_recv(&mut self) -> Option<M> {
         self.settle();
-        let found = self.owned(|owner| take_from(owner, &mut None, &mut Messages))?;
+        let found = self.owned(|owner| {
+            let queued = take_from(owner, &mut None, &mut Messages);
+            queued.or_else(|| {
+                let news = signal::receive_news(owner);
+                news.then(|| take_from(owner, &mut None, &mut Messages))
+                    .flatten()
+            })
+        })?;
         match self.open(found) {
             Event::Message(message) => Some(message),
             _ => None,
@@ -505,13 +511,16 @@ impl<M: Send + 'static> Mailbox<M> {
         })
     }
 
-    /// How many messages have been received and not yet taken.
+    /// How many messages, `Down`s and `Exit`s are there and were not taken.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.owned(|owner| owner.private().queue.len())
+        self.owned(|owner| {
+            signal::receive_news(owner);
+            owner.private().queue.len()
+        })
     }
 
-    /// Whether nothing has been received that was not taken.
+    /// Whether there is nothing that was not taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -931,7 +940,20 @@ where
                 }
                 return Poll::Ready(Some(node));
             }
-            this.wait.wait(owner, cx)
+            let waited = this.wait.wait(owner, cx);
+            if waited.is_pending() {
+                return waited;
+            }
+            // What came in meanwhile was there in time, though the turn had begun without it; and
+            // so was what ends the process.
+            let news = signal::receive_news(owner);
+            if owner.private().is_doomed() {
+                return Poll::Pending;
+            }
+            Poll::Ready(
+                news.then(|| take_from(owner, &mut this.place, &mut this.filter))
+                    .flatten(),
+            )
         });
         taken.map(|node| node.map(|node| this.mailbox.open(node)))
     }

@@ -268,6 +268,81 @@ fn proc_016_a_zero_timeout_takes_what_is_there() {
     });
 }
 
+/// What comes in the middle of a turn is there, as it is in Erlang.
+#[test]
+fn proc_016_what_was_sent_a_moment_ago_is_there() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<u32>| async move {
+            let me = inbox.recipient();
+            me.send(1);
+            assert_eq!((inbox.len(), inbox.try_recv()), (1, Some(1)));
+            (2..=4).for_each(|n| me.send(n));
+            assert_eq!(
+                inbox.recv_match_timeout(Duration::ZERO, |n| *n == 3).await,
+                Some(3)
+            );
+            me.send(5);
+            assert_eq!(inbox.recv_timeout(Duration::ZERO).await, Some(2));
+            assert_eq!(inbox.try_recv(), Some(4));
+            assert_eq!(inbox.recv_timeout(Duration::ZERO).await, Some(5));
+            assert_eq!(inbox.recv_timeout(Duration::ZERO).await, None);
+            me.send(6);
+            assert!(matches!(
+                inbox.next_timeout(Duration::ZERO).await,
+                rekindle_actor::Info::Message(6)
+            ));
+        })
+    });
+}
+
+/// A body that never waits, and looks only: others' messages come to it from other threads.
+#[test]
+fn proc_016_who_only_looks_finds_what_others_send() {
+    on_pool(|| {
+        with_inbox(|mut inbox: Mailbox<u32>| async move {
+            const MESSAGES: u32 = 2_000;
+            let me = inbox.recipient();
+            spawn(async move {
+                for n in 0..MESSAGES {
+                    me.send(n);
+                    if n % 100 == 0 {
+                        yield_now().await;
+                    }
+                }
+            });
+            let mut next = 0;
+            while next < MESSAGES {
+                match inbox.try_recv() {
+                    Some(n) => {
+                        assert_eq!(n, next);
+                        next += 1;
+                    }
+                    None => std::thread::yield_now(),
+                }
+            }
+        })
+    });
+}
+
+/// An exit signal that comes before the message ends the process before it takes that.
+#[test]
+fn proc_016_an_exit_that_came_a_moment_ago_is_there() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let log = Log::new();
+            let seen = log.clone();
+            spawn_monitor(with_inbox(move |mut inbox: Mailbox<u32>| async move {
+                exit(self_pid(), oops("enough"));
+                inbox.recipient().send(1);
+                let got = inbox.recv_timeout(Duration::ZERO).await;
+                seen.add(format!("{got:?}"));
+            }));
+            expect_down(&mut inbox).await;
+            assert_eq!(log.all(), Vec::<String>::new());
+        })
+    });
+}
+
 /// What has been looked at once is not looked at again, however many messages come.
 #[test]
 fn a_selective_receive_looks_at_each_message_once() {

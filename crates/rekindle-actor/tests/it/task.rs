@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rekindle_actor::{
-    ExitReason, Mailbox, Task, exit, info, is_alive, monitor, raise, self_pid, sleep, spawn,
-    spawn_monitor, trap_exit,
+    ExitReason, Mailbox, Pid, Task, exit, info, is_alive, link, monitor, raise, self_pid, sleep,
+    spawn, spawn_link, spawn_monitor, trap_exit,
 };
 
 use crate::support::*;
@@ -136,17 +136,20 @@ fn task_005_an_owner_never_sees_the_failure_that_ends_it() {
     });
 }
 
-/// It takes several turns to tell so many links of the end.
+/// It takes several turns to tell so many links of the end, those that are older than the owner and
+/// those that are younger.
 #[test]
 fn task_005_nor_that_of_a_task_with_very_many_links() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<()>| async move {
             let saw = Log::new();
             let sees = saw.clone();
+            let older: Vec<Pid> = (0..3_000).map(|_| spawn(pending::<()>())).collect();
             spawn_monitor(async move {
-                let task = Task::spawn(async {
+                let task = Task::spawn(async move {
+                    older.into_iter().for_each(link);
                     for _ in 0..3_000 {
-                        rekindle_actor::spawn_link(pending::<()>());
+                        spawn_link(pending::<()>());
                     }
                     raise(oops("all")) as u8
                 });
@@ -182,7 +185,7 @@ fn task_007_fire_and_forget() {
             let log = Log::new();
             let (one, two) = (log.clone(), log.clone());
             spawn(async move { one.add("plain") });
-            rekindle_actor::spawn_link(async move { two.add("linked") });
+            spawn_link(async move { two.add("linked") });
             until(|| log.len() == 2).await;
             drop(Task::spawn(async { 1 }));
             expect_nothing(&mut inbox).await;

@@ -450,6 +450,11 @@ impl Header {
         self.id
     }
 
+    /// Takes what came in since the turn began. Whoever has the turn may ask.
+    pub(crate) fn take_news(&self) -> NodeList {
+        self.word.take_news()
+    }
+
     /// Gives the id up, once: the slot may be another task's right after.
     #[inline]
     pub(super) fn vacate(&self) {

@@ -165,6 +165,64 @@ fn loom_two_senders_and_a_runner_lose_nothing_and_keep_order() {
 }
 
 #[test]
+fn loom_news_taken_in_the_middle_of_a_turn_are_lost_no_more_than_a_wake() {
+    explore(|| {
+        let task = Task::idle();
+        task.push(10);
+        let woken = Arc::new(AtomicUsize::new(0));
+        let sender = {
+            let task = task.clone();
+            thread::spawn(move || {
+                task.push(11);
+            })
+        };
+        let waker = {
+            let (task, woken) = (task.clone(), woken.clone());
+            thread::spawn(move || {
+                woken.store(1, Ordering::Relaxed);
+                task.wake();
+            })
+        };
+        let turn = || {
+            if task.runnables.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            task.runnables.fetch_sub(1, Ordering::AcqRel);
+            loop {
+                let begun = task.word.begin_turn(&task.spares).inbox;
+                // The poll, which looks once more before it waits.
+                let saw = woken.load(Ordering::Relaxed);
+                let news = task.word.take_news();
+                // SAFETY: we own SCHEDULED; loom checks that nobody else is here.
+                task.polls.with_mut(|polls| unsafe {
+                    for mut list in [begun, news] {
+                        while let Some(node) = list.pop() {
+                            (*polls).push(open(node));
+                        }
+                    }
+                    if saw == 1 {
+                        (*polls).push(usize::MAX);
+                    }
+                });
+                if task.word.end_turn(&task.spares) == Ended::Idle {
+                    return;
+                }
+            }
+        };
+        turn();
+        sender.join().unwrap();
+        waker.join().unwrap();
+        turn();
+        let handled = task.handled();
+        assert_eq!(messages(&handled), [10, 11]);
+        assert!(
+            handled.contains(&usize::MAX),
+            "a poll has seen what the waker did"
+        );
+    });
+}
+
+#[test]
 fn loom_a_wake_is_followed_by_a_poll_that_sees_what_the_waker_did() {
     explore(|| {
         let task = Task::idle();

@@ -340,6 +340,27 @@ impl Word {
         Begun { inbox, surplus }
     }
 
+    /// Takes what came in since the turn began, in the middle of it. If there was anything, the task
+    /// has another turn after this one: what was taken may ask for more than this one can do.
+    ///
+    /// The caller owns SCHEDULED.
+    pub(crate) fn take_news(&self) -> NodeList {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        while !pointer(seen).is_null() {
+            let rest = bare((seen.addr() & STATE) | WOKEN);
+            // Orderings as in `begin_turn`. Wake-ups stay, for this is no poll that covers them.
+            match self
+                .0
+                .compare_exchange_weak(seen, rest, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                // SAFETY: by invariant 4 the chain that the exchange took out is ours alone.
+                Ok(_) => return unsafe { NodeList::from_newest(pointer(seen)) },
+                Err(now) => seen = now,
+            }
+        }
+        NodeList::new()
+    }
+
     /// Ends a turn whose task waits. The caller owns SCHEDULED, and gives it up on `Idle`.
     #[inline]
     pub(crate) fn end_turn(&self, spares: &Spares) -> Ended {
