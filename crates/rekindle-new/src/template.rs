@@ -68,16 +68,17 @@ impl Kind {
     /// The files of a project.
     pub(crate) fn files(self, name: &Name, rekindle: &Source) -> Vec<File> {
         let ty = self.type_name(name);
-        let fill = |text: &str| {
-            text.replace("{{package}}", name.as_package())
-                .replace("{{name}}", &name.as_crate())
-                .replace("{{Name}}", &ty)
-                .replace("{{rekindle}}", &rekindle.dependency(false))
-                .replace("{{rekindle-testkit}}", &rekindle.dependency(true))
+        let value = |placeholder: &str| match placeholder {
+            "package" => name.as_package().to_owned(),
+            "name" => name.as_crate(),
+            "Name" => ty.clone(),
+            "rekindle" => rekindle.dependency(false),
+            "rekindle-testkit" => rekindle.dependency(true),
+            unknown => format!("{{{{{unknown}}}}}"),
         };
         let files = self.templates().iter().map(|&(path, text)| File {
             path,
-            text: fill(text),
+            text: filled(text, value),
         });
         files.collect()
     }
@@ -108,17 +109,47 @@ pub(crate) enum Source {
 impl Source {
     /// What stands behind `rekindle = ` in the manifest.
     fn dependency(&self, testkit: bool) -> String {
-        // A string of TOML is escaped as one of Rust is, for what versions and paths are made of.
         let (key, value) = match self {
-            Source::Version(version) => ("version", version.clone()),
-            Source::Path(path) => ("path", path.display().to_string()),
+            Source::Version(version) => ("version", quoted(version)),
+            Source::Path(path) => ("path", quoted(&path.display().to_string())),
         };
         match (testkit, self) {
-            (true, _) => format!("{{ {key} = {value:?}, features = [\"testkit\"] }}"),
-            (false, Source::Version(_)) => format!("{value:?}"),
-            (false, Source::Path(_)) => format!("{{ {key} = {value:?} }}"),
+            (true, _) => format!("{{ {key} = {value}, features = [\"testkit\"] }}"),
+            (false, Source::Version(_)) => value,
+            (false, Source::Path(_)) => format!("{{ {key} = {value} }}"),
         }
     }
+}
+
+/// A string of TOML, which does not take all of Rust's escapes: a path may have any character in it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted += &format!("\\u{:04x}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+/// A template with its placeholders filled in. What they are filled with is not looked at: a path may
+/// have braces in it.
+fn filled(template: &str, value: impl Fn(&str) -> String) -> String {
+    let (mut filled, mut rest) = (String::new(), template);
+    while let Some((before, after)) = rest.split_once("}}") {
+        match before.rsplit_once("{{") {
+            Some((text, placeholder)) => {
+                filled += text;
+                filled += &value(placeholder);
+            }
+            // Two of Rust's own.
+            None => filled.extend([before, "}}"]),
+        }
+        rest = after;
+    }
+    filled + rest
 }
 
 /// A file of a project.
@@ -159,6 +190,18 @@ mod tests {
             path.dependency(true),
             r#"{ path = "C:\\re", features = ["testkit"] }"#
         );
+    }
+
+    #[test]
+    fn a_path_is_written_as_toml_reads_it() {
+        let path = Source::Path("zero\u{200b}width \u{7} \" {{name}} {{rekindle-testkit}}".into());
+        let written = "\"zero\u{200b}width \\u0007 \\\" {{name}} {{rekindle-testkit}}\"";
+        let files = Kind::Server.files(&"my_app".parse().unwrap(), &path);
+        let manifest = files.iter().find(|file| file.path == "Cargo.toml").unwrap();
+        let plain = format!("rekindle = {{ path = {written} }}\n");
+        assert!(manifest.text.contains(&plain), "{}", manifest.text);
+        let testkit = format!("rekindle = {{ path = {written}, features = [\"testkit\"] }}\n");
+        assert!(manifest.text.contains(&testkit), "{}", manifest.text);
     }
 
     #[test]
