@@ -184,7 +184,7 @@ pub async fn all_at_once(orders: Vec<Order>) -> Vec<Vec<Seen>> {
     settle().await;
     board.with(|known| {
         let deaths = deaths(known);
-        known.iter().for_each(|process| letters_are_whole(process));
+        known.iter().for_each(letters_are_whole);
         known
             .iter()
             .for_each(|process| monitors_fire_once(process, &deaths));
