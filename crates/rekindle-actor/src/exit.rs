@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::pid::Pid;
+use crate::unwind;
 
 /// Why a process ended.
 ///
@@ -99,6 +100,33 @@ pub struct Panic {
 /// ```
 #[derive(Clone)]
 pub struct Failure(Arc<Box<dyn Error + Send + Sync>>);
+
+impl Failure {
+    /// The error and its causes.
+    fn text(&self) -> String {
+        let mut text = self.error().to_string();
+        let mut cause = self.error().source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            // Many errors show their cause themselves: not twice.
+            if !text.ends_with(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// What foreign code makes of an error, or that it panicked: a supervisor shows the reasons of its
+/// children, and must not end by them.
+fn shown(text: impl FnOnce() -> String) -> String {
+    unwind::catch(text).unwrap_or_else(|payload| {
+        let panic = ExitReason::from_panic(payload);
+        format!("an error that cannot be shown: {panic}")
+    })
+}
 
 impl Failure {
     /// The error.
@@ -260,20 +288,7 @@ impl fmt::Display for ExitReason {
                 Some(at) => write!(f, "panicked at {at}: {}", panic.message),
                 None => write!(f, "panicked: {}", panic.message),
             },
-            ExitReason::Error(failure) => {
-                let mut text = failure.error().to_string();
-                let mut cause = failure.error().source();
-                while let Some(error) = cause {
-                    let more = error.to_string();
-                    // Many errors show their cause themselves: not twice.
-                    if !text.ends_with(&more) {
-                        text.push_str(": ");
-                        text.push_str(&more);
-                    }
-                    cause = error.source();
-                }
-                f.write_str(&text)
-            }
+            ExitReason::Error(failure) => f.write_str(&shown(|| failure.text())),
         }
     }
 }
@@ -296,7 +311,11 @@ impl fmt::Debug for ExitReason {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.error(), f)
+        // Not through a text of our own unless it must be: the caller's width and `#` count.
+        match unwind::catch(|| fmt::Debug::fmt(self.error(), f)) {
+            Ok(written) => written,
+            Err(payload) => f.write_str(&shown(|| std::panic::resume_unwind(payload))),
+        }
     }
 }
 
@@ -307,7 +326,8 @@ impl PartialEq for ExitReason {
             (R::ShutdownWith(one), R::ShutdownWith(two)) => one == two,
             (R::Panic(one), R::Panic(two)) => one.message == two.message,
             (R::Error(one), R::Error(two)) => {
-                Arc::ptr_eq(&one.0, &two.0) || one.error().to_string() == two.error().to_string()
+                let read = |failure: &Failure| shown(|| failure.error().to_string());
+                Arc::ptr_eq(&one.0, &two.0) || read(one) == read(two)
             }
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }

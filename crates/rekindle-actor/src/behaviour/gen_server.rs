@@ -11,7 +11,7 @@ use rekindle_scheduler::Time;
 
 use super::builder::{Start, StartMonitor};
 use super::context::Context;
-use super::guarded::guard;
+use super::guarded::{ended_by, guard};
 use super::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use super::start::Ack;
 use crate::exit::ExitReason;
@@ -911,7 +911,8 @@ macro_rules! serve_from {
             Err(panic) => panic,
         };
         system.handled(|| None);
-        reason
+        // Here, where the reason is known: a panic on the way must not hide an abnormal one.
+        ended_by(reason, $state)
     }};
 }
 

@@ -248,7 +248,7 @@ pub(crate) fn take_exit(owner: Owner<'_>, who: Pid) -> Option<NodePtr> {
             && matches!(unsafe { node::peek_signal(node) },
                 Signal::Exit { from, link: Some(_), .. } if *from == who)
     };
-    owner.private().queue.take(&mut None, is_it)
+    take_aside(owner, is_it)
 }
 
 /// Takes the `Down`s of a monitor out of the queue.
@@ -259,5 +259,13 @@ pub(crate) fn take_down(owner: Owner<'_>, reference: MonitorRef) -> Option<NodeP
             && matches!(unsafe { node::peek_signal(node) },
                 Signal::Down(down) if down.reference == reference)
     };
-    owner.private().queue.take(&mut None, is_it)
+    take_aside(owner, is_it)
+}
+
+/// Takes a block out of the queue past the mailbox, and out of what others see of its length.
+fn take_aside(owner: Owner<'_>, is_it: impl FnMut(NodePtr) -> bool) -> Option<NodePtr> {
+    let mut private = owner.private();
+    let node = private.queue.take(&mut None, is_it)?;
+    owner.process().note_queued(private.queue.len());
+    Some(node)
 }

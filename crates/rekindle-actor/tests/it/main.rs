@@ -47,6 +47,7 @@ mod requests;
 mod wrong_use;
 
 mod hard_calls;
+mod hard_ends;
 mod hard_signals;
 mod hard_start;
 mod hard_statem;

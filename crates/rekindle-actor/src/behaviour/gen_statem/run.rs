@@ -16,7 +16,7 @@ use super::context::StatemContext;
 use super::event::{Envelope, Kind, StatemEvent};
 use super::status::StatemStatus;
 use super::transition::{Actions, Begin, Enter, StatemInit, To, Transition};
-use crate::behaviour::guarded::guard;
+use crate::behaviour::guarded::{ended_by, guard};
 use crate::behaviour::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use crate::behaviour::start::Ack;
 use crate::exit::ExitReason;
@@ -184,11 +184,13 @@ pub(super) fn run<M: GenStatem>(
         };
         begin_ending();
         system.note(|| SystemEvent::Ending(reason.clone()));
-        match guard!(held.1.terminate(&reason, &held.0, &mut cx)) {
+        let reason = match guard!(held.1.terminate(&reason, &held.0, &mut cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason (FSM-026).
             Err(panic) => panic,
-        }
+        };
+        // Here, where the reason is known: a panic on the way must not hide an abnormal one.
+        ended_by(reason, (held, agenda))
     }
 }
 
