@@ -242,6 +242,19 @@ impl ExitReason {
         }
     }
 
+    /// The reason that results when what ended with this one was dropped: a panic on the way is the
+    /// reason of a clean end, and leaves an abnormal one as it is.
+    pub(crate) fn after_drop(self, dropped: Result<(), Box<dyn Any + Send>>) -> ExitReason {
+        match dropped {
+            Err(payload) if self.is_clean() => ExitReason::from_panic(payload),
+            Err(payload) => {
+                unwind::discard(payload);
+                self
+            }
+            Ok(()) => self,
+        }
+    }
+
     /// A reason from what a panic carried.
     pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> ExitReason {
         let payload = match payload.downcast::<Raised>() {

@@ -306,14 +306,7 @@ impl Process {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
         };
-        let reason = match dropped {
-            Err(payload) if reason.is_clean() => ExitReason::from_panic(payload),
-            Err(payload) => {
-                unwind::discard(payload);
-                reason
-            }
-            Ok(()) => reason,
-        };
+        let reason = reason.after_drop(dropped);
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
         let mut private = owner.private();
         private.set_exiting(reason.clone());

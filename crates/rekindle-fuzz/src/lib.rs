@@ -27,6 +27,17 @@ pub fn quiet() {
     }
 }
 
+/// Waits until all that was begun in the simulation waits for something.
+///
+/// # Panics
+///
+/// Outside of one.
+pub async fn settle() {
+    let handle = rekindle_actor::Handle::current();
+    let simulation = handle.simulation().expect("it is simulated");
+    simulation.settled().await;
+}
+
 /// What a planned panic says; any other panic in a process is a bug.
 pub const PLANNED: &str = "planned";
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rekindle_actor::{ExitReason, Handle, Pid, Runtime, Sender, exit, is_alive, list, now, sleep};
-use rekindle_fuzz::{no_other_panics, quiet};
+use rekindle_actor::{ExitReason, Pid, Runtime, Sender, exit, is_alive, list, now, sleep};
+use rekindle_fuzz::{no_other_panics, quiet, settle};
 use rekindle_supervisor::{
     AutoShutdown, DeleteChildError, RestartChildError, SpecError, StartChildError, Strategy,
     Supervisor, SupervisorError, SupervisorHandle, TerminateChildError,
@@ -262,15 +262,6 @@ async fn agree(
 
 fn ids<'a>(children: &[(&'a str, Option<usize>)]) -> Vec<&'a str> {
     children.iter().map(|(id, _)| *id).collect()
-}
-
-async fn settle() {
-    let handle = Handle::current();
-    handle
-        .simulation()
-        .expect("it is simulated")
-        .settled()
-        .await;
 }
 
 /// But for this process.

@@ -34,17 +34,9 @@ pub async fn guarded<F: Future>(future: F) -> Result<F::Output, ExitReason> {
     .await
 }
 
-/// Drops the state of a behaviour that ends with a reason, and gives the reason that results: a
-/// panic on the way becomes the reason of a clean end, and leaves an abnormal one as it is.
+/// Drops the state of a behaviour that ends with a reason, and gives the reason that results.
 pub(super) fn ended_by<S>(reason: ExitReason, state: S) -> ExitReason {
-    match unwind::catch(move || drop(state)) {
-        Err(payload) if reason.is_clean() => ExitReason::from_panic(payload),
-        Err(payload) => {
-            unwind::discard(payload);
-            reason
-        }
-        Ok(()) => reason,
-    }
+    reason.after_drop(unwind::catch(move || drop(state)))
 }
 
 /// As [`guarded`](fn@guarded), but awaits a callback in its place, so that its future is stored

@@ -286,11 +286,7 @@ impl<M: Send + 'static> Mailbox<M> {
         self.settle();
         let found = self.owned(|owner| {
             let queued = take_from(owner, &mut None, &mut Messages);
-            queued.or_else(|| {
-                let news = signal::receive_news(owner);
-                news.then(|| take_from(owner, &mut None, &mut Messages))
-                    .flatten()
-            })
+            queued.or_else(|| take_news(owner, &mut None, &mut Messages))
         })?;
         match self.open(found) {
             Event::Message(message) => Some(message),
@@ -768,7 +764,20 @@ fn take_from<F: Filter>(
     Some(node)
 }
 
-/// As above, where the filter is the user's: it may panic, or look at its own mailbox, so the
+/// As [`take_from`], of what came in since the turn began, or none if that ends the process.
+fn take_news<F: Filter>(
+    owner: Owner<'_>,
+    place: &mut Option<Position>,
+    filter: &mut F,
+) -> Option<NodePtr> {
+    if signal::receive_news(owner) {
+        take_from(owner, place, filter)
+    } else {
+        None
+    }
+}
+
+/// As [`take_from`], where the filter is the user's: it may panic, or look at its own mailbox, so the
 /// queue is taken out while it runs.
 fn take_by_foreign<F: Filter>(
     owner: Owner<'_>,
@@ -946,14 +955,10 @@ where
             }
             // What came in meanwhile was there in time, though the turn had begun without it; and
             // so was what ends the process.
-            let news = signal::receive_news(owner);
-            if owner.private().is_doomed() {
-                return Poll::Pending;
+            match take_news(owner, &mut this.place, &mut this.filter) {
+                None if owner.private().is_doomed() => Poll::Pending,
+                found => Poll::Ready(found),
             }
-            Poll::Ready(
-                news.then(|| take_from(owner, &mut this.place, &mut this.filter))
-                    .flatten(),
-            )
         });
         taken.map(|node| node.map(|node| this.mailbox.open(node)))
     }

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use rekindle_actor::{
-    ExitReason, Handle, Pid, Sender, exit, is_alive, list, registered, sleep, yield_now,
-};
-use rekindle_fuzz::no_other_panics;
+use rekindle_actor::{ExitReason, Pid, Sender, exit, is_alive, list, registered, sleep, yield_now};
+use rekindle_fuzz::{no_other_panics, settle};
 
 use super::model::Model;
 use super::puppet::{self, Act, Board, Known, NAMES, Seen, Tie, Told, Why, text};
@@ -106,15 +104,6 @@ fn tell(board: &Board, own: usize, act: Act) {
     if let Some(puppet) = Sender::from_pid(board.pid(own)) {
         puppet.send(Told::Do(act));
     }
-}
-
-async fn settle() {
-    let handle = Handle::current();
-    handle
-        .simulation()
-        .expect("it is simulated")
-        .settled()
-        .await;
 }
 
 /// Each order when all that the one before has led to is over: as the model says.
