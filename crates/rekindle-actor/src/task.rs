@@ -5,7 +5,7 @@ mod many;
 mod stream;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::exit::{ExitReason, IntoExitReason};
-use crate::link::unlink;
+use crate::link::{link, unlink};
 use crate::mailbox::{self, Awaiting, Lost, ReplyTo};
 use crate::pid::Pid;
 use crate::process::{Owner, TurnStamp};
@@ -233,29 +233,38 @@ impl<T: Send + 'static> Task<T> {
         (body, move |pid| Task::over(pid, awaiting, false, at))
     }
 
-    /// As [`prepare`](Self::prepare), for work that is linked with the running process: whoever
-    /// runs the body, it makes that link before it does anything else.
+    /// As [`prepare`](Self::prepare), for work that is linked with the running process, whoever runs
+    /// the body. The link is made with the handle, and the work begins then, not before: so the
+    /// owner never has a task that is not linked yet. A handle that is not made ends the body.
     ///
     /// # Panics
     ///
-    /// Outside of a process.
+    /// Outside of a process; so does making the handle.
     #[track_caller]
     pub fn prepare_linked<F>(work: F) -> (TaskBody, impl FnOnce(Pid) -> Task<T> + Send)
     where
         F: Future<Output = T> + Send + 'static,
     {
         let at = Location::caller();
-        let owner = crate::ambient::self_pid();
         let (reply, awaiting) = mailbox::acknowledgement::<T>(Owner::own_waker());
         let reply = Prepared(Some(reply));
+        let (linked, mut linking) = mailbox::acknowledgement::<()>(None);
+        let linked = Prepared(Some(linked));
         let callers = Callers::of_running();
         let body = async move {
             let reply = reply.begin();
-            crate::link::link(owner);
+            if poll_fn(|cx| linking.poll(cx)).await.is_err() {
+                // The owner has ended, or wants no task any more.
+                return ExitReason::Shutdown;
+            }
             run(work, reply, callers).await
         };
         let body = TaskBody::over(body, Origin::of::<F>(at));
-        (body, move |pid| Task::over(pid, awaiting, true, at))
+        (body, move |pid| {
+            link(pid);
+            linked.begin().reply(());
+            Task::over(pid, awaiting, true, at)
+        })
     }
 
     /// A task that is done from the start (TASK-008).

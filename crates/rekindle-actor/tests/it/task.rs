@@ -256,11 +256,44 @@ fn task_016_an_ignored_task_goes_on_unlinked() {
             let done = Task::spawn_nolink(async { 1 });
             until(|| !is_alive(done.pid().unwrap())).await;
             assert_eq!(done.ignore(), Some(Ok(1)));
-            let failed = Task::spawn_nolink(async { raise(oops("no")) as u8 });
-            until(|| !is_alive(failed.pid().unwrap())).await;
-            assert_eq!(failed.ignore(), Some(Err(oops("no"))));
+            // A failure is told after the pid is dead, on the pool a moment later.
+            let told = async || {
+                let failed = Task::spawn_nolink(async { raise(oops("no")) as u8 });
+                until(|| !is_alive(failed.pid().unwrap())).await;
+                failed.ignore()
+            };
+            let mut failure = told().await;
+            while failure.is_none() {
+                failure = told().await;
+            }
+            assert_eq!(failure, Some(Err(oops("no"))));
             drop(target);
         })
+    });
+}
+
+/// `Task.Supervisor.async/2`: the work waits until its owner is linked with it.
+#[test]
+fn linked_work_begins_when_its_owner_takes_the_task() {
+    on_both(|| async {
+        let begun = Log::new();
+        let work = |name: &'static str| {
+            let begun = begun.clone();
+            Task::prepare_linked(async move { begun.add(name) })
+        };
+        let (body, task) = work("taken");
+        let pid = spawn(body);
+        sleep(ms(1)).await;
+        assert!(begun.all().is_empty() && is_alive(pid));
+        let task = task(pid);
+        assert!(links_of(self_pid()).contains(&pid));
+        assert_eq!(task.await, Ok(()));
+
+        let (body, task) = work("left");
+        let pid = spawn(body);
+        drop(task);
+        until(|| !is_alive(pid)).await;
+        assert_eq!(begun.all(), ["taken"]);
     });
 }
 
