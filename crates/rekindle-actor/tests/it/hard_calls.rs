@@ -381,7 +381,8 @@ fn speaking_to_the_dead_is_silent_by_every_handle() {
         name.cast(Tell::Add(1));
         plain.send(1);
         by_name.send(1);
-        assert!(server.try_cast(Tell::Add(1)).is_err());
+        // On the pool, what holds its address may reach it for a moment after its pid is dead.
+        until(|| server.try_cast(Tell::Add(1)).is_err()).await;
         assert!(by_name.try_send(1).is_err());
     });
 }
@@ -491,8 +492,7 @@ fn a_call_leaves_downs_and_messages_where_they_are() {
             to.send(1);
             victim.send(oops("end"));
             to.send(2);
-            until(|| !is_alive(victim.pid())).await;
-            sleep(ms(1)).await;
+            until(|| own.len() == 3).await;
             assert_eq!(server.call(Ask::Get).await, Ok(0));
             let mut seen = Vec::new();
             for _ in 0..3 {

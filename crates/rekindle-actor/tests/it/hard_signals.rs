@@ -230,8 +230,7 @@ fn demonitor_with_flush_leaves_nothing_whenever_it_is_called() {
                 let kept = monitor(victim.pid());
                 victim.send(oops("end"));
                 if fired_before {
-                    until(|| !is_alive(victim.pid())).await;
-                    sleep(Duration::from_millis(1)).await;
+                    until(|| own.len() == 2).await;
                 }
                 demonitor_flush(reference);
                 assert!(!demonitor_flush(reference));
@@ -252,8 +251,7 @@ fn demonitor_without_flush_leaves_a_down_that_has_come() {
             let victim = mortal();
             let reference = monitor(victim.pid());
             victim.send(ExitReason::Normal);
-            until(|| !is_alive(victim.pid())).await;
-            sleep(Duration::from_millis(1)).await;
+            until(|| own.len() == 1).await;
             assert!(!demonitor(reference));
             assert_eq!(expect_down(&mut own).await.reference, reference);
         })
