@@ -2,10 +2,10 @@
 //!
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
-//! and hands them out again; the next one is as a rule still in its cache. What is kept is bounded
-//! (128 blocks of a size), so a pair of workers of which one allocates and the other frees
-//! gains nothing, loses nothing, and hoards nothing. Threads that are no workers use the global
-//! allocator alone.
+//! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
+//! (two chains of a size). More than that goes to the runtime's [`Depot`], a chain at a time, and
+//! comes from there to the workers that allocate more than they free. Threads that are no workers use the
+//! global allocator alone.
 //!
 //! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
 //! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
@@ -17,22 +17,32 @@
 //! 1. A block of class `c` was allocated with `layout(c)`, and nothing else is in list `c`.
 //! 2. A block in a list belongs to the list: its first word is the link, the rest is not looked at.
 //! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
+//! 4. A chain of class `c` has exactly `chain_len(c)` blocks of it, each the link to the next, and
+//!    owns them.
+
+mod depot;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use crate::context;
 
+pub(crate) use depot::Depot;
+
 /// Sizes are rounded up to this, as the common allocators do themselves, and so is alignment.
 const GRAIN: usize = 16;
-/// Larger blocks are the global allocator's alone.
-const LARGEST: usize = 1024;
+/// Larger blocks are the global allocator's alone. (A message of 1,024 bytes and its link fit.)
+const LARGEST: usize = 2048;
 const CLASSES: usize = LARGEST / GRAIN;
-/// Blocks of one size that a worker keeps: more than a burst of a hundred.
-const KEPT: u32 = 128;
+
+/// Blocks that travel together. A worker keeps up to twice as many of one size: of small ones more
+/// than a burst of a hundred, of large ones less, lest it keep megabytes.
+const fn chain_len(class: usize) -> u32 {
+    if class < 512 / GRAIN { 64 } else { 16 }
+}
 
 /// The free blocks of one worker.
 pub(crate) struct BlockCache {
@@ -43,6 +53,8 @@ pub(crate) struct BlockCache {
 struct List {
     first: Cell<*mut Link>,
     len: Cell<u32>,
+    /// A full chain besides, or none.
+    spare: Cell<Option<Chain>>,
 }
 
 /// What a free block begins with.
@@ -50,13 +62,45 @@ struct Link {
     next: *mut Link,
 }
 
+/// Blocks on their way from one worker to another.
+struct Chain {
+    first: NonNull<Link>,
+    class: usize,
+}
+
+// SAFETY: by invariant 4 it owns its blocks, which are plain memory.
+unsafe impl Send for Chain {}
+
 impl BlockCache {
     pub(crate) fn new() -> BlockCache {
         BlockCache {
             lists: std::array::from_fn(|_| List {
                 first: Cell::new(ptr::null_mut()),
                 len: Cell::new(0),
+                spare: Cell::new(None),
             }),
+        }
+    }
+}
+
+impl Chain {
+    fn class(&self) -> usize {
+        self.class
+    }
+
+    fn into_first(self) -> NonNull<Link> {
+        ManuallyDrop::new(self).first
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        let mut next = self.first.as_ptr();
+        while let Some(block) = NonNull::new(next) {
+            // SAFETY: by invariant 4 the block is ours and begins with a link.
+            next = unsafe { block.as_ref() }.next;
+            // SAFETY: by invariant 1.
+            unsafe { release(self.class, block.cast()) };
         }
     }
 }
@@ -71,24 +115,47 @@ impl List {
         Some(first.cast())
     }
 
-    /// Keeps a block; `false` if there are enough.
+    /// Keeps a block.
     ///
     /// # Safety
     ///
-    /// The block is the caller's and of this list's class.
+    /// The block is the caller's and of this list's class, which is `class`.
     #[inline]
-    unsafe fn push(&self, block: NonNull<u8>) -> bool {
-        let len = self.len.get();
-        if len == KEPT {
-            return false;
+    unsafe fn push(&self, class: usize, block: NonNull<u8>) {
+        if self.len.get() == chain_len(class) {
+            self.put_by(class);
         }
         let next = self.first.get();
         let link = block.cast::<Link>();
         // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
         unsafe { link.write(Link { next }) };
         self.first.set(link.as_ptr());
-        self.len.set(len + 1);
-        true
+        self.len.set(self.len.get() + 1);
+    }
+
+    /// Makes room: what is at hand becomes the spare chain, and that one goes to the depot.
+    #[inline(never)]
+    fn put_by(&self, class: usize) {
+        self.len.set(0);
+        let Some(first) = NonNull::new(self.first.replace(ptr::null_mut())) else {
+            return;
+        };
+        // Invariant 4: it is full.
+        if let Some(chain) = self.spare.replace(Some(Chain { first, class })) {
+            context::with_depot(|depot| match depot {
+                Some(depot) => depot.give(chain),
+                None => drop(chain),
+            });
+        }
+    }
+
+    /// The first block of the spare chain, or of one of the depot's; the list is empty.
+    fn refill(&self, class: usize) -> Option<NonNull<u8>> {
+        let chain = self.spare.take();
+        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class)))?;
+        self.first.set(chain.into_first().as_ptr());
+        self.len.set(chain_len(class));
+        self.pop()
     }
 }
 
@@ -97,7 +164,7 @@ impl Drop for BlockCache {
         for (class, list) in self.lists.iter().enumerate() {
             while let Some(block) = list.pop() {
                 // SAFETY: by invariant 1.
-                unsafe { dealloc(block.as_ptr(), layout(class)) };
+                unsafe { release(class, block) };
             }
         }
     }
@@ -137,11 +204,17 @@ pub fn allocate<T>() -> NonNull<MaybeUninit<T>> {
     let kept = context::with_blocks(|cache| cache?.lists[class].pop());
     match kept {
         Some(block) => block.cast(),
-        None => fresh(class).cast(),
+        None => from_elsewhere(class).cast(),
     }
 }
 
+/// A block that is not at hand.
 #[inline(never)]
+fn from_elsewhere(class: usize) -> NonNull<u8> {
+    let kept = context::with_blocks(|cache| cache?.lists[class].refill(class));
+    kept.unwrap_or_else(|| fresh(class))
+}
+
 fn fresh(class: usize) -> NonNull<u8> {
     let layout = layout(class);
     // SAFETY: no class has size zero.
@@ -163,8 +236,11 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
         return drop(unsafe { Box::from_raw(block.cast::<MaybeUninit<T>>().as_ptr()) });
     };
     let kept = context::with_blocks(|cache| match cache {
-        // SAFETY: by the caller's promise the block is ours, and it was allocated for this class.
-        Some(cache) => unsafe { cache.lists[class].push(block.cast()) },
+        Some(cache) => {
+            // SAFETY: by the caller's promise the block is ours, and was allocated for this class.
+            unsafe { cache.lists[class].push(class, block.cast()) };
+            true
+        }
         None => false,
     });
     if !kept {
@@ -229,10 +305,31 @@ pub unsafe fn drop_in_place<T>(block: NonNull<T>) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::Builder;
+    use crate::{Builder, Runtime};
 
     #[repr(align(64))]
     struct Aligned([u8; 64]);
+
+    /// A chain of fresh blocks.
+    #[cfg(not(miri))]
+    pub(super) fn chain(class: usize) -> Chain {
+        let mut next = ptr::null_mut();
+        for _ in 0..chain_len(class) {
+            let link = fresh(class).cast::<Link>();
+            // SAFETY: the block is ours, and large enough and aligned for a link.
+            unsafe { link.write(Link { next }) };
+            next = link.as_ptr();
+        }
+        let first = NonNull::new(next).expect("a chain has blocks");
+        Chain { first, class }
+    }
+
+    #[cfg(not(miri))]
+    impl Chain {
+        pub(super) fn address(&self) -> usize {
+            self.first.addr().get()
+        }
+    }
 
     fn in_a_worker<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
         let runtime = Builder::new().workers(1).start().expect("a runtime");
@@ -267,19 +364,85 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_kept() {
+    fn what_is_too_much_for_one_worker_is_there_for_all() {
         if cfg!(miri) {
             return;
         }
         in_a_worker(|| {
-            let blocks: Vec<_> = (0..3 * KEPT).map(|n| put([u64::from(n); 6])).collect();
+            let class = class_of::<[u64; 6]>().expect("a small block");
+            let fill = || {
+                let blocks = (0..4 * chain_len(class)).map(|n| put([u64::from(n); 6]));
+                blocks.collect::<Vec<_>>()
+            };
+            let blocks = fill();
+            let mut known: Vec<_> = blocks.iter().map(|block| block.addr()).collect();
+            for block in blocks {
+                // SAFETY: it is not used any more.
+                unsafe { deallocate(block) };
+            }
+            // Two chains at hand, two in the depot.
+            let taken = context::with_depot(|depot| {
+                let depot = depot.expect("this is a worker");
+                [depot.take(class), depot.take(class), depot.take(class)]
+            });
+            let given: Vec<_> = taken.into_iter().flatten().collect();
+            assert_eq!(given.len(), 2);
+            context::with_depot(|depot| {
+                let depot = depot.expect("this is a worker");
+                given.into_iter().for_each(|chain| depot.give(chain));
+            });
+            let again = fill();
+            let mut found: Vec<_> = again.iter().map(|block| block.addr()).collect();
+            known.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(found, known, "each comes back, and once");
+            for block in again {
+                // SAFETY: as above.
+                unsafe { deallocate(block) };
+            }
+        });
+    }
+
+    #[test]
+    fn a_runtime_at_rest_hoards_nothing() {
+        if cfg!(miri) {
+            return;
+        }
+        let runtime = Builder::new().workers(2).start().expect("a runtime");
+        let burst = runtime.handle().spawn(async {
+            let blocks: Vec<_> = (0..64_000_u64).map(|n| put([n; 6])).collect();
+            for block in blocks {
+                // SAFETY: it is not used any more.
+                unsafe { deallocate(block) };
+            }
+        });
+        runtime.block_on(burst).expect("the burst");
+        // A guard against hanging for ever, not a measure of anything.
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while runtime.core().depot.len() > 0 {
+            assert!(
+                std::time::Instant::now() < patience,
+                "{:?}",
+                runtime.core().depot
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_simulation_hoards_nothing() {
+        if cfg!(miri) {
+            return;
+        }
+        Runtime::simulated(1).block_on(async {
+            let blocks: Vec<_> = (0..256_u64).map(|n| put([n; 6])).collect();
             for block in blocks {
                 // SAFETY: it is not used any more.
                 unsafe { deallocate(block) };
             }
             let class = class_of::<[u64; 6]>().expect("a small block");
-            let kept = context::with_blocks(|cache| cache.map(|c| c.lists[class].len.get()));
-            assert_eq!(kept, Some(KEPT));
+            let given = context::with_depot(|depot| depot.map(|d| d.take(class).is_some()));
+            assert_eq!(given, Some(false));
         });
     }
 

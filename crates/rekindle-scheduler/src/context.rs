@@ -23,7 +23,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use crate::block::BlockCache;
+use crate::block::{BlockCache, Depot};
 use crate::core::{Core, CoreRef};
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
@@ -205,6 +205,13 @@ pub(crate) fn with_blocks<R>(f: impl FnOnce(Option<&BlockCache>) -> R) -> R {
     let local = TLS.with(|tls| tls.local.get());
     // SAFETY: as in `with_local`.
     f(unsafe { local.as_ref() }.map(|local| &local.blocks))
+}
+
+/// Calls `f` with the free blocks of the runtime whose thread this is, if it is one's.
+pub(crate) fn with_depot<R>(f: impl FnOnce(Option<&Depot>) -> R) -> R {
+    let local = TLS.with(|tls| tls.local.get());
+    // SAFETY: as in `with_local`.
+    f(unsafe { local.as_ref() }.map(|local| &local.core.depot))
 }
 
 /// Calls `f` with the free slots that this thread keeps for `core`, if it keeps any.
