@@ -145,7 +145,7 @@ pub use registry::{
 #[doc(hidden)]
 pub use rekindle_scheduler::log_guarded;
 pub use rekindle_scheduler::{
-    Blocking, BlockingError, Exploration, Handle, Simulation, Time, blocking, yield_now,
+    Blocking, BlockingError, Exploration, Handle, Simulation, Time, blocking, coarse_now, yield_now,
 };
 pub use report::{CrashOutcome, CrashReport, PendingReport, recent_crashes, report_for_children};
 pub use request::{Answered, Callee, MultiCall, NoAnswer, Request, Requests, abcast, multi_call};

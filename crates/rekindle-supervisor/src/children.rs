@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rekindle_actor::{Pid, Time};
 
+use crate::pid_map::PidMap;
 use crate::spec::{ChildKind, ChildSpec};
 
 /// One child within its set. A key may be used again when its child has been removed.
@@ -82,9 +83,9 @@ pub(crate) struct Children<P = Pid> {
     free: Vec<Key>,
     first: Option<Key>,
     last: Option<Key>,
-    by_pid: HashMap<P, Key>,
+    by_pid: PidMap<P, Key>,
     /// Those between two lives, by the pid of the one that has ended.
-    between: HashMap<P, Key>,
+    between: PidMap<P, Key>,
     by_id: HashMap<Arc<str>, Key>,
     count: ChildCount,
     /// Significant children that run, or are to be started again.
@@ -98,8 +99,8 @@ impl<P: Copy + Eq + Hash> Children<P> {
             free: Vec::new(),
             first: None,
             last: None,
-            by_pid: HashMap::new(),
-            between: HashMap::new(),
+            by_pid: PidMap::default(),
+            between: PidMap::default(),
             by_id: HashMap::new(),
             count: ChildCount::default(),
             significant: 0,

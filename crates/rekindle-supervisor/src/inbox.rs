@@ -4,10 +4,14 @@
 //! in. They are set aside in order. Deaths are found by pid, too: the next child to be stopped may
 //! be one that has ended meanwhile, and no list is searched for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use rekindle_actor::{Down, Event, Exit, Mailbox, MonitorRef, Pid, Time, is_alive, now};
+use rekindle_actor::{
+    Down, Event, Exit, Mailbox, MonitorRef, Pid, Time, coarse_now, is_alive, now,
+};
+
+use crate::pid_map::PidMap;
 
 /// The mailbox, and what was set aside.
 #[derive(Debug)]
@@ -15,8 +19,28 @@ pub(crate) struct Inbox<M> {
     mailbox: Mailbox<M>,
     held: VecDeque<Held<M>>,
     /// The deaths in `held` that nobody has asked for.
-    deaths: HashMap<Pid, Exit>,
+    deaths: PidMap<Pid, Exit>,
     parent: Option<Pid>,
+}
+
+/// A wait as long as this counts from the runtime's last look at its clock, as a receive does: it may
+/// be a few ms early. Reading the clock for each stop of a child would be a good part of that.
+const LONG: Duration = Duration::from_millis(100);
+
+/// The moment from which a wait of this length counts.
+pub(crate) fn begin_of(wait: Duration) -> Time {
+    match coarse_now() {
+        Some(coarse) if wait >= LONG => coarse,
+        _ => now(),
+    }
+}
+
+/// How long it is until then.
+fn left_until(deadline: Time) -> Duration {
+    match coarse_now().map(|coarse| deadline.saturating_since(coarse)) {
+        Some(left) if left >= LONG => left,
+        _ => deadline.saturating_since(now()),
+    }
 }
 
 #[derive(Debug)]
@@ -31,7 +55,7 @@ impl<M: Send + 'static> Inbox<M> {
         Inbox {
             mailbox,
             held: VecDeque::new(),
-            deaths: HashMap::new(),
+            deaths: PidMap::default(),
             parent,
         }
     }
@@ -86,8 +110,7 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// The next event that comes, at most until the deadline: then `Event::Timeout`.
     pub(crate) async fn next_until(&mut self, deadline: Option<Time>) -> Event<M> {
-        let left: Option<Duration> = deadline.map(|deadline| deadline.saturating_since(now()));
-        self.mailbox.next_event(left).await
+        self.mailbox.next_event(deadline.map(left_until)).await
     }
 
     /// Sets an event aside.

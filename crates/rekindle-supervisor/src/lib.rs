@@ -65,6 +65,7 @@ mod statem_child;
 
 mod children;
 mod intensity;
+mod pid_map;
 mod restart;
 
 mod backoff;

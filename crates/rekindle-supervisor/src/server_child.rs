@@ -228,7 +228,8 @@ impl<G: GenServer> fmt::Debug for ChildBuilder<G> {
 /// A type's name without its path: `app::cart::Cart<u8>` is `Cart<u8>`.
 pub(crate) fn short_type_name(name: &'static str) -> &'static str {
     let path = name.find('<').unwrap_or(name.len());
-    name[..path].rfind("::").map_or(name, |at| &name[at + 2..])
+    // A single character is found several times faster than a text.
+    name[..path].rfind(':').map_or(name, |at| &name[at + 1..])
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@
 //! | `Within(d)` | `Shutdown`   | `Kill`                   |
 //! | `Infinite`  | `Shutdown`   |                          |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rekindle_actor::{Event, Exit, ExitReason, PendingReport, Pid, exit, monitor, now, unlink};
 
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, begin_of};
+use crate::pid_map::PidMap;
 use crate::spec::Shutdown;
 
 /// How a child ended that was to be stopped.
@@ -68,7 +69,9 @@ impl<M: Send + 'static> Inbox<M> {
         }
         let reference = monitor(pid);
         exit(pid, how.first_signal());
-        let deadline = how.limit().map(|limit| now().saturating_add(limit));
+        let deadline = how
+            .limit()
+            .map(|limit| begin_of(limit).saturating_add(limit));
         let mut overdue = false;
         let mut down = self.down(reference, deadline).await;
         if down.is_none() {
@@ -95,7 +98,8 @@ impl<M: Send + 'static> Inbox<M> {
         children: Vec<(Pid, Shutdown)>,
         mut ended: impl FnMut(Pid, Ended) + Send,
     ) {
-        let mut left: HashMap<Pid, bool> = HashMap::with_capacity(children.len());
+        let mut left: PidMap<Pid, bool> = PidMap::default();
+        left.reserve(children.len());
         let mut limits: BTreeMap<Duration, Vec<Pid>> = BTreeMap::new();
         for (pid, how) in children {
             if let Some(death) = self.take_death(pid) {
