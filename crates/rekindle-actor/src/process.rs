@@ -89,8 +89,8 @@ pub(crate) struct Private {
     stage: Stage,
     /// The behaviour has decided to end, and cleans up.
     pub(crate) ending: bool,
-    /// Why it ends, once it is doomed.
-    reason: Option<ExitReason>,
+    /// Why it ends, once it is doomed; nothing for `Normal`, which most lives end with.
+    reason: Option<Box<ExitReason>>,
     /// The last of serials for links, monitors and timers.
     pub(crate) serial: u64,
     /// The request that is being handled, by the address of its block; 0 for none.
@@ -476,7 +476,7 @@ impl Private {
         queue.len() == 0
             && alarm.is_none()
             && rare.is_none()
-            && reason.as_ref().is_none_or(ExitReason::is_bare)
+            && reason.is_none()
     }
 
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
@@ -487,7 +487,7 @@ impl Private {
     pub(crate) fn doom(&mut self, reason: ExitReason) {
         if self.stage == Stage::Lives {
             self.stage = Stage::Doomed;
-            self.reason = Some(reason);
+            self.set_reason(reason);
         }
     }
 
@@ -502,22 +502,30 @@ impl Private {
             return None;
         }
         self.stage = Stage::Lives;
-        self.reason.take()
+        let reason = self.reason.take();
+        Some(reason.map_or(ExitReason::Normal, |reason| *reason))
     }
 
     /// Why the process ends, once it does.
     #[inline]
     pub(crate) fn exiting(&self) -> Option<&ExitReason> {
-        if self.stage >= Stage::Exiting {
-            self.reason.as_ref()
-        } else {
-            None
-        }
+        static NORMAL: ExitReason = ExitReason::Normal;
+        let reason = || self.reason.as_deref().unwrap_or(&NORMAL);
+        (self.stage >= Stage::Exiting).then(reason)
     }
 
+    #[inline]
     pub(crate) fn set_exiting(&mut self, reason: ExitReason) {
         self.stage = self.stage.max(Stage::Exiting);
-        self.reason = Some(reason);
+        self.set_reason(reason);
+    }
+
+    #[inline]
+    fn set_reason(&mut self, reason: ExitReason) {
+        self.reason = match reason {
+            ExitReason::Normal => None,
+            other => Some(Box::new(other)),
+        };
     }
 
     #[inline]
