@@ -17,7 +17,10 @@ use parking_lot::Mutex;
 
 use super::{CLASSES, Chain};
 
-/// One part in so many of what was not used is given back per tick: half of it within 0.1 s.
+/// So many of a size may lie here unused while anybody works: to give them back and to ask for them
+/// anew, over and over, would only crumble the allocator's memory.
+const FLOOR: usize = 16;
+/// One part in so many of what was not used beyond that is given back per tick: half within 0.1 s.
 const PATIENCE: usize = 64;
 /// Chains that one trim frees at most, of one size: some 0.2 ms' work.
 const MOST: usize = 64;
@@ -69,7 +72,10 @@ impl Depot {
     /// Gives some of what was not needed since the last call back to the allocator.
     pub(crate) fn trim(&self) {
         for shelf in &self.shelves {
-            drop(shelf.oldest(|stock| stock.fewest.div_ceil(PATIENCE).min(MOST)));
+            drop(shelf.oldest(|stock| {
+                let unused = stock.fewest.saturating_sub(FLOOR);
+                unused.div_ceil(PATIENCE).min(MOST)
+            }));
         }
     }
 
@@ -160,19 +166,22 @@ mod tests {
 
     #[test]
     fn what_is_used_between_two_trims_stays() {
+        const MANY: usize = FLOOR + 10;
         let depot = Depot::new(true);
-        (0..10).for_each(|_| depot.give(chain(2)));
+        (0..MANY).for_each(|_| depot.give(chain(2)));
         depot.trim();
-        assert_eq!(depot.len(), 10, "it has just come");
+        assert_eq!(depot.len(), MANY, "it has just come");
         let all: Vec<_> = std::iter::from_fn(|| depot.take(2)).collect();
         all.into_iter().for_each(|c| depot.give(c));
         depot.trim();
-        assert_eq!(depot.len(), 10, "all of it was in use");
+        assert_eq!(depot.len(), MANY, "all of it was in use");
         // Nobody uses it.
-        for left in (0..10).rev() {
+        for left in (FLOOR..MANY).rev() {
             depot.trim();
             assert_eq!(depot.len(), left);
         }
+        depot.trim();
+        assert_eq!(depot.len(), FLOOR);
     }
 
     #[test]
@@ -181,7 +190,7 @@ mod tests {
         (0..1_000).for_each(|_| depot.give(chain(1)));
         depot.trim();
         depot.trim();
-        assert_eq!(depot.len(), 1_000 - 16);
+        assert_eq!(depot.len(), 1_000 - (1_000 - FLOOR).div_ceil(PATIENCE));
         depot.clear();
         assert_eq!(depot.len(), 0);
     }
