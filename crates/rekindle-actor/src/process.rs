@@ -473,10 +473,7 @@ impl Private {
             alarm,
             rare,
         } = self;
-        queue.len() == 0
-            && alarm.is_none()
-            && rare.is_none()
-            && reason.is_none()
+        queue.len() == 0 && alarm.is_none() && rare.is_none() && reason.is_none()
     }
 
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
