@@ -329,6 +329,18 @@ mod tests {
         pub(super) fn address(&self) -> usize {
             self.first.addr().get()
         }
+
+        /// How many blocks it has.
+        fn count(&self) -> u32 {
+            let mut count = 0;
+            let mut next = self.first.as_ptr();
+            while let Some(block) = NonNull::new(next) {
+                count += 1;
+                // SAFETY: by invariant 4 the block is the chain's and begins with a link.
+                next = unsafe { block.as_ref() }.next;
+            }
+            count
+        }
     }
 
     fn in_a_worker<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
@@ -380,17 +392,17 @@ mod tests {
                 // SAFETY: it is not used any more.
                 unsafe { deallocate(block) };
             }
-            // Two chains at hand, two in the depot.
-            let taken = context::with_depot(|depot| {
-                let depot = depot.expect("this is a worker");
-                [depot.take(class), depot.take(class), depot.take(class)]
-            });
-            let given: Vec<_> = taken.into_iter().flatten().collect();
-            assert_eq!(given.len(), 2);
-            context::with_depot(|depot| {
-                let depot = depot.expect("this is a worker");
-                given.into_iter().for_each(|chain| depot.give(chain));
-            });
+            // Two chains are at hand, two in the depot, and each is full.
+            let look_into_the_depot = || {
+                context::with_depot(|depot| {
+                    let depot = depot.expect("this is a worker");
+                    let chains: Vec<_> = std::iter::from_fn(|| depot.take(class)).collect();
+                    let full = [chain_len(class); 2];
+                    assert_eq!(chains.iter().map(Chain::count).collect::<Vec<_>>(), full);
+                    chains.into_iter().for_each(|chain| depot.give(chain));
+                });
+            };
+            look_into_the_depot();
             let again = fill();
             let mut found: Vec<_> = again.iter().map(|block| block.addr()).collect();
             known.sort_unstable();
@@ -400,6 +412,7 @@ mod tests {
                 // SAFETY: as above.
                 unsafe { deallocate(block) };
             }
+            look_into_the_depot();
         });
     }
 
