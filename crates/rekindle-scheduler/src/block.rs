@@ -3,7 +3,7 @@
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
-//! (two chains of a size). More than that goes to the runtime's [`Depot`], a chain at a time, and
+//! (two chains of a size). More than that goes to the depot of its runtime, a chain at a time, and
 //! comes from there to the workers that allocate more than they free. Threads that are no workers use the
 //! global allocator alone.
 //!

@@ -859,35 +859,41 @@ macro_rules! serve_from {
                         Box::pin(wait(&mut $inbox, &mut system, &mut $state, patience)).await
                     };
                     begun = telemetry::handling();
+                    // `got` is moved out as a whole: what is left of it in parts would be kept, with
+                    // its room, while the callback is awaited.
                     match got {
-                        Arrival::Message(ServerMessage::Call(request)) => {
-                            last = show(Shown::<$g>::Call(&request), &mut showed, &$inbox);
+                        Arrival::Message(ServerMessage::Call(_)) => {
+                            let request = call_of(got, &mut last, &mut showed, &$inbox);
                             guard!($state.handle_call(request, &mut $cx))
                         }
-                        Arrival::Message(ServerMessage::Cast(message)) => {
-                            last = show(Shown::<$g>::Cast(&message), &mut showed, &$inbox);
+                        Arrival::Message(ServerMessage::Cast(_)) => {
+                            let message = cast_of(got, &mut last, &mut showed, &$inbox);
                             guard!($state.handle_cast(message, &mut $cx))
                         }
-                        Arrival::Message(ServerMessage::Info(message)) => {
-                            last = show(Shown::<$g>::Info(&message), &mut showed, &$inbox);
-                            guard!($state.handle_info(Info::Message(message), &mut $cx))
+                        Arrival::Message(ServerMessage::Info(_)) => {
+                            let info = info_of(got, &mut last, &mut showed, &$inbox);
+                            guard!($state.handle_info(info, &mut $cx))
                         }
-                        Arrival::Other(event) => match inner::<$g>(*event, &mut last) {
-                            Inner::Info(info) => {
-                                showed = false;
-                                guard!($state.handle_info(*info, &mut $cx))
-                            }
-                            Inner::System(message) => {
-                                match handle_system(*message, &mut system, &mut $state) {
-                                    SystemVerdict::Continue => {
-                                        $next = Next::Wait;
-                                        continue;
-                                    }
-                                    SystemVerdict::Stop(reason) => break reason,
+                        Arrival::Other(_) => {
+                            let inner = inner_of(got, &mut last);
+                            match inner {
+                                Inner::Info(_) => {
+                                    showed = false;
+                                    let info = inner.into_info();
+                                    guard!($state.handle_info(info, &mut $cx))
                                 }
+                                Inner::System(message) => {
+                                    match handle_system(message, &mut system, &mut $state) {
+                                        SystemVerdict::Continue => {
+                                            $next = Next::Wait;
+                                            continue;
+                                        }
+                                        SystemVerdict::Stop(reason) => break reason,
+                                    }
+                                }
+                                Inner::Stop(reason) => break reason,
                             }
-                            Inner::Stop(reason) => break reason,
-                        },
+                        }
                     }
                 }
             };
@@ -1174,17 +1180,28 @@ fn handle_system<G: GenServer>(
     message.handle(system, state, shown)
 }
 
-/// What the loop must do about an event that is no message. Boxed where it is large, because the
-/// loop keeps room for it.
+/// What the loop must do about an event that is no message.
 enum Inner<G: GenServer> {
-    Info(Box<Info<G::Info>>),
-    System(Box<SystemMessage>),
+    Info(Info<G::Info>),
+    System(SystemMessage),
     Stop(ExitReason),
 }
 
-fn inner<G: GenServer>(event: Event<ServerMessage<G>>, last: &mut Last) -> Inner<G> {
-    let info = match event {
-        Event::System(message) => return Inner::System(Box::new(message)),
+impl<G: GenServer> Inner<G> {
+    fn into_info(self) -> Info<G::Info> {
+        match self {
+            Inner::Info(info) => info,
+            _ => unreachable!("it has been seen to be an info"),
+        }
+    }
+}
+
+fn inner_of<G: GenServer>(got: Arrival<ServerMessage<G>>, last: &mut Last) -> Inner<G> {
+    let Arrival::Other(event) = got else {
+        unreachable!("it has been seen to be no message");
+    };
+    let info = match *event {
+        Event::System(message) => return Inner::System(message),
         // The parent's end is the server's, if it traps exits (GEN-042).
         Event::Exit(exit) if Some(exit.from) == crate::ambient::guardian() => {
             return Inner::Stop(exit.reason);
@@ -1202,7 +1219,7 @@ fn inner<G: GenServer>(event: Event<ServerMessage<G>>, last: &mut Last) -> Inner
             Info::Timeout
         }
     };
-    Inner::Info(Box::new(info))
+    Inner::Info(info)
 }
 
 /// Notes a message that is about to be handled, if the server shows it; gives what is to be
@@ -1220,6 +1237,51 @@ fn show<G: GenServer>(
         note_last_message(format!("{} {text}", last.what.word()), inbox.caller());
     }
     last
+}
+
+/// The request that has been seen to be there, shown.
+#[inline]
+fn call_of<G: GenServer>(
+    got: Arrival<ServerMessage<G>>,
+    last: &mut Last,
+    showed: &mut bool,
+    inbox: &Mailbox<ServerMessage<G>>,
+) -> G::Call {
+    let Arrival::Message(ServerMessage::Call(request)) = got else {
+        unreachable!("it has been seen to be a call");
+    };
+    *last = show(Shown::<G>::Call(&request), showed, inbox);
+    request
+}
+
+/// As [`call_of`], for a cast.
+#[inline]
+fn cast_of<G: GenServer>(
+    got: Arrival<ServerMessage<G>>,
+    last: &mut Last,
+    showed: &mut bool,
+    inbox: &Mailbox<ServerMessage<G>>,
+) -> G::Cast {
+    let Arrival::Message(ServerMessage::Cast(message)) = got else {
+        unreachable!("it has been seen to be a cast");
+    };
+    *last = show(Shown::<G>::Cast(&message), showed, inbox);
+    message
+}
+
+/// As [`call_of`], for a plain message.
+#[inline]
+fn info_of<G: GenServer>(
+    got: Arrival<ServerMessage<G>>,
+    last: &mut Last,
+    showed: &mut bool,
+    inbox: &Mailbox<ServerMessage<G>>,
+) -> Info<G::Info> {
+    let Arrival::Message(ServerMessage::Info(message)) = got else {
+        unreachable!("it has been seen to be a plain message");
+    };
+    *last = show(Shown::<G>::Info(&message), showed, inbox);
+    Info::Message(message)
 }
 
 /// Leaves for the crash report what was being done, and with what state.
@@ -1275,5 +1337,58 @@ impl<G: GenServer> fmt::Debug for Shown<'_, G> {
             Shown::Info(_) => "Info(..)",
             Shown::Continue(_) => "Continue(..)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Never;
+    use crate::mailbox::ReplyTo;
+
+    /// A server with messages of so many words.
+    struct Sum<const WORDS: usize>(u64);
+
+    impl<const WORDS: usize> GenServer for Sum<WORDS> {
+        type Args = ();
+        type Call = ReplyTo<u64>;
+        type Cast = [u64; WORDS];
+        type Info = Never;
+        type Continue = Never;
+
+        async fn init(_: (), _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+            Ok(Init::Ready(Sum(0)))
+        }
+
+        async fn handle_call(&mut self, from: ReplyTo<u64>, _: &mut Context<Self>) -> Step<Self> {
+            from.reply(self.0);
+            Ok(Next::Wait)
+        }
+
+        async fn handle_cast(&mut self, words: [u64; WORDS], _: &mut Context<Self>) -> Step<Self> {
+            self.0 += words.iter().sum::<u64>();
+            Ok(Next::Wait)
+        }
+    }
+
+    /// The room that what `make` gives takes.
+    fn room<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_loop_of_a_server_keeps_no_message_but_in_its_callback() {
+        let small = room(serve::<Sum<1>>);
+        // 136 with Rust 1.95, of which the callback of a call is 32 and what waits is 104.
+        assert!(small <= 144, "{small} bytes");
+        let large = room(serve::<Sum<128>>);
+        let callback = {
+            let (mut sum, mut cx) = (Sum::<128>(0), Context::new(None));
+            size_of_val(&sum.handle_cast([0; 128], &mut cx))
+        };
+        assert!(
+            large <= small + callback,
+            "{large} bytes, {callback} in the callback"
+        );
     }
 }

@@ -44,10 +44,12 @@ pub(super) fn ended_by<S>(reason: ExitReason, state: S) -> ExitReason {
 macro_rules! guard {
     ($callback:expr) => {{
         let mut callback = pin!($callback);
-        poll_fn(|cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
-        })
+        poll_fn(
+            move |cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
+                Ok(polled) => polled.map(Ok),
+                Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
+            },
+        )
         .await
     }};
 }

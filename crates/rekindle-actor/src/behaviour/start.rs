@@ -395,9 +395,15 @@ impl Starter {
         // own process, for what it drops at once (its `Ack`, say) must be dropped there.
         let (sender, monitor) = match (self.name, self.via) {
             (None, None) if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
-            (name, None) => order.spawn(|inbox| inside(name, inbox, ack, body), make_sender),
-            (name, Some(via)) => {
-                order.spawn(|inbox| registered(via, name, inbox, ack, body), make_sender)
+            (name, via) => {
+                let first = |inbox| First {
+                    via,
+                    name,
+                    inbox,
+                    ack,
+                    body,
+                };
+                order.spawn(|inbox| inside(Box::new(first(inbox))), make_sender)
             }
         };
         starting.sender = Some(sender);
@@ -406,36 +412,53 @@ impl Starter {
     }
 }
 
-/// Registers the process, if it is to have a name, and then runs its body: so init can find
-/// itself (GEN-010).
-async fn inside<M, B, F>(name: Option<Arc<str>>, inbox: Mailbox<M>, ack: Ack, body: B) -> ExitReason
-where
-    B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
-    F: Future<Output = ExitReason> + Send + 'static,
-{
-    match name.map_or(Ok(()), |name| names::register(name, self_pid())) {
-        Ok(()) => body(inbox, ack).await,
-        Err(RegisterError::Taken(pid)) => ack.refuse(StartError::AlreadyStarted(pid)),
-        Err(error) => ack.refuse(StartError::BadName(error)),
-    }
-}
-
-/// Registers the process under a key of a registry, and then does as [`inside`].
-async fn registered<M, B, F>(
-    via: Registration,
+/// What a process needs for its first step.
+struct First<M, B> {
+    via: Option<Registration>,
     name: Option<Arc<str>>,
     inbox: Mailbox<M>,
     ack: Ack,
     body: B,
-) -> ExitReason
+}
+
+/// Registers the process under a key of a registry and under a name, if it is to have them, and then
+/// makes its body: so init can find itself (GEN-010). Gives the reason to end with if it may not start.
+#[expect(
+    clippy::boxed_local,
+    reason = "the process's future would keep room for it as long as it lives"
+)]
+fn begin<M, B, F>(first: Box<First<M, B>>) -> Result<F, ExitReason>
+where
+    B: FnOnce(Mailbox<M>, Ack) -> F,
+{
+    let First {
+        via,
+        name,
+        inbox,
+        ack,
+        body,
+    } = *first;
+    if let Some(Err(error)) = via.map(|via| via.register()) {
+        return Err(ack.refuse(error));
+    }
+    match name.map_or(Ok(()), |name| names::register(name, self_pid())) {
+        Ok(()) => Ok(body(inbox, ack)),
+        Err(RegisterError::Taken(pid)) => Err(ack.refuse(StartError::AlreadyStarted(pid))),
+        Err(error) => Err(ack.refuse(StartError::BadName(error))),
+    }
+}
+
+/// The life of a process that does not begin with its body at once.
+async fn inside<M, B, F>(first: Box<First<M, B>>) -> ExitReason
 where
     B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
     F: Future<Output = ExitReason> + Send + 'static,
 {
-    match via.register() {
-        Ok(()) => inside(name, inbox, ack, body).await,
-        Err(error) => ack.refuse(error),
-    }
+    let body = match begin(first) {
+        Ok(body) => body,
+        Err(reason) => return reason,
+    };
+    body.await
 }
 
 /// A start that waits for its acknowledgement. Dropped early, the start goes on by itself.
