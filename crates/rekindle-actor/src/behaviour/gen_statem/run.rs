@@ -151,9 +151,8 @@ pub(super) fn run<M: GenStatem>(
             agenda.cancel_event_timeout();
             // Who waits for the answer is known of an event just received only.
             let received = in_a_row == 0;
-            let kind = event.kind();
             let caller = if received { inbox.caller() } else { None };
-            let showed = show(&event, caller);
+            let (event, kind, showed) = shown(event, caller);
             if system.is_watched() {
                 tell_event::<M>(&mut system, kind, received, caller);
             }
@@ -338,14 +337,17 @@ fn status<M: GenStatem, A>((state, data): &(M::State, M), agenda: &Agenda<M, A>)
     shown.unwrap_or(listed)
 }
 
-/// Notes an event that is about to be handled, if the machine shows it.
-fn show<M: GenStatem>(event: &StatemEvent<M>, caller: Option<Pid>) -> bool {
-    let text = unwind::catch(|| M::show_event(event)).ok().flatten();
+/// Notes an event that is about to be handled, if the machine shows it; gives what kind it is, and
+/// whether it was shown. The event goes through here because the loop would keep room for one that it
+/// has lent, while the callback that it was given to is awaited.
+fn shown<M: GenStatem>(event: StatemEvent<M>, caller: Option<Pid>) -> (StatemEvent<M>, Kind, bool) {
+    let kind = event.kind();
+    let text = unwind::catch(|| M::show_event(&event)).ok().flatten();
     let shows = text.is_some();
     if let Some(text) = text {
         note_last_message(text, caller);
     }
-    shows
+    (event, kind, shows)
 }
 
 /// Leaves for the crash report what was being done, unless that is noted already, and with what
