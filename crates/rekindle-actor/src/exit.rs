@@ -187,15 +187,33 @@ impl ExitReason {
     /// Whether to drop it would do nothing.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
-        match self {
-            ExitReason::Normal
-            | ExitReason::Shutdown
-            | ExitReason::Kill
-            | ExitReason::Killed
-            | ExitReason::NoProc
-            | ExitReason::NoConnection => true,
-            ExitReason::ShutdownWith(_) | ExitReason::Panic(_) | ExitReason::Error(_) => false,
-        }
+        self.word().is_some()
+    }
+
+    /// The reasons that carry nothing.
+    pub(crate) const WORDS: [ExitReason; 6] = [
+        ExitReason::Normal,
+        ExitReason::Shutdown,
+        ExitReason::Kill,
+        ExitReason::Killed,
+        ExitReason::NoProc,
+        ExitReason::NoConnection,
+    ];
+
+    /// The place in [`WORDS`](Self::WORDS) of one that carries nothing.
+    #[inline]
+    pub(crate) fn word(&self) -> Option<u8> {
+        Some(match self {
+            ExitReason::Normal => 0,
+            ExitReason::Shutdown => 1,
+            ExitReason::Kill => 2,
+            ExitReason::Killed => 3,
+            ExitReason::NoProc => 4,
+            ExitReason::NoConnection => 5,
+            ExitReason::ShutdownWith(_) | ExitReason::Panic(_) | ExitReason::Error(_) => {
+                return None;
+            }
+        })
     }
 
     /// Whether this is `Normal`.
@@ -494,6 +512,14 @@ mod tests {
 
     const ACTIVE: Origin = Origin::Link { active: true };
     const GONE: Origin = Origin::Link { active: false };
+
+    #[test]
+    fn a_reason_that_carries_nothing_is_found_by_its_word() {
+        for (place, reason) in ExitReason::WORDS.iter().enumerate() {
+            assert_eq!(reason.word().map(usize::from), Some(place), "{reason}");
+        }
+        assert_eq!(ExitReason::msg("more than a word").word(), None);
+    }
 
     #[test]
     fn a_cause_is_said_once() {

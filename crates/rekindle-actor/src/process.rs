@@ -89,7 +89,9 @@ pub(crate) struct Private {
     stage: Stage,
     /// The behaviour has decided to end, and cleans up.
     pub(crate) ending: bool,
-    /// Why it ends, once it is doomed; nothing for `Normal`, which most lives end with.
+    /// Why it ends, once it is doomed: one of the reasons that are but a word, by its place in
+    /// `ExitReason::WORDS`, or else in the box.
+    word: u8,
     reason: Option<Box<ExitReason>>,
     /// The last of serials for links, monitors and timers.
     pub(crate) serial: u64,
@@ -269,6 +271,7 @@ impl Process {
                 queue: Queue::new(),
                 stage: Stage::Lives,
                 ending: false,
+                word: 0,
                 reason: None,
                 serial: 0,
                 serving: 0,
@@ -467,6 +470,7 @@ impl Private {
             queue,
             stage: _,
             ending: _,
+            word: _,
             reason,
             serial: _,
             serving: _,
@@ -499,15 +503,20 @@ impl Private {
             return None;
         }
         self.stage = Stage::Lives;
-        let reason = self.reason.take();
-        Some(reason.map_or(ExitReason::Normal, |reason| *reason))
+        let boxed = self.reason.take();
+        Some(boxed.map_or_else(|| self.word().clone(), |reason| *reason))
+    }
+
+    #[inline]
+    fn word(&self) -> &'static ExitReason {
+        static WORDS: [ExitReason; 6] = ExitReason::WORDS;
+        &WORDS[usize::from(self.word)]
     }
 
     /// Why the process ends, once it does.
     #[inline]
     pub(crate) fn exiting(&self) -> Option<&ExitReason> {
-        static NORMAL: ExitReason = ExitReason::Normal;
-        let reason = || self.reason.as_deref().unwrap_or(&NORMAL);
+        let reason = || self.reason.as_deref().unwrap_or_else(|| self.word());
         (self.stage >= Stage::Exiting).then(reason)
     }
 
@@ -519,10 +528,10 @@ impl Private {
 
     #[inline]
     fn set_reason(&mut self, reason: ExitReason) {
-        self.reason = match reason {
-            ExitReason::Normal => None,
-            other => Some(Box::new(other)),
-        };
+        match reason.word() {
+            Some(word) => (self.word, self.reason) = (word, None),
+            None => self.reason = Some(Box::new(reason)),
+        }
     }
 
     #[inline]
