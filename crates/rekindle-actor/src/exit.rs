@@ -148,6 +148,16 @@ impl fmt::Display for Message {
 
 impl Error for Message {}
 
+/// The reasons that carry nothing.
+pub(crate) static WORDS: [ExitReason; 6] = [
+    ExitReason::Normal,
+    ExitReason::Shutdown,
+    ExitReason::Kill,
+    ExitReason::Killed,
+    ExitReason::NoProc,
+    ExitReason::NoConnection,
+];
+
 impl ExitReason {
     /// An abnormal reason that carries an error.
     ///
@@ -190,17 +200,7 @@ impl ExitReason {
         self.word().is_some()
     }
 
-    /// The reasons that carry nothing.
-    pub(crate) const WORDS: [ExitReason; 6] = [
-        ExitReason::Normal,
-        ExitReason::Shutdown,
-        ExitReason::Kill,
-        ExitReason::Killed,
-        ExitReason::NoProc,
-        ExitReason::NoConnection,
-    ];
-
-    /// The place in [`WORDS`](Self::WORDS) of one that carries nothing.
+    /// The place in [`WORDS`] of one that carries nothing.
     #[inline]
     pub(crate) fn word(&self) -> Option<u8> {
         Some(match self {
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn a_reason_that_carries_nothing_is_found_by_its_word() {
-        for (place, reason) in ExitReason::WORDS.iter().enumerate() {
+        for (place, reason) in WORDS.iter().enumerate() {
             assert_eq!(reason.word().map(usize::from), Some(place), "{reason}");
         }
         assert_eq!(ExitReason::msg("more than a word").word(), None);

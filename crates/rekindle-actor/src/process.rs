@@ -26,7 +26,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
 use crate::attach::Attachment;
-use crate::exit::ExitReason;
+use crate::exit::{self, ExitReason};
 use crate::link::Links;
 use crate::mailbox::{Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
@@ -90,7 +90,7 @@ pub(crate) struct Private {
     /// The behaviour has decided to end, and cleans up.
     pub(crate) ending: bool,
     /// Why it ends, once it is doomed: one of the reasons that are but a word, by its place in
-    /// `ExitReason::WORDS`, or else in the box.
+    /// `exit::WORDS`, or else in the box.
     word: u8,
     reason: Option<Box<ExitReason>>,
     /// The last of serials for links, monitors and timers.
@@ -509,8 +509,7 @@ impl Private {
 
     #[inline]
     fn word(&self) -> &'static ExitReason {
-        static WORDS: [ExitReason; 6] = ExitReason::WORDS;
-        &WORDS[usize::from(self.word)]
+        &exit::WORDS[usize::from(self.word)]
     }
 
     /// Why the process ends, once it does.

@@ -841,7 +841,13 @@ macro_rules! serve_from {
             let step = match $next {
                 Next::Stop(_) => break $next.into_reason(),
                 Next::Continue(_) => {
-                    let work = work_of($next, &mut last, &mut showed, &$inbox);
+                    let work = shown(
+                        $next.into_work(),
+                        |work| Shown::<$g>::Continue(work),
+                        &mut last,
+                        &mut showed,
+                        &$inbox,
+                    );
                     if !system.is_idle() {
                         tell_handled(&mut system, &$state);
                         system.note(|| SystemEvent::Inner(last.describe::<$g>()));
@@ -864,16 +870,34 @@ macro_rules! serve_from {
                     begun = telemetry::handling();
                     match got {
                         Arrival::Message(ServerMessage::Call(_)) => {
-                            let request = call_of(got, &mut last, &mut showed, &$inbox);
+                            let request = shown(
+                                got.into_call(),
+                                |request| Shown::<$g>::Call(request),
+                                &mut last,
+                                &mut showed,
+                                &$inbox,
+                            );
                             guard!($state.handle_call(request, &mut $cx))
                         }
                         Arrival::Message(ServerMessage::Cast(_)) => {
-                            let message = cast_of(got, &mut last, &mut showed, &$inbox);
+                            let message = shown(
+                                got.into_cast(),
+                                |message| Shown::<$g>::Cast(message),
+                                &mut last,
+                                &mut showed,
+                                &$inbox,
+                            );
                             guard!($state.handle_cast(message, &mut $cx))
                         }
                         Arrival::Message(ServerMessage::Info(_)) => {
-                            let info = info_of(got, &mut last, &mut showed, &$inbox);
-                            guard!($state.handle_info(info, &mut $cx))
+                            let message = shown(
+                                got.into_plain(),
+                                |message| Shown::<$g>::Info(message),
+                                &mut last,
+                                &mut showed,
+                                &$inbox,
+                            );
+                            guard!($state.handle_info(Info::Message(message), &mut $cx))
                         }
                         Arrival::Other(_) => {
                             let inner = inner_of(got, &mut last);
@@ -1240,6 +1264,20 @@ fn show<G: GenServer>(
     last
 }
 
+/// As [`show`], of what is given back: the loop would keep room for what it has lent, while the
+/// callback that it was given to is awaited.
+#[inline]
+fn shown<G: GenServer, T>(
+    message: T,
+    of: impl Fn(&T) -> Shown<'_, G>,
+    last: &mut Last,
+    showed: &mut bool,
+    inbox: &Mailbox<ServerMessage<G>>,
+) -> T {
+    *last = show(of(&message), showed, inbox);
+    message
+}
+
 impl<G: GenServer> Next<G> {
     fn into_reason(self) -> ExitReason {
         match self {
@@ -1247,66 +1285,40 @@ impl<G: GenServer> Next<G> {
             _ => unreachable!("it has been seen to be a stop"),
         }
     }
+
+    #[inline]
+    fn into_work(self) -> G::Continue {
+        match self {
+            Next::Continue(work) => work,
+            _ => unreachable!("it has been seen to be a continuation"),
+        }
+    }
 }
 
-/// As [`call_of`], for what a callback has put off.
-#[inline]
-fn work_of<G: GenServer>(
-    next: Next<G>,
-    last: &mut Last,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> G::Continue {
-    let Next::Continue(work) = next else {
-        unreachable!("it has been seen to be a continuation");
-    };
-    *last = show(Shown::<G>::Continue(&work), showed, inbox);
-    work
-}
+impl<G: GenServer> Arrival<ServerMessage<G>> {
+    #[inline]
+    fn into_call(self) -> G::Call {
+        match self {
+            Arrival::Message(ServerMessage::Call(request)) => request,
+            _ => unreachable!("it has been seen to be a call"),
+        }
+    }
 
-/// The request that has been seen to be there, shown.
-#[inline]
-fn call_of<G: GenServer>(
-    got: Arrival<ServerMessage<G>>,
-    last: &mut Last,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> G::Call {
-    let Arrival::Message(ServerMessage::Call(request)) = got else {
-        unreachable!("it has been seen to be a call");
-    };
-    *last = show(Shown::<G>::Call(&request), showed, inbox);
-    request
-}
+    #[inline]
+    fn into_cast(self) -> G::Cast {
+        match self {
+            Arrival::Message(ServerMessage::Cast(message)) => message,
+            _ => unreachable!("it has been seen to be a cast"),
+        }
+    }
 
-/// As [`call_of`], for a cast.
-#[inline]
-fn cast_of<G: GenServer>(
-    got: Arrival<ServerMessage<G>>,
-    last: &mut Last,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> G::Cast {
-    let Arrival::Message(ServerMessage::Cast(message)) = got else {
-        unreachable!("it has been seen to be a cast");
-    };
-    *last = show(Shown::<G>::Cast(&message), showed, inbox);
-    message
-}
-
-/// As [`call_of`], for a plain message.
-#[inline]
-fn info_of<G: GenServer>(
-    got: Arrival<ServerMessage<G>>,
-    last: &mut Last,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> Info<G::Info> {
-    let Arrival::Message(ServerMessage::Info(message)) = got else {
-        unreachable!("it has been seen to be a plain message");
-    };
-    *last = show(Shown::<G>::Info(&message), showed, inbox);
-    Info::Message(message)
+    #[inline]
+    fn into_plain(self) -> G::Info {
+        match self {
+            Arrival::Message(ServerMessage::Info(message)) => message,
+            _ => unreachable!("it has been seen to be a plain message"),
+        }
+    }
 }
 
 /// Leaves for the crash report what was being done, and with what state.
