@@ -8,20 +8,17 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rekindle_scheduler::{TaskRef, TaskView};
+use rekindle_scheduler::TaskRef;
 
 use crate::deadline::Deadline;
+use crate::edge::Edge;
 use crate::exit::ExitReason;
 use crate::mailbox::{Address, Awaiting, Lost, Refusal, ReplyTo, request};
 use crate::pid::Pid;
-use crate::process::{Owner, Process, pack, unpack};
-use crate::run::pid_of;
-use crate::runtimes;
-use crate::wait::WaitKind;
+use crate::process::{Owner, Process};
 
 /// How long a call waits unless told otherwise: 5 s, as in OTP.
 ///
@@ -39,9 +36,6 @@ use crate::wait::WaitKind;
 /// # });
 /// ```
 pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Processes in a ring of calls that are looked at before the search gives up.
-const LONGEST_CYCLE: usize = 1024;
 
 /// Why a call gave no answer.
 ///
@@ -158,8 +152,8 @@ pub struct Call<'a, T> {
     deadline: Deadline,
     called_at: &'static Location<'static>,
     sent: bool,
-    /// The callee, while the running process is marked as waiting for it.
-    edge: Option<Edge>,
+    /// Marks the running process as waiting for the callee.
+    edge: Edge,
 }
 
 impl<'a, T: Send + 'static> Call<'a, T> {
@@ -197,7 +191,7 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             deadline: Deadline::after(Some(DEFAULT_CALL_TIMEOUT)),
             called_at,
             sent: false,
-            edge: None,
+            edge: Edge::none(),
         }
     }
 
@@ -269,16 +263,21 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         };
         let view = task.view();
         let callee: &Process = view.host().ok_or(CallError::NoProc)?;
+        let mut claimed = None;
         if let Some(owner) = owner {
-            self.edge = Edge::new(owner, view, callee, self.called_at)?;
+            let look;
+            (claimed, look) = self.edge.begin(owner, view, callee, self.called_at);
+            if look {
+                self.edge.unless_ring(view).map_err(CallError::Cycle)?;
+            }
         }
         self.awaiting.register(cx.waker());
-        Address::<T>::post_request(view, callee, &mut self.awaiting).map_err(
-            |refusal| match refusal {
+        Address::<T>::post_request(view, callee, claimed, &mut self.awaiting).map_err(|refusal| {
+            match refusal {
                 Refusal::Dead => CallError::NoProc,
                 Refusal::Full => CallError::Full,
-            },
-        )
+            }
+        })
     }
 
     fn node(&self) -> u32 {
@@ -316,14 +315,6 @@ impl<T: Send + 'static> Call<'_, T> {
             Poll::Pending
         })
     }
-
-    /// The wait is over.
-    #[inline]
-    fn unmark(&mut self) {
-        if let Some(edge) = self.edge.take() {
-            Owner::current(|owner| edge.end(owner));
-        }
-    }
 }
 
 impl<T: Send + 'static> Future for Call<'_, T> {
@@ -338,14 +329,14 @@ impl<T: Send + 'static> Future for Call<'_, T> {
             if this.sent
                 && let Some(answer) = this.awaiting.answer()
             {
-                this.unmark();
+                this.edge.end();
                 return Poll::Ready(Ok(answer));
             }
             match this.advance(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(error)) => {
-                    this.unmark();
+                    this.edge.end();
                     return Poll::Ready(Err(error));
                 }
             }
@@ -359,101 +350,4 @@ impl<T> fmt::Debug for Call<'_, T> {
             .field("callee", &self.callee)
             .finish_non_exhaustive()
     }
-}
-
-/// "The running process waits for that one", as others see it.
-///
-/// Two processes that call each other at the same moment must not both miss the other. Each
-/// writes its own edge and then reads the other's, all sequentially consistent: so at least one
-/// of them finds the ring closed.
-#[derive(Debug)]
-pub(crate) struct Edge {
-    /// The waiting process.
-    caller: Pid,
-    to: u64,
-}
-
-impl Edge {
-    /// Marks the running process as waiting for `callee`, unless that would close a ring.
-    #[inline]
-    fn new(
-        owner: Owner<'_>,
-        callee: TaskView<'_>,
-        target: &Process,
-        called_at: &'static Location<'static>,
-    ) -> Result<Option<Edge>, CallError> {
-        let process = owner.process();
-        process.waiting.begin(WaitKind::Call, called_at);
-        if target.node != process.node {
-            // A ring through another runtime is not looked for.
-            return Ok(None);
-        }
-        let to = pack(callee.id());
-        process.calling.swap(to, Ordering::SeqCst);
-        let may_close = owner.view().is_same(callee) || target.calling.load(Ordering::SeqCst) != 0;
-        if may_close && let Some(ring) = find_ring(owner.pid(), callee) {
-            process.calling.store(0, Ordering::SeqCst);
-            process.waiting.end();
-            return Err(CallError::Cycle(ring));
-        }
-        Ok(Some(Edge {
-            caller: owner.pid(),
-            to,
-        }))
-    }
-
-    /// The wait is over; `owner` is the running process.
-    #[inline]
-    fn end(self, owner: Option<Owner<'_>>) {
-        match owner {
-            Some(owner) if owner.pid() == self.caller => self.remove(owner.process()),
-            // The call was moved out of the process that made it.
-            _ => {
-                runtimes::with_process(self.caller, |_, process| self.remove(process));
-            }
-        }
-        std::mem::forget(self);
-    }
-
-    #[inline]
-    fn remove(&self, process: &Process) {
-        process.waiting.end();
-        if process.calling.load(Ordering::Relaxed) == self.to {
-            process.calling.store(0, Ordering::Release);
-        }
-    }
-
-    /// The callee has passed the request on, or keeps it for later: its caller no longer waits
-    /// for that process to come to it.
-    pub(crate) fn redirect(caller: Pid, callee: Pid) {
-        let edge = pack(callee.task());
-        runtimes::with_process(caller, |_, process| {
-            // Whoever changed it meanwhile knows better.
-            let _ = process
-                .calling
-                .compare_exchange(edge, 0, Ordering::SeqCst, Ordering::Relaxed);
-        });
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        let edge = Edge { ..*self };
-        Owner::current(|owner| edge.end(owner));
-    }
-}
-
-/// Follows the edges from `callee`; the ring, if they lead back to `own`.
-fn find_ring(own: Pid, callee: TaskView<'_>) -> Option<Vec<Pid>> {
-    let mut ring = vec![own];
-    let mut at = pid_of(callee)?;
-    while at != own {
-        ring.push(at);
-        if ring.len() > LONGEST_CYCLE {
-            return None;
-        }
-        let next = runtimes::with_process(at, |_, process| process.calling.load(Ordering::SeqCst))?;
-        at = Pid::new(own.node(), unpack(next)?);
-    }
-    Some(ring)
 }

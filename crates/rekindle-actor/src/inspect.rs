@@ -110,8 +110,7 @@ impl ProcessInfo {
             age: now.saturating_since(process.started),
             spawned_at: process.spawned_at,
             waits: process.waiting.look(now),
-            calls: unpack(process.calling.load(Ordering::Relaxed))
-                .map(|task| Pid::new(process.node, task)),
+            calls: unpack(process.calling.get()).map(|task| Pid::new(process.node, task)),
         })
     }
 }

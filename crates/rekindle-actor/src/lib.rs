@@ -46,6 +46,7 @@ mod spawn;
 mod names;
 
 mod deadline;
+mod edge;
 mod wait;
 
 mod recipient;

@@ -19,13 +19,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::task::Waker;
 
 use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
 use crate::attach::Attachment;
+use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
 use crate::link::Links;
 use crate::mailbox::{Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
@@ -60,8 +61,8 @@ pub(crate) struct Process {
     pub(crate) heeds_parent: AtomicBool,
     /// How many full mailboxes hold this process back (policy *slow*).
     pub(crate) muted: AtomicU32,
-    /// The process whose answer it waits for, packed; 0 if it waits for none.
-    pub(crate) calling: AtomicU64,
+    /// The process whose answer it waits for.
+    pub(crate) calling: Calling,
     /// Changes whenever the process gets or loses a name; written under the lock of `shared`.
     pub(crate) name_epoch: AtomicU32,
     /// How long its private queue is, for those who look in; written by the process only.
@@ -255,7 +256,7 @@ impl Process {
             reports: AtomicBool::new(false),
             heeds_parent: AtomicBool::new(true),
             muted: AtomicU32::new(0),
-            calling: AtomicU64::new(0),
+            calling: Calling::nobody(),
             name_epoch: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             receiving: AtomicU32::new(0),
@@ -421,7 +422,7 @@ impl Process {
             let before = self.receiving.load(Ordering::Acquire);
             let queued = self.queued.load(Ordering::Relaxed) as usize;
             seen = queued + view.in_transit();
-            // Pairs with the swap that took the messages, if `in_transit` saw it.
+            // Pairs with what took the messages out, if `in_transit` saw it.
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.receiving.load(Ordering::Relaxed) == before {
                 break;
@@ -773,7 +774,7 @@ impl<'a> Owner<'a> {
     fn defer(self, served: Served) {
         // The caller waits for whoever has the `ReplyTo` now, no longer for us: see `cycle`.
         if let Some(caller) = served.caller() {
-            crate::call::Edge::redirect(caller, self.pid());
+            Edge::redirect(caller, self.pid());
         }
         let mut private = self.private();
         let deferred = &mut private.rare().deferred;

@@ -101,7 +101,8 @@ impl<T: Send + 'static> Request<T> {
         let mut awaiting = request(caller, make);
         let sent = match address {
             Some(address) => {
-                Address::<T>::post_request(address.task().view(), address.process(), &mut awaiting)
+                let (view, process) = (address.task().view(), address.process());
+                Address::<T>::post_request(view, process, None, &mut awaiting)
             }
             None => Err(Refusal::Dead),
         };

@@ -383,7 +383,7 @@ impl Core {
     fn cancel_idle(&self) -> usize {
         let mut cancelled = 0;
         self.for_each_task(|task| {
-            if let Some(runnable) = task.view().claim() {
+            if let Some(runnable) = task.view().take_idle() {
                 self.cancel(runnable);
                 cancelled += 1;
             }

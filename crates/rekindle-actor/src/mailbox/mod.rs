@@ -19,7 +19,7 @@ use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 
-use rekindle_scheduler::{Handle, NodePtr, TaskId, TaskRef, TaskView};
+use rekindle_scheduler::{Claimed, Handle, NodePtr, TaskId, TaskRef, TaskView};
 
 pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
@@ -143,11 +143,13 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
-    /// Sends a request. On refusal it stays with its caller.
+    /// Sends a request. On refusal it stays with its caller. `claimed` is the receiver, if the
+    /// sender has claimed it.
     #[inline]
     pub(crate) fn post_request<T>(
         task: TaskView<'_>,
         process: &Process,
+        claimed: Option<Claimed<'_>>,
         awaiting: &mut Awaiting<T>,
     ) -> Result<(), Refusal> {
         if let Some(bound) = &process.bound {
@@ -159,7 +161,13 @@ impl<M: Send + 'static> Address<M> {
             awaiting.mark_sent();
             return Ok(());
         }
-        // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
+        if let Some(claimed) = claimed {
+            // SAFETY: the request was made by `call` for this very address's `M` (invariant 2).
+            unsafe { claimed.push_request(awaiting.node()) };
+            awaiting.mark_sent();
+            return Ok(());
+        }
+        // SAFETY: as above.
         match unsafe { task.push_request(awaiting.node()) } {
             Ok(()) => {
                 awaiting.mark_sent();

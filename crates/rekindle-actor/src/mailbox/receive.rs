@@ -574,29 +574,50 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Makes an event of a node that was taken from our own process's queue.
     #[inline]
     fn open(&mut self, node: NodePtr) -> Event<M> {
-        if node::class(node) == Class::Signal {
-            return match node::open_signal(node) {
-                Signal::Down(down) => Event::Down(down),
-                Signal::Exit {
-                    from,
-                    reason,
-                    report,
-                    ..
-                } => Event::Exit(Exit {
-                    from,
-                    reason,
-                    report,
-                }),
-                Signal::System(message) => Event::System(message),
-                Signal::Alarm(tag) => Event::Alarm(tag),
-                other => unreachable!("{other:?} acts when it is received, and is never queued"),
-            };
+        match node::class(node) {
+            Class::Signal => event_of(node),
+            _ => Event::Message(self.open_message(node)),
         }
+    }
+
+    /// As [`open`](Self::open), straight: a message is moved once.
+    #[inline]
+    fn open_arrival(&mut self, node: NodePtr) -> Arrival<M> {
+        match node::class(node) {
+            Class::Signal => Arrival::Other(Box::new(event_of(node))),
+            _ => Arrival::Message(self.open_message(node)),
+        }
+    }
+
+    /// Takes the message out of a letter or a request that was taken from our own process's queue.
+    #[inline]
+    fn open_message(&mut self, node: NodePtr) -> M {
         // SAFETY: the node came out of the queue of our own process, whose messages
         // are `M`: a mailbox is made by `spawn` for a process with the protocol `M`.
         let (message, served) = unsafe { node::open::<M>(node) };
         self.current = served;
-        Event::Message(message)
+        message
+    }
+}
+
+/// Makes an event of a signal that was in the queue.
+#[cold]
+fn event_of<M>(node: NodePtr) -> Event<M> {
+    match node::open_signal(node) {
+        Signal::Down(down) => Event::Down(down),
+        Signal::Exit {
+            from,
+            reason,
+            report,
+            ..
+        } => Event::Exit(Exit {
+            from,
+            reason,
+            report,
+        }),
+        Signal::System(message) => Event::System(message),
+        Signal::Alarm(tag) => Event::Alarm(tag),
+        other => unreachable!("{other:?} acts when it is received, and is never queued"),
     }
 }
 
@@ -713,7 +734,7 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
             node
         });
         match taken {
-            Some(node) => Poll::Ready(this.mailbox.open(node).into()),
+            Some(node) => Poll::Ready(this.mailbox.open_arrival(node)),
             None => Poll::Pending,
         }
     }

@@ -470,8 +470,32 @@ impl<'a> TaskView<'a> {
     }
 
     /// Takes an idle task away from everyone, in order to cancel it.
-    pub(crate) fn claim(self) -> Option<Runnable> {
+    pub(crate) fn take_idle(self) -> Option<Runnable> {
         self.0.word().claim().then(|| Runnable::of(self.0))
+    }
+
+    /// Sees to it that an idle task has no turn until it has had a request of the caller, who may
+    /// look at it meanwhile and think better of it. `None` if the task runs, is about to, or has
+    /// finished.
+    ///
+    /// ```
+    /// use rekindle_scheduler::Runtime;
+    ///
+    /// let runtime = Runtime::simulated(1);
+    /// let task = runtime.handle().spawn(std::future::pending::<()>());
+    /// let seen = runtime.handle().lookup(task.id()).unwrap();
+    /// assert!(seen.view().claim().is_none()); // it waits for its first turn
+    /// runtime.simulation().unwrap().run_until_idle();
+    /// let claimed = seen.view().claim().expect("it is idle");
+    /// assert!(seen.view().claim().is_none());
+    /// drop(claimed); // costs the task a turn with nothing in it
+    /// runtime.simulation().unwrap().run_until_idle();
+    /// assert!(seen.view().claim().is_some());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn claim(self) -> Option<Claimed<'a>> {
+        self.0.word().claim().then(|| Claimed(self))
     }
 
     /// Whether the task has finished.
@@ -486,8 +510,8 @@ impl<'a> TaskView<'a> {
         self.0.word().is_scheduled()
     }
 
-    /// How many nodes no turn has taken yet, at some moment near this call (at most 65,535; 0
-    /// where pointers have less than 64 bits).
+    /// How many nodes no turn has taken yet, at some moment near this call (at most 65,536, and
+    /// at most 1 where pointers have less than 64 bits).
     #[must_use]
     pub fn in_transit(self) -> usize {
         self.0.word().in_transit()
@@ -549,6 +573,37 @@ impl<'a> TaskView<'a> {
             }
         }
         Who(self.0).to_string()
+    }
+}
+
+/// An idle task that waits for what one sender has for it: see [`TaskView::claim`].
+///
+/// What others send comes after that. Dropped, it gives the task a turn with nothing in it.
+#[must_use = "dropping it gives the task a turn for nothing"]
+#[derive(Debug)]
+pub struct Claimed<'a>(TaskView<'a>);
+
+impl Claimed<'_> {
+    /// As [`TaskView::push_request`], which cannot fail here.
+    ///
+    /// # Safety
+    ///
+    /// As [`TaskView::push`].
+    #[inline]
+    pub unsafe fn push_request(self, node: NodePtr) {
+        let header = self.0.header();
+        std::mem::forget(self);
+        // SAFETY: the node is the caller's, and the task is ours since it was claimed.
+        unsafe { header.word().put_first(node) };
+        header.core().schedule_callee(Runnable::of(header));
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        // And not back to rest: whoever ends all tasks may have passed by meanwhile, and counts on
+        // those that are not idle being queued.
+        self.0.schedule();
     }
 }
 

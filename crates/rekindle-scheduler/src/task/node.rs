@@ -175,6 +175,19 @@ impl NodeList {
         list
     }
 
+    /// Puts a block before all others.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, and gives it away.
+    #[inline]
+    pub(crate) unsafe fn push_front(&mut self, node: NodePtr) {
+        // SAFETY: the caller's promise.
+        unsafe { node.as_ref().set_next(self.head) };
+        self.head = node.as_ptr();
+        self.len += 1;
+    }
+
     /// How many blocks there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,6 +6,10 @@
 //! of the inbox. A send is one compare-and-swap, and the value it replaced says whether the
 //! sender must now schedule the receiver.
 //!
+//! The node that finds the task idle does not go into the word: it lies beside it, in `first`, and
+//! the turn that it brings need not take anything out of the word. So a process that gets its
+//! messages one by one pays one exchange less for each.
+//!
 //! ```text
 //!   63          48 47                                  4     3      2      1       0
 //!  +--------------+-------------------------------------+-------+------+-------+-----------+
@@ -29,20 +33,26 @@
 //!    back to its sender.
 //! 4. A node belongs to its sender before the successful push, to the word until a take, and to
 //!    the taker from then on.
-//! 5. Nodes of one sender are in the inbox in the order in which they were sent.
+//! 5. Nodes of one sender are in the inbox in the order in which they were sent: `first` is older
+//!    than all that the word holds, for its push was the one that set SCHEDULED.
 //! 6. GIVEN says that one counted reference on the cell has come with a wake-up. It is set by a
 //!    wake that finds it clear, together with SCHEDULED or while SCHEDULED is set, and belongs to
 //!    the owner of SCHEDULED from then on: see [`Spares`].
+//! 7. `first` belongs to the owner of SCHEDULED. It is filled by the push or the claim that sets
+//!    SCHEDULED, before the `Runnable` goes anywhere, and emptied by the turn that follows; in
+//!    between nobody reads it but people who look in.
 //!
 //! Orderings. Each change of the word is a read-modify-write, so there is one modification order.
 //! A successful push, wake and `end_turn` release; take, wake, push and `finish` acquire. So a
 //! taker sees the contents of each node (push to take), and the next owner of SCHEDULED sees all
-//! that the previous owner did to the future (`end_turn` to push or wake).
+//! that the previous owner did to the future (`end_turn` to push or wake). What is in `first`, and
+//! what the owner of SCHEDULED has seen, comes to the turn with the `Runnable`: whatever passes that
+//! on between threads releases and acquires.
 //!
 //! The in-transit count saturates and exists only where pointers have 64 bits; it is there for
 //! people who look in from outside, never for a decision.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use super::node::{Node, NodeList, NodePtr};
 use crate::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
@@ -202,9 +212,13 @@ pub(crate) enum Ended {
     Again,
 }
 
-/// The word.
+/// The word, and the node that set it going.
 #[derive(Debug)]
-pub(crate) struct Word(AtomicPtr<Node>);
+pub(crate) struct Word {
+    bits: AtomicPtr<Node>,
+    /// By invariant 7 the owner's; atomic for those who look in.
+    first: AtomicPtr<Node>,
+}
 
 #[inline(always)]
 fn pointer(word: *mut Node) -> *mut Node {
@@ -219,7 +233,10 @@ fn bare(bits: usize) -> *mut Node {
 impl Word {
     /// A word whose creator owns the first `Runnable`.
     pub(crate) fn scheduled() -> Word {
-        Word(AtomicPtr::new(bare(SCHEDULED)))
+        Word {
+            bits: AtomicPtr::new(bare(SCHEDULED)),
+            first: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// Appends a node.
@@ -229,22 +246,31 @@ impl Word {
     /// The caller owns the node, and the node is alive and 16-aligned.
     #[inline]
     pub(crate) unsafe fn push(&self, node: NodePtr) -> Pushed {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             if seen.addr() & DEAD != 0 {
                 return Pushed::Dead;
             }
-            // SAFETY: by invariant 4 the node is the caller's until the swap below succeeds.
-            unsafe { node.as_ref().set_next(pointer(seen)) };
-            let bits = (seen.addr() & STATE) | SCHEDULED | count::incremented(seen.addr());
-            let new = node.as_ptr().map_addr(|address| address | bits);
+            let new = if seen.addr() & SCHEDULED == 0 {
+                // By invariant 2 there is nothing else in the word.
+                bare(SCHEDULED)
+            } else {
+                // SAFETY: by invariant 4 the node is the caller's until the exchange below succeeds.
+                unsafe { node.as_ref().set_next(pointer(seen)) };
+                let bits = (seen.addr() & STATE) | count::incremented(seen.addr());
+                node.as_ptr().map_addr(|address| address | bits)
+            };
             // AcqRel: publishes the node to the take in `begin_turn`; acquires from `end_turn`
             // what the last turn did to the future, in case we are to schedule the next one.
             match self
-                .0
+                .bits
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if seen.addr() & SCHEDULED == 0 => return Pushed::Schedule,
+                Ok(_) if seen.addr() & SCHEDULED == 0 => {
+                    // SAFETY: the node is the caller's, and so is the task now.
+                    unsafe { self.put_first(node) };
+                    return Pushed::Schedule;
+                }
                 Ok(_) => return Pushed::Delivered,
                 Err(now) => seen = now,
             }
@@ -254,7 +280,7 @@ impl Word {
     /// Makes sure that the task is polled at least once after this call.
     #[inline]
     pub(crate) fn wake(&self) -> Woken {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             let bits = seen.addr() & STATE;
             let new = if bits & DEAD != 0 {
@@ -268,7 +294,7 @@ impl Word {
                 seen.map_addr(|address| address | WOKEN)
             };
             match self
-                .0
+                .bits
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) if bits & SCHEDULED == 0 => return Woken::Schedule,
@@ -281,7 +307,7 @@ impl Word {
     /// As [`wake`](Self::wake), by someone who owns a counted reference and wants to get rid of it.
     #[inline]
     pub(crate) fn wake_giving(&self) -> Given {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             let bits = seen.addr() & STATE;
             let new = if bits & DEAD != 0 {
@@ -293,7 +319,7 @@ impl Word {
             };
             // Orderings as in `wake`.
             match self
-                .0
+                .bits
                 .compare_exchange_weak(seen, new, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) if bits & SCHEDULED == 0 => return Given::Accepted(Woken::Schedule),
@@ -304,9 +330,22 @@ impl Word {
         }
     }
 
+    /// Leaves a node for the turn that comes.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, and SCHEDULED, which it set itself just now: by a push or a
+    /// [`claim`](Self::claim).
+    #[inline]
+    pub(crate) unsafe fn put_first(&self, node: NodePtr) {
+        // Relaxed: invariant 7.
+        self.first.store(node.as_ptr(), Ordering::Relaxed);
+    }
+
     /// Takes an idle task for its owner-to-be, without a node or a wake-up.
+    #[inline]
     pub(crate) fn claim(&self) -> bool {
-        self.0
+        self.bits
             .compare_exchange(
                 ptr::null_mut(),
                 bare(SCHEDULED),
@@ -321,17 +360,26 @@ impl Word {
     /// The caller owns SCHEDULED.
     #[inline]
     pub(crate) fn begin_turn(&self, spares: &Spares) -> Begun {
-        let seen = self.0.load(Ordering::Relaxed);
-        let (inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
+        let first = NonNull::new(self.first.load(Ordering::Relaxed));
+        if first.is_some() {
+            // Release: whoever looks in and finds it empty sees that this turn has begun.
+            self.first.store(ptr::null_mut(), Ordering::Release);
+        }
+        let seen = self.bits.load(Ordering::Relaxed);
+        let (mut inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
             (NodeList::new(), seen.addr() & GIVEN != 0, true)
         } else {
             // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
             // the release half keeps the release sequence of those unbroken.
-            let taken = self.0.swap(bare(SCHEDULED), Ordering::AcqRel);
+            let taken = self.bits.swap(bare(SCHEDULED), Ordering::AcqRel);
             // SAFETY: by invariant 4 the chain that the swap took out is ours alone.
             let inbox = unsafe { NodeList::from_newest(pointer(taken)) };
             (inbox, taken.addr() & GIVEN != 0, false)
         };
+        if let Some(first) = first {
+            // SAFETY: by invariant 7 the node is ours.
+            unsafe { inbox.push_front(first) };
+        }
         let mut surplus = false;
         if given {
             surplus = !spares.is_stale() && !spares.collect();
@@ -345,12 +393,12 @@ impl Word {
     ///
     /// The caller owns SCHEDULED.
     pub(crate) fn take_news(&self) -> NodeList {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.bits.load(Ordering::Relaxed);
         while !pointer(seen).is_null() {
             let rest = bare((seen.addr() & STATE) | WOKEN);
             // Orderings as in `begin_turn`. Wake-ups stay, for this is no poll that covers them.
             match self
-                .0
+                .bits
                 .compare_exchange_weak(seen, rest, Ordering::AcqRel, Ordering::Relaxed)
             {
                 // SAFETY: by invariant 4 the chain that the exchange took out is ours alone.
@@ -368,7 +416,7 @@ impl Word {
         // Not after the exchange: the spares are the next owner's then.
         spares.set_stale(false);
         // Release: publishes this turn's changes to the future to whoever schedules it next.
-        let idle = self.0.compare_exchange(
+        let idle = self.bits.compare_exchange(
             bare(if stale { SCHEDULED | GIVEN } else { SCHEDULED }),
             ptr::null_mut(),
             Ordering::Release,
@@ -389,13 +437,17 @@ impl Word {
         } else {
             SCHEDULED
         };
-        self.0.load(Ordering::Relaxed).addr() != known
+        self.bits.load(Ordering::Relaxed).addr() != known
     }
 
     /// Finishes the task and takes what the inbox still holds; what GIVEN brought is surplus. The
     /// caller owns SCHEDULED.
     pub(crate) fn finish(&self, spares: &Spares) -> Begun {
-        let taken = self.0.swap(bare(DEAD), Ordering::AcqRel);
+        debug_assert!(
+            self.first.load(Ordering::Relaxed).is_null(),
+            "the last turn has begun, and by invariant 7 emptied it"
+        );
+        let taken = self.bits.swap(bare(DEAD), Ordering::AcqRel);
         Begun {
             // SAFETY: by invariants 3 and 4 the chain is ours alone and nobody can add to it.
             inbox: unsafe { NodeList::from_newest(pointer(taken)) },
@@ -406,21 +458,22 @@ impl Word {
     /// Whether the word says SCHEDULED and nothing else.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.0.load(Ordering::Relaxed).addr() == SCHEDULED
+        self.bits.load(Ordering::Relaxed).addr() == SCHEDULED
     }
 
     /// Whether the task has finished.
     pub(crate) fn is_dead(&self) -> bool {
-        self.0.load(Ordering::Acquire).addr() & DEAD != 0
+        self.bits.load(Ordering::Acquire).addr() & DEAD != 0
     }
 
     /// Whether a `Runnable` exists, at some moment near this call.
     pub(crate) fn is_scheduled(&self) -> bool {
-        self.0.load(Ordering::Relaxed).addr() & SCHEDULED != 0
+        self.bits.load(Ordering::Relaxed).addr() & SCHEDULED != 0
     }
 
-    /// How many nodes wait to be taken, at some moment near this call (at most 65,535).
+    /// How many nodes wait to be taken, at some moment near this call (at most 65,536).
     pub(crate) fn in_transit(&self) -> usize {
-        count::of(self.0.load(Ordering::Relaxed).addr())
+        let first = usize::from(!self.first.load(Ordering::Relaxed).is_null());
+        first + count::of(self.bits.load(Ordering::Relaxed).addr())
     }
 }
