@@ -253,16 +253,19 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         }
     }
 
-    /// Sends the request; `owner` is the calling process.
+    /// Sends the request; `owner` is the calling process. Says whether whatever becomes of it wakes
+    /// us, so that there is no need to look now.
     #[inline]
-    fn send(&mut self, owner: Option<Owner<'_>>, cx: &Context<'_>) -> Result<(), CallError> {
+    fn send(&mut self, owner: Option<Owner<'_>>, cx: &Context<'_>) -> Result<bool, CallError> {
         let task = match &self.callee {
             Callee::Borrowed(task) => *task,
             Callee::Owned(task) => task,
             Callee::Nobody => return Err(CallError::NoProc),
         };
         let view = task.view();
-        let callee: &Process = view.host().ok_or(CallError::NoProc)?;
+        let Some(callee) = view.host::<Process>() else {
+            return Err(CallError::NoProc);
+        };
         let mut claimed = None;
         if let Some(owner) = owner {
             let look;
@@ -271,13 +274,12 @@ impl<'a, T: Send + 'static> Call<'a, T> {
                 self.edge.unless_ring(view).map_err(CallError::Cycle)?;
             }
         }
-        self.awaiting.register(cx.waker());
-        Address::<T>::post_request(view, callee, claimed, &mut self.awaiting).map_err(|refusal| {
-            match refusal {
-                Refusal::Dead => CallError::NoProc,
-                Refusal::Full => CallError::Full,
-            }
-        })
+        let wakes = self.awaiting.register(cx.waker());
+        match Address::<T>::post_request(view, callee, claimed, &mut self.awaiting) {
+            Ok(()) => Ok(wakes),
+            Err(Refusal::Dead) => Err(CallError::NoProc),
+            Err(Refusal::Full) => Err(CallError::Full),
+        }
     }
 
     fn node(&self) -> u32 {
@@ -292,18 +294,19 @@ impl<T: Send + 'static> Call<'_, T> {
     #[inline(never)]
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<CallError>> {
         Owner::current(|owner| {
+            let mut wakes = false;
             if !self.sent {
                 if owner.is_some_and(Owner::is_muted) {
                     return Poll::Pending;
                 }
                 self.sent = true;
-                if let Err(error) = self.send(owner, cx) {
-                    return Poll::Ready(Some(error));
+                match self.send(owner, cx) {
+                    Ok(will) => wakes = will,
+                    Err(error) => return Poll::Ready(Some(error)),
                 }
             }
-            match self.awaiting.poll_loss(cx) {
-                Poll::Ready(lost) => return Poll::Ready(lost.map(CallError::from_loss)),
-                Poll::Pending => {}
+            if !wakes && let Poll::Ready(lost) = self.awaiting.poll_loss(cx) {
+                return Poll::Ready(lost.map(CallError::from_loss));
             }
             let node = match owner {
                 Some(owner) => owner.process().node,
@@ -326,9 +329,7 @@ impl<T: Send + 'static> Future for Call<'_, T> {
         loop {
             // Here, and not in `advance`: what is inlined into the caller needs no memory of its
             // own to hand the answer over.
-            if this.sent
-                && let Some(answer) = this.awaiting.answer()
-            {
+            if let Some(answer) = this.awaiting.answer() {
                 this.edge.end();
                 return Poll::Ready(Ok(answer));
             }

@@ -48,7 +48,7 @@ impl Deadline {
     }
 
     /// As [`is_past`](Self::is_past), where the running process is at hand.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_past_for(
         &mut self,
         owner: Option<Owner<'_>>,
@@ -86,7 +86,7 @@ impl Deadline {
     }
 
     /// Inside a process, polled by its own waker: the alarm serves.
-    #[inline]
+    #[inline(always)]
     fn by_alarm(&mut self, owner: Owner<'_>, cx: &Context<'_>) -> Option<bool> {
         if !owner.owns(cx.waker()) {
             return None;
@@ -103,6 +103,7 @@ impl Deadline {
         Some(false)
     }
 
+    #[cold]
     fn by_timer(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
         let timeout = self.limit();
         let sleep = self

@@ -44,6 +44,30 @@ impl Pid {
     }
 }
 
+/// A pid or nobody's, in the room of a pid.
+#[derive(Clone, Copy)]
+pub(crate) struct MaybePid(Pid);
+
+impl MaybePid {
+    /// Generations start at one.
+    pub(crate) const NOBODY: MaybePid = MaybePid(Pid {
+        node: 0,
+        task: TaskId::from_parts(0, 0),
+    });
+
+    #[inline]
+    pub(crate) fn get(self) -> Option<Pid> {
+        (self.0.task.generation() != 0).then_some(self.0)
+    }
+}
+
+impl From<Option<Pid>> for MaybePid {
+    #[inline]
+    fn from(pid: Option<Pid>) -> MaybePid {
+        pid.map_or(MaybePid::NOBODY, MaybePid)
+    }
+}
+
 impl fmt::Debug for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

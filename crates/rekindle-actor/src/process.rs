@@ -96,8 +96,8 @@ pub(crate) struct Private {
     reason: Option<Box<ExitReason>>,
     /// The last of serials for links, monitors and timers.
     pub(crate) serial: u64,
-    /// The request that is being handled, by the address of its block; 0 for none.
-    pub(crate) serving: usize,
+    /// The request that was received last, until it is answered, or the next one is received.
+    pub(crate) serving: Option<Served>,
     /// The one timer that stands for every deadline of this process: see `alarm`.
     pub(crate) alarm: Option<Box<Alarm>>,
     /// What only few processes need.
@@ -275,7 +275,7 @@ impl Process {
                 word: 0,
                 reason: None,
                 serial: 0,
-                serving: 0,
+                serving: None,
                 alarm: None,
                 rare: None,
             }),
@@ -474,11 +474,15 @@ impl Private {
             word: _,
             reason,
             serial: _,
-            serving: _,
+            serving,
             alarm,
             rare,
         } = self;
-        queue.len() == 0 && alarm.is_none() && rare.is_none() && reason.is_none()
+        queue.is_empty()
+            && alarm.is_none()
+            && rare.is_none()
+            && reason.is_none()
+            && serving.is_none()
     }
 
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
@@ -695,11 +699,18 @@ impl<'a> Owner<'a> {
         });
     }
 
-    /// As [`settle`](Owner::settle), in the process at hand.
+    /// The request that was received last has been handled: it has its answer, or is owed one.
     #[inline]
-    pub(crate) fn settle_here(self, served: Served) {
-        let mut private = self.private();
-        private.serving = 0;
+    pub(crate) fn settle_last(self) {
+        let served = self.private().serving.take();
+        if let Some(served) = served {
+            self.settle_here(served);
+        }
+    }
+
+    /// As [`settle`](Owner::settle), in the process at hand.
+    fn settle_here(self, served: Served) {
+        let private = self.private();
         if served.is_settled() {
             drop(private);
             return served.let_go();
@@ -719,10 +730,22 @@ impl<'a> Owner<'a> {
         }
     }
 
-    /// Whether the running process is handling the request at this address.
+    /// Takes the request that the running process handles, if `is_it`, and notes the reply that it
+    /// is about to get, if somebody watches.
     #[inline]
-    pub(crate) fn is_serving(request: usize) -> bool {
-        Owner::current(|owner| owner.is_some_and(|owner| owner.private().serving == request))
+    pub(crate) fn answers(
+        is_it: impl FnOnce(&Served) -> bool,
+        note: impl FnOnce() -> Option<NotedReply>,
+    ) -> Option<Served> {
+        Owner::current(|owner| {
+            let mut private = owner?.private();
+            if let Some(rare) = &mut private.rare
+                && let Some(replies) = &mut rare.replies
+            {
+                replies.extend(note());
+            }
+            private.serving.take_if(|served| is_it(served))
+        })
     }
 
     /// Whether the running process notes the replies it gives.
@@ -740,19 +763,6 @@ impl<'a> Owner<'a> {
         });
     }
 
-    /// The running process has given a reply that it was not just serving: see
-    /// [`serve_nothing`](Self::serve_nothing).
-    pub(crate) fn note_reply(what: &'static str, to: Option<Pid>) {
-        Owner::current(|owner| {
-            let Some(owner) = owner else { return };
-            let mut private = owner.private();
-            let replies = private.rare.as_mut().and_then(|r| r.replies.as_mut());
-            if let Some(replies) = replies {
-                replies.push(NotedReply { what, to });
-            }
-        });
-    }
-
     /// The replies noted since the last time.
     pub(crate) fn take_replies() -> Vec<NotedReply> {
         Owner::current(|owner| {
@@ -760,15 +770,6 @@ impl<'a> Owner<'a> {
             private.rare.as_mut()?.replies.as_mut().map(std::mem::take)
         })
         .unwrap_or_default()
-    }
-
-    /// Has the reply to the request at hand given as any other: the short way notes nothing.
-    pub(crate) fn serve_nothing() {
-        Owner::current(|owner| {
-            if let Some(owner) = owner {
-                owner.private().serving = 0;
-            }
-        });
     }
 
     fn defer(self, served: Served) {

@@ -261,7 +261,8 @@ impl Process {
             return false;
         }
         let mut private = owner.private();
-        if private.rare.is_some() || private.alarm.is_some() || private.queue.len() > 0 {
+        let nothing_left = private.rare.is_none() && private.alarm.is_none();
+        if !nothing_left || private.serving.is_some() || !private.queue.is_empty() {
             return false;
         }
         if self.is_untouched() && self.bound.is_none() {
@@ -306,6 +307,8 @@ impl Process {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
         };
+        // A mailbox that is dropped has done so, unless it was carried away.
+        owner.settle_last();
         let reason = reason.after_drop(dropped);
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
         let mut private = owner.private();

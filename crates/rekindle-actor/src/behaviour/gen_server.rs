@@ -860,7 +860,8 @@ macro_rules! serve_from {
                         && $cx.hibernate_after().is_none()
                         && system.is_idle();
                     let got = if plain {
-                        drop($next);
+                        // Nothing is in it, and what is dropped would be moved first.
+                        std::mem::forget($next);
                         $inbox.next_arrival().await
                     } else {
                         let patience = Patience::of($next, $cx.hibernate_after());

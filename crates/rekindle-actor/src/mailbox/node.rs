@@ -18,7 +18,8 @@ use std::ptr::NonNull;
 
 use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
 
-use super::reply::{self, Served};
+use super::reply;
+use crate::pid::MaybePid;
 use crate::signal::Signal;
 use crate::unwind;
 
@@ -126,25 +127,23 @@ pub(super) unsafe fn peek_signal<'a>(node: NodePtr) -> &'a Signal {
     &unsafe { node.cast::<SignalBlock>().as_ref() }.signal
 }
 
-/// Takes the message out of a letter or a request.
+/// Takes the message out of a letter or a request; of a request, what is left is the party SERVER's,
+/// whoever that is. Gives also who sent it, if it is a request of a process.
 ///
 /// # Safety
 ///
 /// The block is of one of those classes and its `M` is this one (invariant 2); it is the
 /// caller's, and is not used afterwards.
 #[inline]
-pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Option<Served>) {
+pub(super) unsafe fn open<M>(node: NodePtr) -> (M, MaybePid) {
     match class(node) {
         Class::Letter => {
             // SAFETY: the caller's promise.
             let letter = unsafe { block::take(node.cast::<Letter<M>>()) };
-            (letter.message, None)
+            (letter.message, MaybePid::NOBODY)
         }
-        _ => {
-            // SAFETY: the caller's promise.
-            let (message, served) = unsafe { reply::open(node) };
-            (message, Some(served))
-        }
+        // SAFETY: the caller's promise.
+        _ => unsafe { reply::open(node) },
     }
 }
 

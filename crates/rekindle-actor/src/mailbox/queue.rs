@@ -49,6 +49,11 @@ impl Queue {
         self.len as usize
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
     /// Appends a block, which becomes the queue's.
     #[inline]
     pub(crate) fn push(&mut self, node: NodePtr) {

@@ -1,5 +1,6 @@
 //! How a process waits for its messages.
 
+use std::cell::RefMut;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,8 +17,8 @@ use super::{Address, Position, Queue, Served};
 use crate::attach::{self, Attached};
 use crate::exit::Exit;
 use crate::monitor::Down;
-use crate::pid::Pid;
-use crate::process::{Owner, Private, now_for};
+use crate::pid::{MaybePid, Pid};
+use crate::process::{Owner, Private, Process, now_for};
 use crate::recipient::Recipient;
 use crate::signal::{self, Signal};
 use crate::sys::SystemMessage;
@@ -131,8 +132,8 @@ pub enum Event<M> {
 /// ```
 pub struct Mailbox<M> {
     pid: Pid,
-    /// The request that was received last, until the next receive.
-    current: Option<Served>,
+    /// Who sent what was received last, if that was a request of a process.
+    caller: MaybePid,
     messages: PhantomData<fn() -> M>,
 }
 
@@ -141,7 +142,7 @@ impl<M: Send + 'static> Mailbox<M> {
     pub(crate) fn of(pid: Pid) -> Self {
         Mailbox {
             pid,
-            current: None,
+            caller: MaybePid::NOBODY,
             messages: PhantomData,
         }
     }
@@ -537,7 +538,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// ```
     #[must_use]
     pub fn caller(&self) -> Option<Pid> {
-        self.current.as_ref()?.caller()
+        self.caller.get()
     }
 
     /// Runs `f` with the mailbox's own process.
@@ -547,10 +548,8 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// The request received last was handled: it has its answer, or is owed one.
     #[inline]
-    fn settle(&mut self) {
-        if let Some(served) = self.current.take() {
-            drop(served);
-        }
+    fn settle(&self) {
+        self.owned(|owner| owner.settle_last());
     }
 
     #[track_caller]
@@ -594,8 +593,8 @@ impl<M: Send + 'static> Mailbox<M> {
     fn open_message(&mut self, node: NodePtr) -> M {
         // SAFETY: the node came out of the queue of our own process, whose messages
         // are `M`: a mailbox is made by `spawn` for a process with the protocol `M`.
-        let (message, served) = unsafe { node::open::<M>(node) };
-        self.current = served;
+        let (message, caller) = unsafe { node::open::<M>(node) };
+        self.caller = caller;
         message
     }
 }
@@ -637,15 +636,11 @@ impl<M: Send + 'static> Stream for Mailbox<M> {
 
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        let Some(served) = self.current.take() else {
-            return;
-        };
-        // Only its own process may let a request go, for it relies on the hold while it serves. A
-        // mailbox that was carried away and dropped elsewhere leaves the block behind.
-        match crate::ambient::try_self_pid() == Some(self.pid) {
-            true => drop(served),
-            false => std::mem::forget(served),
-        }
+        // Nothing more is received; elsewhere than in its own process it has no say.
+        Owner::current(|owner| match owner {
+            Some(owner) if owner.pid() == self.pid => owner.settle_last(),
+            _ => {}
+        });
     }
 }
 
@@ -713,25 +708,25 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<M>> {
         let this = self.get_mut();
-        let served = this.mailbox.current.take();
         let taken = within(this.mailbox.pid, |owner| {
-            if let Some(served) = served {
-                owner.settle_here(served);
+            owner.settle_last();
+            let private = owner.private();
+            let nothing = private.queue.is_empty() && private.rare.is_none();
+            drop(private);
+            if !nothing {
+                if !may_go_on(owner, cx) {
+                    return None;
+                }
+                let node = take_first(owner).or_else(|| item_of(owner, cx));
+                if node.is_some() {
+                    owner.process().waiting.end();
+                    return node;
+                }
             }
-            if !may_go_on(owner, cx) {
-                return None;
-            }
-            let node = take_from(owner, &mut None, &mut Everything).or_else(|| item_of(owner, cx));
-            if node.is_none() {
-                owner
-                    .process()
-                    .waiting
-                    .begin(WaitKind::Receive, this.called_at);
-                owner.wake_next_turn(cx.waker());
-            } else {
-                owner.process().waiting.end();
-            }
-            node
+            let waiting = &owner.process().waiting;
+            waiting.begin(WaitKind::Receive, this.called_at);
+            owner.wake_next_turn(cx.waker());
+            None
         });
         match taken {
             Some(node) => Poll::Ready(this.mailbox.open_arrival(node)),
@@ -758,31 +753,45 @@ fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
     }
 }
 
-/// Takes a node and keeps the books.
+/// Takes the first node and keeps the books.
+#[inline]
+fn take_first(owner: Owner<'_>) -> Option<NodePtr> {
+    let mut private = owner.private();
+    let node = private.queue.pop()?;
+    note_taken(owner.process(), private, node);
+    Some(node)
+}
+
+/// Takes the first node that a filter accepts, and keeps the books.
 #[inline]
 fn take_from<F: Filter>(
     owner: Owner<'_>,
     place: &mut Option<Position>,
     filter: &mut F,
 ) -> Option<NodePtr> {
-    let process = owner.process();
-    let node = if F::FOREIGN {
-        take_by_foreign(owner, place, filter)?
-    } else {
-        let mut private = owner.private();
-        let node = private.queue.take(place, |node| filter.accepts(node))?;
-        process.note_queued(private.queue.len());
-        if node::class(node) == Class::Request {
-            private.serving = node.addr().get();
-        }
-        node
-    };
+    if F::FOREIGN {
+        return take_by_foreign(owner, place, filter);
+    }
+    let mut private = owner.private();
+    let node = private.queue.take(place, |node| filter.accepts(node))?;
+    note_taken(owner.process(), private, node);
+    Some(node)
+}
+
+/// The books: how long the queue is, which request is handled, and that there is room again.
+#[inline]
+fn note_taken(process: &Process, mut private: RefMut<'_, Private>, node: NodePtr) {
+    process.note_queued(private.queue.len());
+    if node::class(node) == Class::Request {
+        // SAFETY: a request, which the queue has just given us.
+        private.serving = Some(unsafe { Served::of(node) });
+    }
+    drop(private);
     if let Some(bound) = &process.bound
         && node::class(node) != Class::Signal
     {
         bound.handled();
     }
-    Some(node)
 }
 
 /// As [`take_from`], of what came in since the turn began, or none if that ends the process.
@@ -814,13 +823,11 @@ fn take_by_foreign<F: Filter>(
         "nothing is received in the middle of a turn"
     );
     private.queue = queue;
-    owner.process().note_queued(private.queue.len());
-    if let Ok(Some(node)) = found
-        && node::class(node) == Class::Request
-    {
-        private.serving = node.addr().get();
+    if let Ok(Some(node)) = found {
+        note_taken(owner.process(), private, node);
+    } else {
+        drop(private);
     }
-    drop(private);
     found.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
@@ -946,13 +953,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let served = this.mailbox.current.take();
         let pid = this.mailbox.pid;
         let taken = within(pid, |owner| {
-            if let Some(served) = served {
-                // It was handled: it has its answer, or is owed one.
-                owner.settle_here(served);
-            }
+            owner.settle_last();
             if !may_go_on(owner, cx) {
                 return Poll::Pending;
             }

@@ -21,6 +21,7 @@
 //! | EXITED   | the callee ended first; its reason is in `failure`                          |
 //! | NO_REPLY | the `ReplyTo` was dropped                                                   |
 //! | WAKER    | the waker's place is filled                                                 |
+//! | FIRST    | with the waker that it was made with                                        |
 //!
 //! Invariants
 //! 1. At most one of ANSWERED, EXITED, NO_REPLY is ever set (together: *resolved*), by one
@@ -31,6 +32,9 @@
 //!    resolves a state with WAKER takes the waker out.
 //! 5. `message` belongs to the SERVER party, until `open` moves it out.
 //! 6. The block lives while one of the three parties' bits is set.
+//! 7. FIRST is set when the block is made, with WAKER, or never; whoever clears WAKER clears it too. So
+//!    a change of a state with FIRST finds in `waker` what was there from the start, and may have
+//!    read it before. Then it is no matter that the block may be gone right after.
 //!
 //! Orderings. Every change of the state is a read-modify-write with acquire and release, so what
 //! a party wrote before its change is seen by whoever finds the change.
@@ -42,16 +46,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::{self, NonNull};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use rekindle_scheduler::{Node, NodePtr, NodeVtable};
 
 use super::node::{Class, Kind};
 use crate::exit::ExitReason;
 use crate::faults;
-use crate::pid::Pid;
-use crate::process::{AtExit, Owner};
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::pid::{MaybePid, Pid};
+use crate::process::{AtExit, NotedReply, Owner};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::sync::{self, UnsafeCell, block};
 use crate::unwind;
 
@@ -64,6 +68,7 @@ const REPLY: u32 = 32;
 const SERVER: u32 = 64;
 /// The reply was promised by a start: its loss is told by the one who holds it, when it ends.
 const STARTING: u32 = 128;
+const FIRST: u32 = 256;
 
 const RESOLVED: u32 = ANSWERED | EXITED | NO_REPLY;
 const HOLDERS: u32 = CALLER | REPLY | SERVER;
@@ -73,9 +78,73 @@ const HOLDERS: u32 = CALLER | REPLY | SERVER;
 pub(crate) struct Head {
     node: Node,
     state: AtomicU32,
-    waker: UnsafeCell<MaybeUninit<Waker>>,
+    caller: MaybePid,
+    waker: WakerPlace,
     failure: UnsafeCell<Option<ExitReason>>,
-    caller: Option<Pid>,
+}
+
+/// Room for a waker, in two parts that may be read by anyone at any time: who has read both may use
+/// them as a waker if, by invariants 4 and 7, that was theirs.
+struct WakerPlace {
+    data: AtomicPtr<()>,
+    vtable: AtomicPtr<()>,
+}
+
+impl WakerPlace {
+    fn empty() -> WakerPlace {
+        WakerPlace {
+            data: AtomicPtr::new(ptr::null_mut()),
+            vtable: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    #[inline]
+    fn filled(waker: Waker) -> WakerPlace {
+        let waker = ManuallyDrop::new(waker);
+        let (data, vtable) = identity(&waker);
+        WakerPlace {
+            data: AtomicPtr::new(data.cast_mut()),
+            vtable: AtomicPtr::new(vtable.cast_mut()),
+        }
+    }
+
+    // Relaxed, all of them: the changes of the state order them.
+
+    fn put(&self, waker: Waker) {
+        let waker = ManuallyDrop::new(waker);
+        let (data, vtable) = identity(&waker);
+        self.data.store(data.cast_mut(), Ordering::Relaxed);
+        self.vtable.store(vtable.cast_mut(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn look(&self) -> SeenWaker {
+        SeenWaker {
+            data: self.data.load(Ordering::Relaxed),
+            vtable: self.vtable.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What lay in the waker's place.
+struct SeenWaker {
+    data: *mut (),
+    vtable: *mut (),
+}
+
+impl SeenWaker {
+    /// # Safety
+    ///
+    /// It is a waker, and the caller's, who takes it once.
+    #[inline]
+    unsafe fn take(self) -> Waker {
+        // SAFETY: by the caller's promise both are parts of a waker that was `put` or `filled`: then
+        // the table is one of static life.
+        unsafe {
+            let vtable = &*self.vtable.cast::<RawWakerVTable>();
+            Waker::new(self.data, vtable)
+        }
+    }
 }
 
 /// The table of a request.
@@ -157,8 +226,7 @@ unsafe impl<T: Send> Sync for ReplyTo<T> {}
 /// The caller's side.
 pub(crate) struct Awaiting<T> {
     head: NonNull<Head>,
-    /// Whether the message went into an inbox; until then SERVER is ours as well.
-    sent: bool,
+    stage: Stage,
     /// Which waker is in its place, to be compared without touching the place.
     registered: Option<(*const (), *const ())>,
     answer: PhantomData<fn() -> T>,
@@ -168,6 +236,17 @@ pub(crate) struct Awaiting<T> {
 unsafe impl<T: Send> Send for Awaiting<T> {}
 // SAFETY: `&Awaiting` offers nothing.
 unsafe impl<T: Send> Sync for Awaiting<T> {}
+
+/// How far a request is, as its caller knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The message is here, and SERVER is ours as well.
+    Unsent,
+    /// The message went into an inbox, or there is none.
+    Sent,
+    /// The answer has been fetched: we are CALLER no more.
+    Over,
+}
 
 /// The callee's side: held while the request is handled.
 pub(crate) struct Served(NonNull<Head>);
@@ -192,11 +271,11 @@ where
     let (caller, waker) = caller.unzip();
     let registered = waker.as_ref().map(identity);
     let head = allocate::<M, T>(caller, waker, CALLER | REPLY | SERVER);
-    // `sent`, until the message is there: if `make` panics, this lets go of CALLER and no more,
+    // Sent, until the message is there: if `make` panics, this lets go of CALLER and no more,
     // and the guard lets go of SERVER.
     let mut awaiting = Awaiting {
         head,
-        sent: true,
+        stage: Stage::Sent,
         registered,
         answer: PhantomData,
     };
@@ -218,7 +297,7 @@ where
     let place = unsafe { &block.as_ref().message };
     // SAFETY: by invariant 5 the place is ours (SERVER).
     place.with_mut(|place| unsafe { (*place).write(message) });
-    awaiting.sent = false;
+    awaiting.stage = Stage::Unsent;
     awaiting
 }
 
@@ -233,12 +312,12 @@ pub(crate) fn acknowledgement<T: Send + 'static>(
         head,
         answer: PhantomData,
     };
-    // `sent`: there is no message of which we would be the server.
+    // Sent: there is no message of which we would be the server.
     (
         reply,
         Awaiting {
             head,
-            sent: true,
+            stage: Stage::Sent,
             registered,
             answer: PhantomData,
         },
@@ -247,8 +326,8 @@ pub(crate) fn acknowledgement<T: Send + 'static>(
 
 fn allocate<M, T>(caller: Option<Pid>, waker: Option<Waker>, state: u32) -> NonNull<Head> {
     let (state, waker) = match waker {
-        Some(waker) => (state | WAKER, MaybeUninit::new(waker)),
-        None => (state, MaybeUninit::uninit()),
+        Some(waker) => (state | WAKER | FIRST, WakerPlace::filled(waker)),
+        None => (state, WakerPlace::empty()),
     };
     let block = block::allocate::<Request<M, T>>().cast::<Request<M, T>>();
     let at = block.as_ptr();
@@ -258,9 +337,9 @@ fn allocate<M, T>(caller: Option<Pid>, waker: Option<Waker>, state: u32) -> NonN
         (&raw mut (*at).head).write(Head {
             node: Node::new(const { &Request::<M, T>::KIND.kind.base }),
             state: AtomicU32::new(state),
-            waker: UnsafeCell::new(waker),
+            caller: caller.into(),
+            waker,
             failure: UnsafeCell::new(None),
-            caller,
         });
         (&raw mut (*at).answer).write(UnsafeCell::new(MaybeUninit::uninit()));
         (&raw mut (*at).message).write(UnsafeCell::new(MaybeUninit::uninit()));
@@ -320,19 +399,20 @@ unsafe fn discard_request(node: NodePtr) {
     served.let_go();
 }
 
-/// Takes the message out of a request; the party SERVER goes on in the `Served`.
+/// Takes the message out of a request, whose block stays the party SERVER's. Gives also who asked.
 ///
 /// # Safety
 ///
-/// `node` is that of a `Request<M, _>` whose SERVER party is the caller.
+/// `node` is that of a `Request<M, _>` whose SERVER party is the caller, or is kept by it meanwhile.
 #[inline]
-pub(super) unsafe fn open<M>(node: NodePtr) -> (M, Served) {
+pub(super) unsafe fn open<M>(node: NodePtr) -> (M, MaybePid) {
     let head = node.cast::<Head>();
     // SAFETY: the caller's promise.
     let place = unsafe { message_of::<M>(head) };
     // SAFETY: the caller's promise, and invariant 5.
     let message = place.with_mut(|message| unsafe { (*message).assume_init_read() });
-    (message, Served(head))
+    // SAFETY: the caller's promise; the field is never written after construction.
+    (message, unsafe { head.as_ref() }.caller)
 }
 
 /// # Safety
@@ -403,10 +483,8 @@ unsafe fn release(head: NonNull<Head>, party: u32) {
 /// # Safety
 ///
 /// The caller of this function is the party REPLY or SERVER, and has written what `bit` publishes.
-/// A party in `leaving` lets go in the same step; then another one keeps the block until the
-/// function returns.
 #[inline]
-unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
+unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
     // SAFETY: our hold keeps the block.
     let block = unsafe { head.as_ref() };
     let mut seen = block.state.load(Ordering::Relaxed);
@@ -416,7 +494,7 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
         }
         let change = block.state.compare_exchange_weak(
             seen,
-            (seen | bit) & !leaving,
+            seen | bit,
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -426,17 +504,67 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32, leaving: u32) -> bool {
         }
     }
     if seen & WAKER != 0 {
-        // SAFETY: by invariant 4 the waker is now ours, and nobody looks at its place again.
-        let waker = block
-            .waker
-            .with_mut(|waker| unsafe { (*waker).assume_init_read() });
-        // The caller's code, if it is not a process: its panic is no affair of who answers, and our
-        // caller has a hold to give up.
-        if let Err(payload) = unwind::catch(move || waker.wake()) {
-            unwind::discard(payload);
-        }
+        // SAFETY: by invariant 4 the waker is now ours, and nobody puts another one in its place.
+        wake(unsafe { block.waker.look().take() });
     }
     true
+}
+
+/// What became of an [`answer_and_leave`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Resolved; the party keeps the block no longer.
+    Resolved,
+    /// Not resolved: the party still keeps the block.
+    TooLate,
+    /// Nothing has been done: this is not possible here.
+    Stays,
+}
+
+/// Resolves the request as answered, if nobody has and the caller still waits, and lets go of `party`
+/// in the same step.
+///
+/// # Safety
+///
+/// The caller of this function is that party, REPLY among it, and has written the answer.
+#[inline]
+unsafe fn answer_and_leave(head: NonNull<Head>, party: u32) -> Left {
+    // SAFETY: our hold keeps the block.
+    let block = unsafe { head.as_ref() };
+    let mut seen = block.state.load(Ordering::Relaxed);
+    let waker = block.waker.look();
+    loop {
+        if seen & RESOLVED != 0 || seen & CALLER == 0 {
+            return Left::TooLate;
+        }
+        if seen & WAKER != 0 && seen & FIRST == 0 {
+            return Left::Stays;
+        }
+        let change = block.state.compare_exchange_weak(
+            seen,
+            (seen | ANSWERED) & !party,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        match change {
+            Ok(_) => break,
+            Err(now) => seen = now,
+        }
+    }
+    if seen & WAKER != 0 {
+        // SAFETY: by invariant 7 this is the waker that the state spoke of, and by 4 it is ours.
+        wake(unsafe { waker.take() });
+    }
+    Left::Resolved
+}
+
+/// The caller's code, if it is not a process: its panic is no affair of who answers, and that one has
+/// holds to give up.
+#[inline]
+fn wake(waker: Waker) {
+    if let Err(payload) = unwind::catch(move || waker.wake()) {
+        unwind::discard(payload);
+    }
 }
 
 impl<T: Send + 'static> ReplyTo<T> {
@@ -466,41 +594,39 @@ impl<T: Send + 'static> ReplyTo<T> {
 
     #[inline]
     fn reply_now(self, answer: T) {
-        // The process that serves this very request holds SERVER until it has handled it, which
-        // keeps the block: then REPLY goes in the same step.
-        let leaving = if Owner::is_serving(self.head.addr().get()) {
-            REPLY
-        } else {
-            0
-        };
-        // SAFETY: as said above.
-        unsafe { self.reply_and_leave(answer, leaving) };
+        let served = Owner::answers(|served| served.0 == self.head, || self.noted());
+        self.reply_with(served, answer);
     }
 
-    /// Answers, and lets go in the same step if `leaving` is REPLY.
-    ///
-    /// # Safety
-    ///
-    /// `leaving` is REPLY or nothing. If it is REPLY, the party SERVER outlasts this call.
+    /// Answers; `served` is the hold of the process that was asked, if that is at hand.
     #[inline]
-    unsafe fn reply_and_leave(self, answer: T, leaving: u32) {
+    fn reply_with(self, served: Option<Served>, answer: T) {
         let this = ManuallyDrop::new(self);
         // SAFETY: our hold keeps the block.
         let place = unsafe { answer_of::<T>(this.head) };
         // SAFETY: by invariant 2 the place is ours until ANSWERED.
         place.with_mut(|place| unsafe { (*place).write(answer) });
-        // SAFETY: we are REPLY, and the answer is written; the rest is the caller's promise.
-        let resolved = unsafe { resolve(this.head, ANSWERED, leaving) };
-        if !resolved {
+        let party = match &served {
+            Some(_) => REPLY | SERVER,
+            None => REPLY,
+        };
+        std::mem::forget(served);
+        // SAFETY: REPLY is ours, and so is SERVER, if it is among them; the answer is written.
+        let mut left = unsafe { answer_and_leave(this.head, party) };
+        if left == Left::Resolved {
+            return;
+        }
+        // SAFETY: as above.
+        if left == Left::Stays && !unsafe { resolve(this.head, ANSWERED) } {
+            left = Left::TooLate;
+        }
+        if left == Left::TooLate {
             // Nobody will fetch it.
             // SAFETY: still ours, and written above.
             unwind::discard(place.with_mut(|place| unsafe { (*place).assume_init_read() }));
         }
-        if !resolved || leaving == 0 {
-            this.note::<T>();
-            // SAFETY: we are REPLY; `this` is not dropped.
-            unsafe { release(this.head, REPLY) };
-        }
+        // SAFETY: we are that party still; `this` is not dropped.
+        unsafe { release(this.head, party) };
     }
 }
 
@@ -509,17 +635,19 @@ impl<T> ReplyTo<T> {
     #[must_use]
     pub fn caller(&self) -> Option<Pid> {
         // SAFETY: our hold keeps the block; the field is never written after construction.
-        unsafe { self.head.as_ref() }.caller
+        unsafe { self.head.as_ref() }.caller.get()
     }
 
-    /// Tells whoever watches the running process that it has replied; not of what acknowledges a
+    /// What is told to whoever watches the process that replies; nothing of what acknowledges a
     /// start or a `sys` message.
-    fn note<A>(&self) {
+    #[cold]
+    fn noted(&self) -> Option<NotedReply> {
         // SAFETY: our hold keeps the block.
         let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
-        if state & STARTING == 0 {
-            Owner::note_reply(std::any::type_name::<A>(), self.caller());
-        }
+        (state & STARTING == 0).then(|| NotedReply {
+            what: std::any::type_name::<T>(),
+            to: self.caller(),
+        })
     }
 
     /// Says that there will be no answer, for what should have made it was thrown away before it
@@ -572,7 +700,7 @@ impl Owed {
         unsafe {
             debug_assert!(self.0.as_ref().state.load(Ordering::Relaxed) & SERVER == 0);
             set_failure(self.0, Some(reason));
-            resolve(self.0, EXITED, 0);
+            resolve(self.0, EXITED);
             release(self.0, REPLY);
         }
     }
@@ -609,7 +737,7 @@ impl Drop for GivenUp {
     fn drop(&mut self) {
         // SAFETY: we are REPLY.
         unsafe {
-            resolve(self.0, NO_REPLY, 0);
+            resolve(self.0, NO_REPLY);
             release(self.0, REPLY);
         }
     }
@@ -627,7 +755,7 @@ impl<T> Awaiting<T> {
     /// The node to push. The caller of this must say [`mark_sent`](Self::mark_sent) if, and only
     /// if, the push succeeded.
     pub(crate) fn node(&self) -> NodePtr {
-        debug_assert!(!self.sent);
+        debug_assert_eq!(self.stage, Stage::Unsent);
         self.head.cast()
     }
 
@@ -641,15 +769,22 @@ impl<T> Awaiting<T> {
 
     /// The inbox has the node: the party SERVER is the callee's from now on.
     pub(crate) fn mark_sent(&mut self) {
-        self.sent = true;
+        self.stage = Stage::Sent;
     }
 
-    /// Sees to it that this waker, and no other, is in its place.
+    /// Sees to it that this waker, and no other, is in its place. `true` if it was there already, so
+    /// that whatever comes has woken it, or will.
     #[inline]
-    pub(crate) fn register(&mut self, waker: &Waker) {
+    pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         if self.registered == Some(identity(waker)) {
-            return;
+            return true;
         }
+        self.register_another(waker);
+        false
+    }
+
+    #[cold]
+    fn register_another(&mut self, waker: &Waker) {
         if self.registered.take().is_some() {
             self.unregister();
         }
@@ -667,36 +802,37 @@ impl<T> Awaiting<T> {
         // SAFETY: we are CALLER.
         let head = unsafe { self.head.as_ref() };
         let waker = waker.clone();
-        // SAFETY: by invariant 4 the place is ours.
-        head.waker
-            .with_mut(|place| unsafe { (*place).write(waker) });
+        // By invariant 4 the place is ours.
+        head.waker.put(waker);
         // An acknowledgement may be on its way already, and so may the answer to a request whose
         // `ReplyTo` was put elsewhere before the push.
         let before = head.state.fetch_or(WAKER, Ordering::AcqRel);
         if before & RESOLVED != 0 {
             // It came too early to see the waker, and will not look again.
-            // SAFETY: the place is still ours.
-            drop(
-                head.waker
-                    .with_mut(|place| unsafe { (*place).assume_init_read() }),
-            );
+            // SAFETY: the place is still ours, with what we have just put there.
+            drop(unsafe { head.waker.look().take() });
             head.state.fetch_and(!WAKER, Ordering::AcqRel);
         }
     }
 
-    /// The answer, if it is there.
+    /// The answer, if it is there and has not been fetched; the message must have been sent.
     #[inline]
     pub(crate) fn answer(&mut self) -> Option<T> {
-        // SAFETY: we are CALLER.
-        let head = unsafe { self.head.as_ref() };
-        if head.state.load(Ordering::Acquire) & ANSWERED == 0 {
+        if self.stage != Stage::Sent {
             return None;
         }
         // SAFETY: we are CALLER.
+        let state = unsafe { &self.head.as_ref().state };
+        if state.load(Ordering::Acquire) & ANSWERED == 0 {
+            return None;
+        }
+        // SAFETY: as above.
         let place = unsafe { answer_of::<T>(self.head) };
-        // SAFETY: by invariant 2 the answer is ours; the bit below says that it is gone.
+        // SAFETY: by invariant 2 the answer is ours, and by its stage fetched once.
         let answer = place.with_mut(|answer| unsafe { (*answer).assume_init_read() });
-        head.state.store_taken();
+        self.stage = Stage::Over;
+        // SAFETY: we are CALLER, and say that we are not from now on.
+        unsafe { release(self.head, CALLER) };
         Some(answer)
     }
 
@@ -704,14 +840,16 @@ impl<T> Awaiting<T> {
     /// the answer is there.
     #[inline]
     pub(crate) fn poll_loss(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+        if self.stage == Stage::Over {
+            return Poll::Ready(Some(Lost::NoReply));
+        }
         // SAFETY: we are CALLER.
         let state = unsafe { &self.head.as_ref().state };
         let mut seen = state.load(Ordering::Acquire);
         if seen & RESOLVED == 0 {
-            if self.registered == Some(identity(cx.waker())) {
+            if self.register(cx.waker()) {
                 return Poll::Pending;
             }
-            self.register(cx.waker());
             // The answer may have come in between.
             seen = state.load(Ordering::Acquire);
         }
@@ -734,79 +872,9 @@ impl<T> Awaiting<T> {
         }
     }
 
-    /// Takes our waker out again, unless the one who resolves has it.
-    fn unregister(&mut self) {
-        // SAFETY: we are CALLER.
-        let head = unsafe { self.head.as_ref() };
-        let mut seen = head.state.load(Ordering::Acquire);
-        while seen & RESOLVED == 0 && seen & WAKER != 0 {
-            let change = head.state.compare_exchange_weak(
-                seen,
-                seen & !WAKER,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-            match change {
-                Ok(_) => {
-                    // SAFETY: by invariant 4 the place is ours again.
-                    let waker = head
-                        .waker
-                        .with_mut(|at| unsafe { (*at).assume_init_read() });
-                    return drop(waker);
-                }
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// What a state says that is resolved, but not answered.
-    fn take_loss(&mut self, state: u32) -> Lost {
-        if state & EXITED == 0 {
-            return Lost::NoReply;
-        }
-        // SAFETY: we are CALLER.
-        let place = unsafe { &self.head.as_ref().failure };
-        // SAFETY: by invariant 3 the failure is ours.
-        let reason = place.with_mut(|failure| unsafe { (*failure).take() });
-        reason.map_or(Lost::Gone, Lost::Exited)
-    }
-}
-
-/// Marks an answer as fetched, so that the drop does not fetch it again.
-trait StoreTaken {
-    fn store_taken(&self);
-}
-
-impl StoreTaken for AtomicU32 {
-    #[inline]
-    fn store_taken(&self) {
-        // The state stays resolved, but without ANSWERED: nobody else acts on these bits any
-        // more, for a resolved state is final. A sole holder may do it with a plain store; but
-        // that hides the others' last change from our `release`, so it is received here: Acquire.
-        let seen = self.load(Ordering::Acquire);
-        if seen & HOLDERS == CALLER {
-            self.store((seen & !ANSWERED) | NO_REPLY, Ordering::Relaxed);
-        } else {
-            self.fetch_xor(ANSWERED | NO_REPLY, Ordering::Relaxed);
-        }
-    }
-}
-
-#[inline]
-fn identity(waker: &Waker) -> (*const (), *const ()) {
-    (waker.data(), ptr::from_ref(waker.vtable()).cast())
-}
-
-impl<T> Drop for Awaiting<T> {
-    fn drop(&mut self) {
-        if !self.sent {
-            // The message never left: it is ours, and so is SERVER.
-            // SAFETY: invariant 5; not touched again.
-            unsafe {
-                (table(self.head).drop_message)(self.head);
-                release(self.head, SERVER);
-            }
-        }
+    /// Gives the wait up.
+    #[cold]
+    fn abandon(&mut self) {
         self.unregister();
         // SAFETY: we are CALLER.
         let state = unsafe { &self.head.as_ref().state };
@@ -829,18 +897,86 @@ impl<T> Drop for Awaiting<T> {
             }
         }
         if seen & ANSWERED != 0 {
-            unwind::discard(self.answer());
+            // SAFETY: we are CALLER.
+            let place = unsafe { answer_of::<T>(self.head) };
+            // SAFETY: by invariant 2 the answer is ours; nobody looks at it again.
+            unwind::discard(place.with_mut(|answer| unsafe { (*answer).assume_init_read() }));
+        }
+        // SAFETY: we are CALLER, and used no more.
+        unsafe { release(self.head, CALLER) };
+    }
+
+    /// Takes our waker out again, unless the one who resolves has it.
+    fn unregister(&mut self) {
+        // SAFETY: we are CALLER.
+        let head = unsafe { self.head.as_ref() };
+        let mut seen = head.state.load(Ordering::Acquire);
+        while seen & RESOLVED == 0 && seen & WAKER != 0 {
+            let change = head.state.compare_exchange_weak(
+                seen,
+                seen & !(WAKER | FIRST),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match change {
+                Ok(_) => {
+                    // SAFETY: by invariant 4 the place is ours again, and the waker in it.
+                    return drop(unsafe { head.waker.look().take() });
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// What a state says that is resolved, but not answered.
+    fn take_loss(&mut self, state: u32) -> Lost {
+        if state & EXITED == 0 {
+            return Lost::NoReply;
         }
         // SAFETY: we are CALLER.
-        unsafe { release(self.head, CALLER) };
+        let place = unsafe { &self.head.as_ref().failure };
+        // SAFETY: by invariant 3 the failure is ours.
+        let reason = place.with_mut(|failure| unsafe { (*failure).take() });
+        reason.map_or(Lost::Gone, Lost::Exited)
+    }
+}
+
+#[inline]
+fn identity(waker: &Waker) -> (*const (), *const ()) {
+    (waker.data(), ptr::from_ref(waker.vtable()).cast())
+}
+
+impl<T> Drop for Awaiting<T> {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::Over => return,
+            Stage::Sent => {}
+            // The message never left: it is ours, and so is SERVER.
+            // SAFETY: invariant 5; not touched again.
+            Stage::Unsent => unsafe {
+                (table(self.head).drop_message)(self.head);
+                release(self.head, SERVER);
+            },
+        }
+        self.abandon();
     }
 }
 
 impl Served {
+    /// The party SERVER of a request that came in.
+    ///
+    /// # Safety
+    ///
+    /// The node is that of a request, whose SERVER party is the caller; it is that no more.
+    #[inline]
+    pub(super) unsafe fn of(node: NodePtr) -> Served {
+        Served(node.cast())
+    }
+
     /// Who asked, if it was a process.
     pub(crate) fn caller(&self) -> Option<Pid> {
         // SAFETY: SERVER keeps the block.
-        unsafe { self.0.as_ref() }.caller
+        unsafe { self.0.as_ref() }.caller.get()
     }
 
     /// Whether the request has its answer, or nobody waits for one.
@@ -858,7 +994,7 @@ impl Served {
             // first, then nobody reads it, and it drops with the block.
             unsafe {
                 set_failure(self.0, Some(reason.clone()));
-                resolve(self.0, EXITED, 0);
+                resolve(self.0, EXITED);
             }
         }
         self.let_go();
@@ -888,7 +1024,7 @@ pub(crate) fn refuse(node: NodePtr, reason: Option<&ExitReason>) {
         // SAFETY: SERVER came with the node: invariant 3.
         unsafe {
             set_failure(head, reason.cloned());
-            resolve(head, EXITED, 0);
+            resolve(head, EXITED);
         }
     }
     // SAFETY: SERVER came with the node; the `ReplyTo` inside finds the request resolved.

@@ -346,8 +346,6 @@ impl SystemState {
         what: impl FnOnce() -> String,
     ) {
         if self.is_watched() {
-            // From now on its answer is noted, although it may be given before the next event.
-            Owner::serve_nothing();
             let what = text(what);
             self.note(|| SystemEvent::In { kind, what, from });
         }

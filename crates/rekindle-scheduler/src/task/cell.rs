@@ -42,7 +42,7 @@ pub(super) struct Vtable {
     cancel: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
     pub(super) describe: unsafe fn(&Header, &mut fmt::Formatter<'_>) -> fmt::Result,
-    pub(super) host_type: TypeId,
+    pub(super) host_type: &'static TypeId,
 }
 
 /// The whole cell. `repr(C)`, so that a pointer to the header is a pointer to the cell, and the
@@ -240,7 +240,7 @@ where
         cancel: Self::cancel,
         free: Self::free,
         describe: Self::describe,
-        host_type: TypeId::of::<H>(),
+        host_type: const { &TypeId::of::<H>() },
     };
 
     /// # Safety

@@ -52,7 +52,7 @@ use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use cell::{Header, Ran, Runnable, create, create_with, discard_payload};
@@ -372,6 +372,11 @@ impl fmt::Debug for TaskRef {
 #[derive(Copy, Clone)]
 pub struct TaskView<'a>(&'a Header);
 
+#[cold]
+fn differ(host: &TypeId, asked: &TypeId) -> bool {
+    host != asked
+}
+
 impl<'a> TaskView<'a> {
     /// # Safety
     ///
@@ -398,7 +403,9 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn host<H: Host>(self) -> Option<&'a H> {
-        if self.0.vtable().host_type != const { TypeId::of::<H>() } {
+        let (host, asked) = (self.0.vtable().host_type, const { &TypeId::of::<H>() });
+        // As a rule the compiler keeps one copy of a constant, so that its place tells already.
+        if !ptr::eq(host, asked) && differ(host, asked) {
             return None;
         }
         // SAFETY: the table was made by `create` for a cell whose host is an `H`, as the type id

@@ -365,9 +365,26 @@ impl Word {
             // Release: whoever looks in and finds it empty sees that this turn has begun.
             self.first.store(ptr::null_mut(), Ordering::Release);
         }
+        let mut begun = Begun {
+            inbox: NodeList::new(),
+            surplus: false,
+        };
+        let seen = self.bits.load(Ordering::Relaxed).addr();
+        if seen != SCHEDULED && !(seen == SCHEDULED | GIVEN && spares.is_stale()) {
+            begun = self.take_turn(spares);
+        }
+        if let Some(first) = first {
+            // SAFETY: by invariant 7 the node is ours.
+            unsafe { begun.inbox.push_front(first) };
+        }
+        begun
+    }
+
+    /// As [`begin_turn`](Self::begin_turn), where the word has something new to say.
+    fn take_turn(&self, spares: &Spares) -> Begun {
         let seen = self.bits.load(Ordering::Relaxed);
-        let (mut inbox, given, stays) = if seen.addr() & !GIVEN == SCHEDULED {
-            (NodeList::new(), seen.addr() & GIVEN != 0, true)
+        let (inbox, given, stays) = if seen.addr() == SCHEDULED | GIVEN {
+            (NodeList::new(), true, true)
         } else {
             // AcqRel: acquires the nodes from their pushes and the wakers' work from their wakes;
             // the release half keeps the release sequence of those unbroken.
@@ -376,10 +393,6 @@ impl Word {
             let inbox = unsafe { NodeList::from_newest(pointer(taken)) };
             (inbox, taken.addr() & GIVEN != 0, false)
         };
-        if let Some(first) = first {
-            // SAFETY: by invariant 7 the node is ours.
-            unsafe { inbox.push_front(first) };
-        }
         let mut surplus = false;
         if given {
             surplus = !spares.is_stale() && !spares.collect();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::thread;
 
 use rekindle_scheduler::{JoinError, Runtime, block_on, spawn, yield_now};
@@ -256,4 +257,26 @@ fn metrics_count_what_began_and_ended() {
         (100, 0, 2)
     );
     assert!(metrics.polls >= 200);
+}
+
+#[test]
+fn a_claim_that_fails_leaves_no_trace_and_one_that_is_dropped_costs_a_turn() {
+    let runtime = Runtime::simulated(1);
+    let turns = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&turns);
+    let task = runtime.handle().spawn(std::future::poll_fn(move |_| {
+        theirs.fetch_add(1, Ordering::Relaxed);
+        Poll::<()>::Pending
+    }));
+    let task = runtime.handle().lookup(task.id()).unwrap();
+    let simulation = runtime.simulation().unwrap();
+    assert!(task.view().claim().is_none(), "it is queued");
+    assert_eq!(simulation.run_until_idle(), 1);
+    let claimed = task.view().claim().unwrap();
+    assert!(task.view().claim().is_none(), "it is claimed");
+    task.view().wake();
+    assert_eq!(simulation.run_until_idle(), 0, "whoever claimed it has it");
+    drop(claimed);
+    assert_eq!(simulation.run_until_idle(), 1);
+    assert_eq!(turns.load(Ordering::Relaxed), 2);
 }

@@ -101,9 +101,10 @@ unsafe impl Send for Letter {}
 
 impl Letter {
     fn open(self) -> (ReplyTo<Token>, Served) {
-        // SAFETY: every letter comes out of `sent`.
-        let (message, served) = unsafe { open::<Message>(self.0) };
-        (message.reply, served)
+        // SAFETY: every letter comes out of `sent_by`.
+        let (message, _) = unsafe { open::<Message>(self.0) };
+        // SAFETY: as above; SERVER came with it.
+        (message.reply, unsafe { Served::of(self.0) })
     }
 
     fn discard(self) {
@@ -116,8 +117,19 @@ impl Letter {
     }
 }
 
+/// By nobody in particular.
 fn sent() -> (Awaiting<Token>, Letter) {
-    let mut awaiting = request(None, |reply| Message {
+    sent_by(None)
+}
+
+/// By a process, whose waker, number 0, is in its place from the start.
+fn sent_by_a_process() -> (Awaiting<Token>, Letter) {
+    let pid = Pid::new(1, rekindle_scheduler::TaskId::from_parts(1, 1));
+    sent_by(Some((pid, waker(0))))
+}
+
+fn sent_by(caller: Option<(Pid, Waker)>) -> (Awaiting<Token>, Letter) {
+    let mut awaiting = request(caller, |reply| Message {
         reply,
         _token: Token::new(),
     });
@@ -160,25 +172,44 @@ fn wait(
     }
 }
 
-fn answer(reply: ReplyTo<Token>, leaving: u32) {
-    // SAFETY: every model that gives REPLY keeps `Served` until this has returned.
-    unsafe { reply.reply_and_leave(Token::new(), leaving) };
+/// An answer from elsewhere.
+fn answer(reply: ReplyTo<Token>) {
+    reply.reply_with(None, Token::new());
+}
+
+/// How the process that was asked answers.
+#[derive(Clone, Copy)]
+enum How {
+    /// And keeps its hold for a while.
+    Staying,
+    /// And lets go in the same step.
+    Leaving,
+}
+
+const WAYS: [How; 2] = [How::Staying, How::Leaving];
+
+impl How {
+    fn answer(self, (reply, served): (ReplyTo<Token>, Served)) {
+        match self {
+            How::Staying => {
+                answer(reply);
+                served.let_go();
+            }
+            How::Leaving => reply.reply_with(Some(served), Token::new()),
+        }
+    }
 }
 
 #[test]
 fn loom_an_answer_against_a_caller_that_gives_up() {
-    for leaving in [0, REPLY] {
+    for how in WAYS {
         for registered in [false, true] {
             check(move || {
                 let (mut awaiting, letter) = sent();
                 if registered {
                     assert!(poll(&mut awaiting, 0).is_pending());
                 }
-                let callee = thread::spawn(move || {
-                    let (reply, served) = letter.open();
-                    answer(reply, leaving);
-                    served.let_go();
-                });
+                let callee = thread::spawn(move || how.answer(letter.open()));
                 drop(awaiting);
                 callee.join().unwrap();
             });
@@ -187,16 +218,59 @@ fn loom_an_answer_against_a_caller_that_gives_up() {
 }
 
 #[test]
+fn loom_an_answer_against_a_process_that_gives_up() {
+    for how in WAYS {
+        check(move || {
+            let (awaiting, letter) = sent_by_a_process();
+            let callee = thread::spawn(move || how.answer(letter.open()));
+            drop(awaiting);
+            callee.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn loom_a_caller_that_polls_sees_the_answer_or_is_woken() {
-    for leaving in [0, REPLY] {
+    for how in WAYS {
         check(move || {
             let (awaiting, letter) = sent();
-            let callee = thread::spawn(move || {
-                let (reply, served) = letter.open();
-                answer(reply, leaving);
-                served.let_go();
-            });
+            let callee = thread::spawn(move || how.answer(letter.open()));
             assert_eq!(wait(awaiting, &[0], vec![callee]), Ok(()));
+        });
+    }
+}
+
+#[test]
+fn loom_a_process_that_polls_sees_the_answer_or_is_woken() {
+    for how in WAYS {
+        check(move || {
+            let (mut awaiting, letter) = sent_by_a_process();
+            // Loom compares an access with the last one before it only. So the answer, which looks
+            // before it changes anything, is given here, and the caller is the other thread.
+            let caller = thread::spawn(move || match poll(&mut awaiting, 0) {
+                Poll::Ready(result) => {
+                    drop((result, awaiting));
+                    None
+                }
+                Poll::Pending => Some(awaiting),
+            });
+            how.answer(letter.open());
+            if let Some(mut awaiting) = caller.join().unwrap() {
+                assert_eq!(woken(0), 1);
+                assert!(matches!(poll(&mut awaiting, 0), Poll::Ready(Ok(_))));
+            }
+        });
+    }
+}
+
+/// The waker that was there from the start is read before it is known whose it is.
+#[test]
+fn loom_the_first_waker_gives_way_to_another_against_the_answer() {
+    for how in WAYS {
+        check(move || {
+            let (awaiting, letter) = sent_by_a_process();
+            let callee = thread::spawn(move || how.answer(letter.open()));
+            assert_eq!(wait(awaiting, &[1], vec![callee]), Ok(()));
         });
     }
 }
@@ -207,7 +281,7 @@ fn loom_a_caller_that_polls_and_then_gives_up() {
         let (mut awaiting, letter) = sent();
         let callee = thread::spawn(move || {
             let (reply, served) = letter.open();
-            answer(reply, 0);
+            answer(reply);
             served.let_go();
         });
         drop(poll(&mut awaiting, 0));
@@ -218,14 +292,10 @@ fn loom_a_caller_that_polls_and_then_gives_up() {
 
 #[test]
 fn loom_another_waker_against_the_answer() {
-    for leaving in [0, REPLY] {
+    for how in WAYS {
         check(move || {
             let (awaiting, letter) = sent();
-            let callee = thread::spawn(move || {
-                let (reply, served) = letter.open();
-                answer(reply, leaving);
-                served.let_go();
-            });
+            let callee = thread::spawn(move || how.answer(letter.open()));
             assert_eq!(wait(awaiting, &[0, 1], vec![callee]), Ok(()));
         });
     }
@@ -241,7 +311,7 @@ fn loom_an_answer_against_the_end_of_the_callee() {
             }
             let (reply, served) = letter.open();
             let others = vec![
-                thread::spawn(move || answer(reply, 0)),
+                thread::spawn(move || answer(reply)),
                 thread::spawn(move || served.fail(&ExitReason::Killed)),
             ];
             let result = wait(awaiting, &[0], others);
@@ -257,7 +327,7 @@ fn loom_an_answer_a_failure_and_a_caller_that_gives_up() {
         let (awaiting, letter) = sent();
         let (reply, served) = letter.open();
         let others = vec![
-            thread::spawn(move || answer(reply, 0)),
+            thread::spawn(move || answer(reply)),
             thread::spawn(move || served.fail(&ExitReason::Killed)),
         ];
         drop(awaiting);
@@ -272,7 +342,7 @@ fn loom_an_answer_from_elsewhere_while_the_callee_lets_go() {
         let (awaiting, letter) = sent();
         let (reply, served) = letter.open();
         let others = vec![
-            thread::spawn(move || answer(reply, 0)),
+            thread::spawn(move || answer(reply)),
             thread::spawn(move || served.let_go()),
         ];
         assert_eq!(wait(awaiting, &[0], others), Ok(()));
