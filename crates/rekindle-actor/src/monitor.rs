@@ -498,18 +498,18 @@ pub fn demonitor_flush(reference: MonitorRef) -> bool {
     was_there
 }
 
-/// A `Down` was received: gives it back with its tag if the monitor still stands, which is used up
-/// by it.
-pub(crate) fn receive_down(owner: Owner<'_>, mut down: Down) -> Option<Down> {
+/// A `Down` was received: gives it its tag if the monitor still stands, which is used up by it; `false`
+/// if it does not.
+pub(crate) fn receive_down(owner: Owner<'_>, down: &mut Down) -> bool {
     let mut shared = owner.process().shared();
-    let watched = shared
-        .rare
-        .as_mut()?
-        .monitors
-        .remove(&down.reference.serial());
+    let monitors = shared.rare.as_mut().map(|rare| &mut rare.monitors);
+    let watched = monitors.and_then(|monitors| monitors.remove(&down.reference.serial()));
     drop(shared);
-    down.tag = watched?.end();
-    Some(down)
+    let Some(watched) = watched else {
+        return false;
+    };
+    down.tag = watched.end();
+    true
 }
 
 /// Tells a watcher of the end of `dead`.

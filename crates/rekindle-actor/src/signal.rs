@@ -78,30 +78,37 @@ impl fmt::Display for Signal {
 
 /// Sends a signal; gives it back if there is no such process.
 pub(crate) fn try_send(to: Pid, signal: Signal) -> Result<(), Signal> {
-    let mut unsent = Some(signal);
-    runtimes::with(to.node(), |handle| {
-        let signal = unsent.take()?;
-        let detour = faults::detour(|| Some(to), || signal.to_string());
-        let node = mailbox::signal(signal);
-        if let Some(to) = detour {
-            match mailbox::parcel_by_id(handle, to.task(), node) {
-                Ok(parcel) => faults::put(to, parcel),
-                Err(node) => unsent = Some(mailbox::open_signal(node)),
-            }
-            return Some(());
-        }
-        mailbox::push_by_id(handle, to.task(), node)
-            .err()
-            .map(|node| {
-                unsent = Some(mailbox::open_signal(node));
-            })
-    });
-    unsent.map_or(Ok(()), Err)
+    send_block(to, mailbox::signal(signal)).map_err(mailbox::open_signal)
 }
 
 /// Sends a signal; to a dead process it vanishes.
+#[inline]
 pub(crate) fn send(to: Pid, signal: Signal) {
-    drop(try_send(to, signal));
+    if let Err(node) = send_block(to, mailbox::signal(signal)) {
+        mailbox::discard(node);
+    }
+}
+
+/// Sends the block of a signal; gives it back if there is no such process.
+fn send_block(to: Pid, node: NodePtr) -> Result<(), NodePtr> {
+    let mut unsent = Some(node);
+    runtimes::with(to.node(), |handle| {
+        let node = unsent.take()?;
+        // SAFETY: nobody else has the block yet.
+        let text = || unsafe { mailbox::signal_in(node) }.to_string();
+        unsent = match faults::detour(|| Some(to), text) {
+            None => mailbox::push_by_id(handle, to.task(), node).err(),
+            Some(to) => match mailbox::parcel_by_id(handle, to.task(), node) {
+                Ok(parcel) => {
+                    faults::put(to, parcel);
+                    None
+                }
+                Err(node) => Some(node),
+            },
+        };
+        Some(())
+    });
+    unsent.map_or(Ok(()), Err)
 }
 
 /// What the receiver of a signal must do with it.
@@ -109,7 +116,7 @@ enum Received {
     /// It has acted.
     Done,
     /// It becomes a message.
-    Queue(Signal),
+    Queue,
     /// The receiver ends.
     Doomed(ExitReason),
 }
@@ -166,10 +173,11 @@ fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler
             owner.private().queue.push(node);
             continue;
         }
-        match act(owner, mailbox::open_signal(node)) {
-            Received::Done => {}
-            Received::Queue(signal) => owner.private().queue.push(mailbox::signal(signal)),
+        match act(owner, node) {
+            Received::Queue => owner.private().queue.push(node),
+            Received::Done => mailbox::discard(node),
             Received::Doomed(reason) => {
+                mailbox::discard(node);
                 // The first fatal signal counts.
                 owner.private().doom(reason);
             }
@@ -187,58 +195,49 @@ fn discard_excess(owner: Owner<'_>) {
     owner.process().end_receiving(len);
 }
 
-/// The table of signals.
-fn act(owner: Owner<'_>, signal: Signal) -> Received {
-    match signal {
+/// The table of signals. The block stays the caller's.
+fn act(owner: Owner<'_>, node: NodePtr) -> Received {
+    // SAFETY: the block came out of the inbox, and is the caller's.
+    match unsafe { mailbox::signal_in(node) } {
         Signal::Link { from, id } => {
-            owner.process().shared().links.add_theirs(from, id);
-            owner.process().linked_with(from);
+            owner.process().shared().links.add_theirs(*from, *id);
+            owner.process().linked_with(*from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            owner.process().shared().links.remove_ids(from, ids);
+            owner.process().shared().links.remove_ids(*from, *ids);
             Received::Done
         }
         Signal::Exit {
-            from,
-            reason,
-            link,
-            report,
-        } => exit(owner, from, reason, link, report),
+            from, reason, link, ..
+        } => exit(owner, *from, reason, *link),
         Signal::Monitor { reference, name } => {
             owner
                 .process()
                 .shared()
                 .rare()
                 .watchers
-                .entry(reference)
-                .or_insert(name);
+                .entry(*reference)
+                .or_insert_with(|| name.take());
             Received::Done
         }
         Signal::Demonitor { reference } => {
             if let Some(rare) = &mut owner.process().shared().rare {
-                rare.watchers.remove(&reference);
+                rare.watchers.remove(reference);
             }
             Received::Done
         }
         Signal::Down(down) => match monitor::receive_down(owner, down) {
-            Some(down) => Received::Queue(Signal::Down(down)),
-            None => Received::Done,
+            true => Received::Queue,
+            false => Received::Done,
         },
-        Signal::System(message) => Received::Queue(Signal::System(message)),
-        Signal::Alarm(tag) => Received::Queue(Signal::Alarm(tag)),
+        Signal::System(_) | Signal::Alarm(_) => Received::Queue,
     }
 }
 
-fn exit(
-    owner: Owner<'_>,
-    from: Pid,
-    reason: ExitReason,
-    link: Option<LinkIds>,
-    report: Option<PendingReport>,
-) -> Received {
+fn exit(owner: Owner<'_>, from: Pid, reason: &ExitReason, link: Option<LinkIds>) -> Received {
     if link == Some(LinkIds::DOOM) {
-        return Received::Doomed(reason);
+        return Received::Doomed(reason.clone());
     }
     let origin = match link {
         None => Origin::Explicit,
@@ -251,14 +250,9 @@ fn exit(
         .process()
         .traps
         .load(std::sync::atomic::Ordering::Relaxed);
-    match receive_exit(origin, &reason, traps, from == owner.pid()) {
+    match receive_exit(origin, reason, traps, from == owner.pid()) {
         Reception::Drop => Received::Done,
-        Reception::Deliver => Received::Queue(Signal::Exit {
-            from,
-            reason,
-            link,
-            report,
-        }),
+        Reception::Deliver => Received::Queue,
         Reception::Terminate(reason) => Received::Doomed(reason),
     }
 }

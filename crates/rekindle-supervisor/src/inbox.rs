@@ -109,8 +109,11 @@ impl<M: Send + 'static> Inbox<M> {
     }
 
     /// The next event that comes, at most until the deadline: then `Event::Timeout`.
-    pub(crate) async fn next_until(&mut self, deadline: Option<Time>) -> Event<M> {
-        self.mailbox.next_event(deadline.map(left_until)).await
+    pub(crate) fn next_until(
+        &mut self,
+        deadline: Option<Time>,
+    ) -> impl Future<Output = Event<M>> + Send + '_ {
+        self.mailbox.next_event(deadline.map(left_until))
     }
 
     /// Sets an event aside.

@@ -117,6 +117,19 @@ pub(crate) fn open_signal(node: NodePtr) -> Signal {
     unsafe { block::take(node.cast::<SignalBlock>()) }.signal
 }
 
+/// As [`open_signal`], for what is made of it at once: it is moved only there.
+#[inline]
+pub(super) fn open_signal_as<R>(node: NodePtr, make: impl FnOnce(Signal) -> R) -> R {
+    debug_assert_eq!(class(node), Class::Signal);
+    let block = node.cast::<SignalBlock>();
+    // SAFETY: by invariant 1 this is a `SignalBlock`, and by 3 it is ours. (Should `make` panic, the
+    // empty block is lost, and no more.)
+    let made = make(unsafe { block.read() }.signal);
+    // SAFETY: as above, and what was in it has been moved out.
+    unsafe { block::deallocate(block) };
+    made
+}
+
 /// Looks at the signal of a block of that class.
 ///
 /// # Safety
@@ -125,6 +138,17 @@ pub(crate) fn open_signal(node: NodePtr) -> Signal {
 pub(super) unsafe fn peek_signal<'a>(node: NodePtr) -> &'a Signal {
     // SAFETY: by invariant 1, and the caller's promise.
     &unsafe { node.cast::<SignalBlock>().as_ref() }.signal
+}
+
+/// As [`peek_signal`], for who has the block to itself: a signal is not small, and acts where it lies.
+///
+/// # Safety
+///
+/// The block is the caller's, in no queue, and touched by nobody else while the result is used.
+pub(crate) unsafe fn signal_in<'a>(node: NodePtr) -> &'a mut Signal {
+    debug_assert_eq!(class(node), Class::Signal);
+    // SAFETY: by invariant 1, and the caller's promise.
+    &mut unsafe { node.cast::<SignalBlock>().as_mut() }.signal
 }
 
 /// Takes the message out of a letter or a request; of a request, what is left is the party SERVER's,

@@ -602,7 +602,7 @@ impl<M: Send + 'static> Mailbox<M> {
 /// Makes an event of a signal that was in the queue.
 #[cold]
 fn event_of<M>(node: NodePtr) -> Event<M> {
-    match node::open_signal(node) {
+    node::open_signal_as(node, |signal| match signal {
         Signal::Down(down) => Event::Down(down),
         Signal::Exit {
             from,
@@ -617,7 +617,7 @@ fn event_of<M>(node: NodePtr) -> Event<M> {
         Signal::System(message) => Event::System(message),
         Signal::Alarm(tag) => Event::Alarm(tag),
         other => unreachable!("{other:?} acts when it is received, and is never queued"),
-    }
+    })
 }
 
 /// A mailbox as a stream of its ordinary messages, for adapters: as [`recv`](Mailbox::recv), again
