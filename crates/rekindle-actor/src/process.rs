@@ -248,6 +248,7 @@ pub(crate) struct Birth {
 }
 
 impl Process {
+    #[inline]
     pub(crate) fn new(node: u32, started: Time, parent: Option<Pid>, birth: Birth) -> Process {
         Process {
             node,

@@ -218,6 +218,7 @@ impl Default for NodeList {
 }
 
 impl Drop for NodeList {
+    #[inline]
     fn drop(&mut self) {
         while let Some(node) = self.pop() {
             // SAFETY: `pop` gave us the block, and no list holds it.
