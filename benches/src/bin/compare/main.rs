@@ -6,9 +6,11 @@
 //!
 //! Modules in reading order: `options`, `machine`, `systems` (who is measured, and how each is
 //! built and started), `plan` (what is measured), `rounds` (in which order, and what is thrown
-//! away), `figures`, `report` (for people and for scripts), `json`, `plot`.
+//! away), `journal` (what a run that is stopped leaves), `figures`, `report` (for people and for
+//! scripts), `json`, `plot`.
 
 mod figures;
+mod journal;
 mod json;
 mod machine;
 mod options;

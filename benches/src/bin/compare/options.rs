@@ -19,6 +19,7 @@ usage: compare [OPTIONS]
   --no-ladders       without the ladders
   --no-build         what is built already, as it is
   --json FILE        all figures of all rounds
+  --journal FILE     what is measured, as it comes; a run that was stopped goes on from there
   --plot FOLDER      bars and ladders as SVG
   --list             the names of all benchmarks and ladders";
 
@@ -43,6 +44,7 @@ pub(crate) struct Options {
     pub(crate) ladders: bool,
     pub(crate) build: bool,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) journal: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
     /// When a quick run stops taking second and third rounds.
     pub(crate) budget: Option<Duration>,
@@ -82,6 +84,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         ladders: true,
         build: true,
         json: None,
+        journal: None,
         plot: None,
         budget: None,
     };
@@ -99,6 +102,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
             "--only" => options.only = Some(names(&value()?)),
             "--systems" => options.systems = Some(names(&value()?)),
             "--json" => options.json = Some(value()?.into()),
+            "--journal" => options.journal = Some(value()?.into()),
             "--plot" => options.plot = Some(value()?.into()),
             "--rounds" => rounds = Some(number(&argument, &value()?)?),
             "--millis" => millis = Some(number(&argument, &value()?)?),

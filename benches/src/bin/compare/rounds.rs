@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rekindle_bench_protocol::{Answer, Kind, Task};
 
 use crate::figures::{Climb, Comparison, Outcome, Row, Spread};
+use crate::journal::{self, Entry, Journal};
 use crate::machine::{Machine, Ticks};
 use crate::options::{Allocator, Options};
 use crate::plan::{Plan, Variant};
@@ -26,19 +27,64 @@ pub(crate) fn run_all(
     options: &Options,
     machine: &Machine,
 ) -> Result<Vec<Comparison>, String> {
+    let mut journal = match &options.journal {
+        Some(path) => {
+            let kind = journal::kind_of_run(machine, systems, options);
+            Some(Journal::open(path, &kind)?)
+        }
+        None => None,
+    };
     let begun = Instant::now();
     // What the ladders will need is set aside: they come last.
     let parts = plan.variants.len() + 3 * plan.ladders.len();
     let mut comparisons = Vec::new();
     for (done, variant) in plan.variants.iter().enumerate() {
         progress(done, plan.variants.len(), &variant.name());
+        if let Some(entry) = journal.as_ref().and_then(|j| j.find(&variant.name())) {
+            comparisons.push(again(*variant, systems, options, entry)?);
+            continue;
+        }
         // What is left of the budget, shared evenly among what is left of the plan.
         let share = options
             .budget
             .map(|budget| budget.saturating_sub(begun.elapsed()) / (parts - done) as u32);
-        comparisons.push(compare(*variant, systems, options, machine, share)?);
+        let comparison = compare(*variant, systems, options, machine, share)?;
+        if let Some(journal) = &mut journal {
+            journal.add(&comparison)?;
+        }
+        comparisons.push(comparison);
     }
     Ok(comparisons)
+}
+
+/// No answers yet.
+fn no_rows(systems: &[System]) -> Vec<Row> {
+    let row = |system: &System| Row {
+        system: system.name,
+        outcome: Outcome::Measured(Vec::new()),
+    };
+    systems.iter().map(row).collect()
+}
+
+/// What was measured in an earlier part of the run.
+fn again(
+    variant: Variant,
+    systems: &[System],
+    options: &Options,
+    entry: &Entry,
+) -> Result<Comparison, String> {
+    let (task, mut rows) = (variant.task(options), no_rows(systems));
+    for (system, answer) in &entry.answers {
+        if let Some(row) = rows.iter_mut().find(|row| row.system == system) {
+            add(row, answer.clone(), &variant, &task)?;
+        }
+    }
+    Ok(Comparison {
+        variant,
+        task,
+        rows,
+        repeated: entry.repeated,
+    })
 }
 
 fn compare(
@@ -48,14 +94,7 @@ fn compare(
     machine: &Machine,
     share: Option<Duration>,
 ) -> Result<Comparison, String> {
-    let task = variant.task(options);
-    let mut rows: Vec<Row> = systems
-        .iter()
-        .map(|system| Row {
-            system: system.name,
-            outcome: Outcome::Measured(Vec::new()),
-        })
-        .collect();
+    let (task, mut rows) = (variant.task(options), no_rows(systems));
     let (begun, mut repeated, mut taken) = (Instant::now(), 0, 0);
     while taken < options.rounds {
         // A round takes as long as the last one did: is there room for it?
