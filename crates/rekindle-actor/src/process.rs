@@ -525,15 +525,17 @@ impl Private {
         (self.stage >= Stage::Exiting).then(reason)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_exiting(&mut self, reason: ExitReason) {
         self.stage = self.stage.max(Stage::Exiting);
         self.set_reason(reason);
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_reason(&mut self, reason: ExitReason) {
         match reason.word() {
+            // As a rule there is none to drop.
+            Some(word) if self.reason.is_none() => self.word = word,
             Some(word) => (self.word, self.reason) = (word, None),
             None => self.reason = Some(Box::new(reason)),
         }

@@ -258,6 +258,7 @@ pub(crate) fn is_current(core: &Core) -> bool {
 }
 
 /// Whether this thread is a worker or a simulation of `core`.
+#[inline]
 pub(crate) fn is_inside(core: &Core) -> bool {
     with_local(core, |local| local.is_some())
 }

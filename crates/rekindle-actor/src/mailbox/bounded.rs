@@ -123,6 +123,7 @@ impl MailboxPolicy {
         self
     }
 
+    #[inline]
     pub(crate) fn bound(self) -> Option<Box<Bound>> {
         let (limit, overflow) = self.limit?;
         Some(Box::new(Bound {
