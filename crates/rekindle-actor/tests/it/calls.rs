@@ -460,6 +460,8 @@ fn a_call_into_another_runtime() {
             for n in 1..=50 {
                 assert_eq!(server.call(|from| Ask::Add(1, from)).await, Ok(n));
             }
+            let waits = info(self_pid()).unwrap().waits;
+            assert!(waits.is_none(), "that wait is over: {waits:?}");
             monitor(server.pid());
             let lost = server.call(ask(|_, _, _: ReplyTo<()>| Err(oops("over there"))));
             assert_eq!(lost.await, Err(CallError::Exited(oops("over there"))));
