@@ -94,8 +94,7 @@ fn send_block(to: Pid, node: NodePtr) -> Result<(), NodePtr> {
     let mut unsent = Some(node);
     runtimes::with(to.node(), |handle| {
         let node = unsent.take()?;
-        // SAFETY: nobody else has the block yet.
-        let text = || unsafe { mailbox::signal_in(node) }.to_string();
+        let text = || mailbox::with_signal(node, |signal| signal.to_string());
         unsent = match faults::detour(|| Some(to), text) {
             None => mailbox::push_by_id(handle, to.task(), node).err(),
             Some(to) => match mailbox::parcel_by_id(handle, to.task(), node) {
@@ -173,7 +172,7 @@ fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler
             owner.private().queue.push(node);
             continue;
         }
-        match act(owner, node) {
+        match mailbox::with_signal(node, |signal| act(owner, signal)) {
             Received::Queue => owner.private().queue.push(node),
             Received::Done => mailbox::discard(node),
             Received::Doomed(reason) => {
@@ -195,10 +194,9 @@ fn discard_excess(owner: Owner<'_>) {
     owner.process().end_receiving(len);
 }
 
-/// The table of signals. The block stays the caller's.
-fn act(owner: Owner<'_>, node: NodePtr) -> Received {
-    // SAFETY: the block came out of the inbox, and is the caller's.
-    match unsafe { mailbox::signal_in(node) } {
+/// The table of signals.
+fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
+    match signal {
         Signal::Link { from, id } => {
             owner.process().shared().links.add_theirs(*from, *id);
             owner.process().linked_with(*from);

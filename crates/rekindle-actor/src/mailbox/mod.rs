@@ -23,7 +23,7 @@ use rekindle_scheduler::{Claimed, Handle, NodePtr, TaskId, TaskRef, TaskView};
 
 pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
-pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, signal_in};
+pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, with_signal};
 pub(crate) use queue::{Position, Queue};
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};

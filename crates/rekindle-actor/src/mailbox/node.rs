@@ -140,15 +140,12 @@ pub(super) unsafe fn peek_signal<'a>(node: NodePtr) -> &'a Signal {
     &unsafe { node.cast::<SignalBlock>().as_ref() }.signal
 }
 
-/// As [`peek_signal`], for who has the block to itself: a signal is not small, and acts where it lies.
-///
-/// # Safety
-///
-/// The block is the caller's, in no queue, and touched by nobody else while the result is used.
-pub(crate) unsafe fn signal_in<'a>(node: NodePtr) -> &'a mut Signal {
+/// Lends the signal of a block of that class, which is the caller's, as for [`open_signal`]: a signal
+/// is not small, and acts where it lies.
+pub(crate) fn with_signal<R>(node: NodePtr, act: impl FnOnce(&mut Signal) -> R) -> R {
     debug_assert_eq!(class(node), Class::Signal);
-    // SAFETY: by invariant 1, and the caller's promise.
-    &mut unsafe { node.cast::<SignalBlock>().as_mut() }.signal
+    // SAFETY: by invariant 1 this is a `SignalBlock`, and by 3 it is the caller's, until `act` is done.
+    act(&mut unsafe { node.cast::<SignalBlock>().as_mut() }.signal)
 }
 
 /// Takes the message out of a letter or a request; of a request, what is left is the party SERVER's,
