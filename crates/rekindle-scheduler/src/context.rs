@@ -8,6 +8,7 @@
 //! |-----------|--------------------------------------|---------------------------------------------|
 //! | `core`    | worker, simulator, [`EnterGuard`]    | the runtime entered last: the current one   |
 //! | `local`   | worker, simulator                    | the thread's own stocks of that runtime     |
+//! | `home`    | whoever sets `core` or `local`       | the current runtime, if `local` is of it    |
 //! | `worker`  | worker                               | the rest of the worker                      |
 //! | `running` | a turn of a task                     | the task that is polled                     |
 //!
@@ -17,6 +18,7 @@
 //! 2. `local` and `worker` are null or point to values that only this thread uses; the guard that
 //!    set them lies further down this thread's stack and borrows the value.
 //! 3. `running` is empty or the task that is polled further down this thread's stack.
+//! 4. `home` is null or both `core` and the runtime of `local`.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -37,8 +39,22 @@ const STOCK: usize = 1 << 12;
 struct Tls {
     core: Cell<*const Core>,
     local: Cell<*const Local>,
+    home: Cell<*const Core>,
     worker: Cell<*const Worker>,
     running: Cell<Option<NonNull<Header>>>,
+}
+
+impl Tls {
+    /// Restores invariant 4.
+    fn note_home(&self) {
+        let core = self.core.get();
+        // SAFETY: by invariant 2 the pointer is null or to a live value that only this thread uses.
+        let at_home = match unsafe { self.local.get().as_ref() } {
+            Some(local) => ptr::eq(local.core.as_ptr(), core),
+            None => false,
+        };
+        self.home.set(if at_home { core } else { ptr::null() });
+    }
 }
 
 thread_local! {
@@ -46,6 +62,7 @@ thread_local! {
         Tls {
             core: Cell::new(ptr::null()),
             local: Cell::new(ptr::null()),
+            home: Cell::new(ptr::null()),
             worker: Cell::new(ptr::null()),
             running: Cell::new(None),
         }
@@ -66,14 +83,20 @@ impl Entered {
             .stack
             .last()
             .map_or(ptr::null(), |(_, core)| core.as_ptr());
-        TLS.with(|tls| tls.core.set(top));
+        TLS.with(|tls| {
+            tls.core.set(top);
+            tls.note_home();
+        });
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         // Only forgotten guards are left when the thread ends; what follows sees no runtime.
-        TLS.with(|tls| tls.core.set(ptr::null()));
+        TLS.with(|tls| {
+            tls.core.set(ptr::null());
+            tls.note_home();
+        });
     }
 }
 
@@ -172,6 +195,7 @@ impl Drop for OwnGuard<'_> {
         TLS.with(|tls| {
             tls.local.set(self.local);
             tls.worker.set(self.worker);
+            tls.note_home();
         });
     }
 }
@@ -407,12 +431,17 @@ pub fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
 /// ```
 #[inline]
 pub fn coarse_now() -> Option<Time> {
-    let (core, local) = TLS.with(|tls| (tls.core.get(), tls.local.get()));
-    // SAFETY: as in `with_local`.
-    match unsafe { local.as_ref() } {
-        Some(local) if ptr::eq(local.core.as_ptr(), core) => Some(local.core.clock.coarse()),
-        _ => with_core(|core| core.map(|core| core.coarse_now())),
+    let home = TLS.with(|tls| tls.home.get());
+    // SAFETY: by invariant 4 the core is null or counted, by invariant 1, until the guard is dropped.
+    match unsafe { home.as_ref() } {
+        Some(core) => Some(core.clock.coarse()),
+        None => coarse_now_elsewhere(),
     }
+}
+
+#[cold]
+fn coarse_now_elsewhere() -> Option<Time> {
+    with_core(|core| core.map(|core| core.coarse_now()))
 }
 
 /// One entry of `ENTERED`, taken out when dropped.
