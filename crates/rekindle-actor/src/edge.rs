@@ -166,6 +166,11 @@ impl Edge {
         });
     }
 
+    #[cold]
+    fn end_unanswered(&mut self) {
+        self.end();
+    }
+
     /// The callee has passed the request on, or keeps it for later: its caller no longer waits
     /// for that process to come to it.
     pub(crate) fn redirect(caller: Pid, callee: Pid) {
@@ -175,8 +180,11 @@ impl Edge {
 }
 
 impl Drop for Edge {
+    #[inline]
     fn drop(&mut self) {
-        self.end();
+        if self.to != 0 {
+            self.end_unanswered();
+        }
     }
 }
 

@@ -443,14 +443,18 @@ impl Worker {
                     self.queue(unsafe { Runnable::from_raw(header) });
                 }
             }
-            Put::Lost { leftovers } => {
-                for header in leftovers.into_iter().filter_map(NonNull::new) {
-                    // SAFETY: by invariant 2, as in `next`.
-                    self.give_away(unsafe { Runnable::from_raw(header) });
-                }
-                self.lose();
-            }
+            Put::Lost { leftovers } => self.lose_with(leftovers),
         }
+    }
+
+    /// The monitor has taken the seat while something was put into the slot.
+    #[cold]
+    fn lose_with(&self, leftovers: [*mut Header; 2]) {
+        for header in leftovers.into_iter().filter_map(NonNull::new) {
+            // SAFETY: by invariant 2, as in `next`.
+            self.give_away(unsafe { Runnable::from_raw(header) });
+        }
+        self.lose();
     }
 
     /// Queues a task to which the running one has sent a request, of which it awaits the answer.
