@@ -478,6 +478,12 @@ unsafe fn release(head: NonNull<Head>, party: u32) {
     unsafe { (table(head).free)(head) };
 }
 
+/// Whether the request may still be resolved, and somebody waits for that.
+#[inline]
+fn is_open(state: u32) -> bool {
+    state & RESOLVED == 0 && state & CALLER != 0
+}
+
 /// Resolves the request, if nobody has and the caller still waits. `true` on success.
 ///
 /// # Safety
@@ -487,23 +493,14 @@ unsafe fn release(head: NonNull<Head>, party: u32) {
 unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
     // SAFETY: our hold keeps the block.
     let block = unsafe { head.as_ref() };
-    let mut seen = block.state.load(Ordering::Relaxed);
-    loop {
-        if seen & RESOLVED != 0 || seen & CALLER == 0 {
-            return false;
-        }
-        let change = block.state.compare_exchange_weak(
-            seen,
-            seen | bit,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        match change {
-            Ok(_) => break,
-            Err(now) => seen = now,
-        }
-    }
-    if seen & WAKER != 0 {
+    let resolved = |state| is_open(state).then_some(state | bit);
+    let change = block
+        .state
+        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, resolved);
+    let Ok(before) = change else {
+        return false;
+    };
+    if before & WAKER != 0 {
         // SAFETY: by invariant 4 the waker is now ours, and nobody puts another one in its place.
         wake(unsafe { block.waker.look().take() });
     }
@@ -531,31 +528,25 @@ enum Left {
 unsafe fn answer_and_leave(head: NonNull<Head>, party: u32) -> Left {
     // SAFETY: our hold keeps the block.
     let block = unsafe { head.as_ref() };
-    let mut seen = block.state.load(Ordering::Relaxed);
+    // Before the exchange, after which the block may be gone.
     let waker = block.waker.look();
-    loop {
-        if seen & RESOLVED != 0 || seen & CALLER == 0 {
-            return Left::TooLate;
+    let left = |state| {
+        let knows_waker = state & (WAKER | FIRST) != WAKER;
+        (is_open(state) && knows_waker).then_some((state | ANSWERED) & !party)
+    };
+    let change = block
+        .state
+        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, left);
+    match change {
+        Ok(before) if before & WAKER != 0 => {
+            // SAFETY: by invariant 7 this is the waker that the state spoke of, and by 4 it is ours.
+            wake(unsafe { waker.take() });
+            Left::Resolved
         }
-        if seen & WAKER != 0 && seen & FIRST == 0 {
-            return Left::Stays;
-        }
-        let change = block.state.compare_exchange_weak(
-            seen,
-            (seen | ANSWERED) & !party,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        match change {
-            Ok(_) => break,
-            Err(now) => seen = now,
-        }
+        Ok(_) => Left::Resolved,
+        Err(state) if is_open(state) => Left::Stays,
+        Err(_) => Left::TooLate,
     }
-    if seen & WAKER != 0 {
-        // SAFETY: by invariant 7 this is the waker that the state spoke of, and by 4 it is ours.
-        wake(unsafe { waker.take() });
-    }
-    Left::Resolved
 }
 
 /// The caller's code, if it is not a process: its panic is no affair of who answers, and that one has
@@ -682,7 +673,7 @@ impl<T> ReplyTo<T> {
     pub fn is_awaited(&self) -> bool {
         // SAFETY: our hold keeps the block.
         let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
-        state & CALLER != 0 && state & RESOLVED == 0
+        is_open(state)
     }
 }
 
@@ -710,14 +701,14 @@ impl<T> Drop for ReplyTo<T> {
     fn drop(&mut self) {
         // SAFETY: our hold keeps the block.
         let state = unsafe { &self.head.as_ref().state }.load(Ordering::Relaxed);
-        if state & STARTING != 0 && state & CALLER != 0 && state & RESOLVED == 0 {
+        if state & STARTING != 0 && is_open(state) {
             // A start that was never acknowledged fails with the reason of the one who starts,
             // but not before the process and its name are gone (START-003, GEN-005).
             let owed = Owed(self.head);
             return Owner::at_exit(AtExit::Owed(owed));
         }
         let given_up = GivenUp(self.head);
-        if state & CALLER != 0 && state & RESOLVED == 0 {
+        if is_open(state) {
             // The process that drops this may be about to crash for the very same cause: then the
             // caller is told that. So the word is given at the start of its next turn, or when it
             // has ended.
@@ -984,7 +975,7 @@ impl Served {
     pub(crate) fn is_settled(&self) -> bool {
         // SAFETY: SERVER keeps the block.
         let state = unsafe { &self.0.as_ref().state }.load(Ordering::Relaxed);
-        state & RESOLVED != 0 || state & CALLER == 0
+        !is_open(state)
     }
 
     /// The callee ends with this reason before the request was answered.
