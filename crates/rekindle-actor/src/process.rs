@@ -116,6 +116,17 @@ enum Stage {
     Gone,
 }
 
+/// What comes next for a process that has received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Its body may have its turn.
+    Body,
+    /// Something other than messages is to be looked at first.
+    Look,
+    /// It was at its end already, and has received nothing.
+    End,
+}
+
 /// A timer and its time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alarm {
@@ -501,6 +512,15 @@ impl Private {
     #[inline]
     pub(crate) fn is_doomed(&self) -> bool {
         self.stage == Stage::Doomed
+    }
+
+    /// What comes next, where the end has not begun.
+    #[inline]
+    pub(crate) fn ahead(&self) -> Ahead {
+        match self.is_doomed() || self.rare.is_some() {
+            true => Ahead::Look,
+            false => Ahead::Body,
+        }
     }
 
     /// The reason of the fatal signal, if there was one; the end must begin.

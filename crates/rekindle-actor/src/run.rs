@@ -35,7 +35,7 @@ use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{Owner, PrivateRare, Process};
+use crate::process::{Ahead, Owner, PrivateRare, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
 use crate::telemetry;
@@ -90,13 +90,26 @@ impl Host for Process {
         F: Future<Output = ExitReason>,
     {
         let owner = Owner::hosted(self, turn.view());
-        if turn.inbox().is_empty() {
+        let ahead = if turn.inbox().is_empty() {
             self.receive_nothing();
-        } else if !signal::receive_all(owner, turn.inbox()) {
-            return self.go_on_ending(owner, turn);
+            owner.private().ahead()
+        } else {
+            signal::receive_all(owner, turn.inbox())
+        };
+        match ahead {
+            Ahead::Body => {}
+            Ahead::Look => {
+                if let Some(reason) = Process::before_body(owner) {
+                    // Who is ended by a signal has not crashed: the report is that of whoever sent
+                    // it. An overflow is nobody else's, and has no other report.
+                    let silent = reason.downcast_ref::<MailboxOverflow>().is_none();
+                    return self.end_with(owner, reason, future, turn, silent);
+                }
+            }
+            Ahead::End => return self.go_on_ending(owner, turn),
         }
-        if let Some(poll) = self.before_body(owner, &mut future, turn) {
-            return poll;
+        if owner.is_muted() {
+            return Poll::Pending;
         }
         let Some(body) = future.as_mut().as_pin_mut() else {
             return self.go_on_ending(owner, turn);
@@ -158,22 +171,10 @@ impl Host for Process {
 }
 
 impl Process {
-    /// What must be looked at before the body has its turn.
-    #[inline]
-    fn before_body<F>(
-        &self,
-        owner: Owner<'_>,
-        future: &mut Pin<&mut Option<F>>,
-        turn: &mut Turn<'_>,
-    ) -> Option<Poll<()>>
-    where
-        F: Future<Output = ExitReason>,
-    {
+    /// Looks at what must be looked at before the body has its turn; gives the reason of the fatal
+    /// signal, if one has come.
+    fn before_body(owner: Owner<'_>) -> Option<ExitReason> {
         let mut private = owner.private();
-        if !private.is_doomed() && private.rare.is_none() {
-            drop(private);
-            return owner.is_muted().then_some(Poll::Pending);
-        }
         let doomed = private.take_doom();
         let ends = doomed.is_some() || private.ending || private.exiting().is_some();
         let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
@@ -188,13 +189,7 @@ impl Process {
         for waker in wakers {
             unwind::discard(unwind::catch(|| waker.wake()));
         }
-        if let Some(reason) = doomed {
-            // Who is ended by a signal has not crashed: the report is that of whoever sent it.
-            // An overflow is nobody else's, and has no other report.
-            let silent = reason.downcast_ref::<MailboxOverflow>().is_none();
-            return Some(self.end_with(owner, reason, future.as_mut(), turn, silent));
-        }
-        owner.is_muted().then_some(Poll::Pending)
+        doomed
     }
 
     /// Ends the process; the reason may change if dropping the state panics.

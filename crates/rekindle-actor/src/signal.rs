@@ -14,7 +14,7 @@ use crate::link::{self, LinkIds};
 use crate::mailbox;
 use crate::monitor::{self, Down};
 use crate::pid::{MonitorRef, Pid};
-use crate::process::Owner;
+use crate::process::{Ahead, Owner};
 use crate::report::PendingReport;
 use crate::runtimes;
 use crate::sys::SystemMessage;
@@ -120,30 +120,29 @@ enum Received {
     Doomed(ExitReason),
 }
 
-/// Lets everything act that came in since the last turn, and queues the messages; `false`, and
-/// nothing is done, if the process is at its end.
+/// Lets everything act that came in since the last turn, and queues the messages.
 #[inline]
-pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) -> bool {
+pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) -> Ahead {
     let process = owner.process();
     let mut private = owner.private();
     if private.exiting().is_some() {
-        return false;
+        return Ahead::End;
     }
     while let Some(node) = inbox.pop() {
         if mailbox::class(node) == mailbox::Class::Signal {
             drop(private);
             receive_rest(owner, node, inbox);
-            return true;
+            return Ahead::Look;
         }
         private.queue.push(node);
     }
     if process.bound.is_some() {
         drop(private);
         discard_excess(owner);
-    } else {
-        process.end_receiving(private.queue.len());
+        return Ahead::Look;
     }
-    true
+    process.end_receiving(private.queue.len());
+    private.ahead()
 }
 
 /// As [`receive_all`], in the middle of a turn: for who is about to say that there is no message.
@@ -160,7 +159,7 @@ pub(crate) fn receive_news(owner: Owner<'_>) -> bool {
         process.receive_nothing();
         return false;
     }
-    receive_all(owner, &mut news) && !owner.private().is_doomed()
+    receive_all(owner, &mut news) != Ahead::End && !owner.private().is_doomed()
 }
 
 /// From the first signal on.
