@@ -141,6 +141,15 @@ pub(crate) struct Begun {
     pub(crate) surplus: bool,
 }
 
+impl Begun {
+    fn nothing() -> Begun {
+        Begun {
+            inbox: NodeList::new(),
+            surplus: false,
+        }
+    }
+}
+
 /// References on its own cell that a task keeps, to lend them out as wakers.
 ///
 /// A task that waits for an answer gives a waker away and gets it back with the answer, over and
@@ -360,20 +369,15 @@ impl Word {
     /// The caller owns SCHEDULED.
     #[inline]
     pub(crate) fn begin_turn(&self, spares: &Spares) -> Begun {
-        let first = NonNull::new(self.first.load(Ordering::Relaxed));
-        if first.is_some() {
+        let seen = self.bits.load(Ordering::Relaxed).addr();
+        let quiet = seen == SCHEDULED || (seen == SCHEDULED | GIVEN && spares.is_stale());
+        let mut begun = match quiet {
+            true => Begun::nothing(),
+            false => self.take_turn(spares),
+        };
+        if let Some(first) = NonNull::new(self.first.load(Ordering::Relaxed)) {
             // Release: whoever looks in and finds it empty sees that this turn has begun.
             self.first.store(ptr::null_mut(), Ordering::Release);
-        }
-        let mut begun = Begun {
-            inbox: NodeList::new(),
-            surplus: false,
-        };
-        let seen = self.bits.load(Ordering::Relaxed).addr();
-        if seen != SCHEDULED && !(seen == SCHEDULED | GIVEN && spares.is_stale()) {
-            begun = self.take_turn(spares);
-        }
-        if let Some(first) = first {
             // SAFETY: by invariant 7 the node is ours.
             unsafe { begun.inbox.push_front(first) };
         }
