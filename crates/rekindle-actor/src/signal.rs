@@ -77,6 +77,7 @@ impl fmt::Display for Signal {
 }
 
 /// Sends a signal; gives it back if there is no such process.
+#[inline]
 pub(crate) fn try_send(to: Pid, signal: Signal) -> Result<(), Signal> {
     send_block(to, mailbox::signal(signal)).map_err(mailbox::open_signal)
 }

@@ -89,12 +89,17 @@ pub(crate) fn letter<M: Send + 'static>(message: M) -> NodePtr {
 }
 
 /// A block for a signal.
+#[inline]
 pub(crate) fn signal(signal: Signal) -> NodePtr {
-    let signal = SignalBlock {
-        node: Node::new(&SIGNAL.base),
-        signal,
-    };
-    block::put(signal).cast()
+    let block = block::allocate::<SignalBlock>().cast::<SignalBlock>();
+    let at = block.as_ptr();
+    // SAFETY: the block is ours and made for this; both fields are written, each to its place, for
+    // a copy of the whole would have to wait for the parts.
+    unsafe {
+        (&raw mut (*at).node).write(Node::new(&SIGNAL.base));
+        (&raw mut (*at).signal).write(signal);
+    }
+    block.cast()
 }
 
 /// What the block is.

@@ -1091,6 +1091,7 @@ fn adjust<T: Send + 'static>(
 }
 
 /// Sends a request; gives it back if there is no such process.
+#[inline]
 fn send(pid: Option<Pid>, request: Request) -> Result<(), Signal> {
     match pid {
         Some(pid) => signal::try_send(pid, in_signal(request)),
@@ -1098,6 +1099,7 @@ fn send(pid: Option<Pid>, request: Request) -> Result<(), Signal> {
     }
 }
 
+#[inline]
 fn in_signal(request: Request) -> Signal {
     Signal::System(SystemMessage(request))
 }
@@ -1135,6 +1137,7 @@ pub struct Asking<T> {
 
 impl<T: Send + 'static> Asking<T> {
     #[track_caller]
+    #[inline]
     fn new(pid: Option<Pid>, request: impl FnOnce(Answer<T>) -> Request) -> Asking<T> {
         let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
         let sent = match pid.is_some_and(is_running) {
@@ -1293,6 +1296,7 @@ impl IntoFuture for Stop {
     type Output = Result<(), StopError>;
     type IntoFuture = Stopping;
 
+    #[inline]
     fn into_future(self) -> Stopping {
         let asked = self.reason.clone();
         let mut ask = Asking::new(self.pid, |done| Request::Stop(self.reason, done));
