@@ -48,9 +48,24 @@ pub(crate) struct ProcessKind {
 }
 
 /// The host of a process's task.
+///
+/// `repr(C)`, for the order is by who writes: what each sender reads comes first, beside the state and
+/// inbox in the header; what the process writes in every turn comes last. A sender on another worker
+/// would otherwise wait for lines that the process has just written.
+#[repr(C)]
 pub(crate) struct Process {
+    pub(crate) bound: Option<Box<Bound>>,
     /// The runtime it lives in.
     pub(crate) node: u32,
+    /// How many full mailboxes hold this process back (policy *slow*).
+    pub(crate) muted: AtomicU32,
+
+    /// When it was spawned.
+    pub(crate) started: Time,
+    /// The process that spawned it, packed; it lives in the same runtime.
+    parent: u64,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) kind: &'static ProcessKind,
     /// Set by the process, read by whoever sends it an exit signal's effect: itself.
     pub(crate) traps: AtomicBool,
     /// Whether anybody has ever held the lock of `shared`, or there were links to begin with.
@@ -59,27 +74,19 @@ pub(crate) struct Process {
     pub(crate) reports: AtomicBool,
     /// Whether the exit of its parent is its own end, should it trap exits.
     pub(crate) heeds_parent: AtomicBool,
-    /// How many full mailboxes hold this process back (policy *slow*).
-    pub(crate) muted: AtomicU32,
-    /// The process whose answer it waits for.
-    pub(crate) calling: Calling,
     /// Changes whenever the process gets or loses a name; written under the lock of `shared`.
     pub(crate) name_epoch: AtomicU32,
+    shared: Mutex<Shared>,
+
+    /// The process whose answer it waits for.
+    pub(crate) calling: Calling,
+    /// What it waits for, since when, and from which line.
+    pub(crate) waiting: Waiting,
     /// How long its private queue is, for those who look in; written by the process only.
     pub(crate) queued: AtomicU32,
     /// Odd from before messages are taken until `queued` counts them; written by the process only.
     receiving: AtomicU32,
-    /// What it waits for, since when, and from which line.
-    pub(crate) waiting: Waiting,
-    /// When it was spawned.
-    pub(crate) started: Time,
-    /// The process that spawned it, packed; it lives in the same runtime.
-    parent: u64,
-    pub(crate) spawned_at: &'static Location<'static>,
-    pub(crate) kind: &'static ProcessKind,
-    pub(crate) bound: Option<Box<Bound>>,
     pub(crate) private: PrivateCell<Private>,
-    shared: Mutex<Shared>,
 }
 
 /// What only the process itself touches.
