@@ -68,19 +68,32 @@ impl<M: Send + 'static> Inbox<M> {
         self.parent == Some(pid)
     }
 
-    /// The next event; what was set aside comes first.
-    pub(crate) async fn next(&mut self) -> Event<M> {
+    /// The next event that was set aside: all of these come before [`arriving`](Self::arriving).
+    #[inline]
+    pub(crate) fn set_aside(&mut self) -> Option<Event<M>> {
+        if self.held.is_empty() {
+            return None;
+        }
+        self.next_held()
+    }
+
+    fn next_held(&mut self) -> Option<Event<M>> {
         while let Some(held) = self.held.pop_front() {
             match held {
-                Held::Event(event) => return event,
+                Held::Event(event) => return Some(event),
                 Held::Death(pid) => {
                     if let Some(exit) = self.deaths.remove(&pid) {
-                        return Event::Exit(exit);
+                        return Some(Event::Exit(exit));
                     }
                 }
             }
         }
-        self.mailbox.next_event(None).await
+        None
+    }
+
+    /// The next event that comes.
+    pub(crate) fn arriving(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
+        self.mailbox.next_event(None)
     }
 
     /// The next event that a suspended supervisor must see: a `sys` message, or its parent's end.

@@ -296,8 +296,10 @@ impl<K: Kind> Server<K> {
         loop {
             let event = if system.is_suspended() {
                 self.inbox.next_while_suspended().await
+            } else if let Some(event) = self.inbox.set_aside() {
+                event
             } else {
-                self.inbox.next().await
+                self.inbox.arriving().await
             };
             let caller = self.inbox.mailbox().caller();
             match &event {
