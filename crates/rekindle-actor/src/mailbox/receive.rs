@@ -173,11 +173,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// ```
     #[track_caller]
     pub fn recv(&mut self) -> impl Future<Output = M> + Send + '_ {
-        let receive = self.receive(None, Messages);
-        Map(receive, |event| match event {
-            Some(Event::Message(message)) => message,
-            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
-        })
+        self.receive::<_, Message>(None, Messages)
     }
 
     /// As [`recv`](Self::recv), but gives up after `timeout`. A timeout of zero takes a message
@@ -202,11 +198,7 @@ impl<M: Send + 'static> Mailbox<M> {
         &mut self,
         timeout: Duration,
     ) -> impl Future<Output = Option<M>> + Send + '_ {
-        let receive = self.receive(Some(timeout), Messages);
-        Map(receive, |event| match event {
-            Some(Event::Message(message)) => Some(message),
-            _ => None,
-        })
+        self.receive::<_, MaybeMessage>(Some(timeout), Messages)
     }
 
     /// Waits for the first ordinary message that `wanted` accepts; what is skipped keeps its
@@ -230,11 +222,7 @@ impl<M: Send + 'static> Mailbox<M> {
         &'a mut self,
         wanted: impl FnMut(&M) -> bool + Send + 'a,
     ) -> impl Future<Output = M> + Send + 'a {
-        let receive = self.receive(None, Matching(wanted, PhantomData));
-        Map(receive, |event| match event {
-            Some(Event::Message(message)) => message,
-            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
-        })
+        self.receive::<_, Message>(None, Matching(wanted, PhantomData))
     }
 
     /// As [`recv_match`](Self::recv_match), but gives up after `timeout`.
@@ -259,11 +247,7 @@ impl<M: Send + 'static> Mailbox<M> {
         timeout: Duration,
         wanted: impl FnMut(&M) -> bool + Send + 'a,
     ) -> impl Future<Output = Option<M>> + Send + 'a {
-        let receive = self.receive(Some(timeout), Matching(wanted, PhantomData));
-        Map(receive, |event| match event {
-            Some(Event::Message(message)) => Some(message),
-            _ => None,
-        })
+        self.receive::<_, MaybeMessage>(Some(timeout), Matching(wanted, PhantomData))
     }
 
     /// Takes an ordinary message that is there already, without a wait.
@@ -289,10 +273,7 @@ impl<M: Send + 'static> Mailbox<M> {
             let queued = take_from(owner, &mut None, &mut Messages);
             queued.or_else(|| take_news(owner, &mut None, &mut Messages))
         })?;
-        match self.open(found) {
-            Event::Message(message) => Some(message),
-            _ => None,
-        }
+        Some(self.open_message(found))
     }
 
     /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages and alarms
@@ -315,13 +296,7 @@ impl<M: Send + 'static> Mailbox<M> {
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot wait")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Info<M>> + Send + '_ {
-        Map(
-            self.receive(None, Infos),
-            |event: Option<Event<M>>| match event {
-                Some(event) => event.into_info(),
-                None => Info::Timeout,
-            },
-        )
+        self.receive::<_, AsInfo>(None, Infos)
     }
 
     /// As [`next`](Self::next), but gives `Info::Timeout` after `timeout`.
@@ -344,13 +319,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// ```
     #[track_caller]
     pub fn next_timeout(&mut self, timeout: Duration) -> impl Future<Output = Info<M>> + Send + '_ {
-        Map(
-            self.receive(Some(timeout), Infos),
-            |event: Option<Event<M>>| match event {
-                Some(event) => event.into_info(),
-                None => Info::Timeout,
-            },
-        )
+        self.receive::<_, AsInfo>(Some(timeout), Infos)
     }
 
     /// For behaviours: whatever comes next, `sys` messages included, or `Event::Timeout` at the
@@ -376,10 +345,7 @@ impl<M: Send + 'static> Mailbox<M> {
         &mut self,
         timeout: Option<Duration>,
     ) -> impl Future<Output = Event<M>> + Send + '_ {
-        Map(
-            self.receive(timeout, Everything),
-            |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
-        )
+        self.receive::<_, AsEvent>(timeout, Everything)
     }
 
     /// For behaviours: as [`next_event`](Self::next_event) without a timeout, in a third of the
@@ -396,15 +362,8 @@ impl<M: Send + 'static> Mailbox<M> {
     /// For behaviours: the next `sys` message, or the exit of the parent, while suspended.
     #[track_caller]
     pub fn next_system(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
-        Map(
-            self.receive(
-                None,
-                Systems {
-                    parent: crate::ambient::guardian(),
-                },
-            ),
-            |event: Option<Event<M>>| event.unwrap_or(Event::Timeout),
-        )
+        let parent = crate::ambient::guardian();
+        self.receive::<_, AsEvent>(None, Systems { parent })
     }
 
     /// For behaviours: puts [`Event::Alarm`] with this tag into the mailbox at a moment, or at once
@@ -553,13 +512,15 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     #[track_caller]
-    fn receive<F>(&mut self, timeout: Option<Duration>, filter: F) -> Receive<'_, M, F>
+    fn receive<F, G>(&mut self, timeout: Option<Duration>, filter: F) -> Receive<'_, M, F, G>
     where
         F: Filter,
+        G: Form<M>,
     {
         Receive {
             mailbox: self,
             filter,
+            form: PhantomData,
             place: None,
             wait: Wait {
                 timeout,
@@ -570,16 +531,7 @@ impl<M: Send + 'static> Mailbox<M> {
         }
     }
 
-    /// Makes an event of a node that was taken from our own process's queue.
-    #[inline]
-    fn open(&mut self, node: NodePtr) -> Event<M> {
-        match node::class(node) {
-            Class::Signal => event_of(node),
-            _ => Event::Message(self.open_message(node)),
-        }
-    }
-
-    /// As [`open`](Self::open), straight: a message is moved once.
+    /// Makes an arrival of a node that was taken from our own process's queue. A message is moved once.
     #[inline]
     fn open_arrival(&mut self, node: NodePtr) -> Arrival<M> {
         match node::class(node) {
@@ -626,11 +578,8 @@ impl<M: Send + 'static> Stream for Mailbox<M> {
     type Item = M;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        let mut receive = self.receive(None, Messages);
-        Pin::new(&mut receive).poll(cx).map(|event| match event {
-            Some(Event::Message(message)) => Some(message),
-            _ => unreachable!("the filter takes nothing but messages, and there is no deadline"),
-        })
+        let mut receive = self.receive::<_, Message>(None, Messages);
+        Pin::new(&mut receive).poll(cx).map(Some)
     }
 }
 
@@ -710,10 +659,7 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
         let this = self.get_mut();
         let taken = within(this.mailbox.pid, |owner| {
             owner.settle_last();
-            let private = owner.private();
-            let nothing = private.queue.is_empty() && private.rare.is_none();
-            drop(private);
-            if !nothing {
+            if may_be_there(owner) {
                 if !may_go_on(owner, cx) {
                     return None;
                 }
@@ -751,6 +697,13 @@ fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
         Poll::Ready(node) => Some(node),
         Poll::Pending => None,
     }
+}
+
+/// Whether a look at the queue and at attached streams may find something.
+#[inline]
+fn may_be_there(owner: Owner<'_>) -> bool {
+    let private = owner.private();
+    !private.queue.is_empty() || private.rare.is_some()
 }
 
 /// Takes the first node and keeps the books.
@@ -910,21 +863,95 @@ impl<W: FnMut(&M) -> bool + Send, M> Filter for Matching<W, M> {
     }
 }
 
-impl<M> Event<M> {
-    fn into_info(self) -> Info<M> {
-        match self {
-            Event::Message(message) => Info::Message(message),
+/// What a receive gives: made of the node at once, for a message that is moved from one enum into the
+/// next waits for its own stores.
+trait Form<M>: Send {
+    type Given;
+
+    /// Of a node that was taken from the mailbox's own queue.
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Self::Given;
+
+    /// The time is up.
+    fn nothing() -> Self::Given;
+}
+
+/// The message; for a filter that takes nothing else, and a receive without a limit.
+struct Message;
+
+/// The message, or none; for such a filter.
+struct MaybeMessage;
+
+struct AsInfo;
+
+struct AsEvent;
+
+impl<M: Send + 'static> Form<M> for Message {
+    type Given = M;
+
+    #[inline]
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> M {
+        mailbox.open_message(node)
+    }
+
+    fn nothing() -> M {
+        unreachable!("there is no limit")
+    }
+}
+
+impl<M: Send + 'static> Form<M> for MaybeMessage {
+    type Given = Option<M>;
+
+    #[inline]
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Option<M> {
+        Some(mailbox.open_message(node))
+    }
+
+    fn nothing() -> Option<M> {
+        None
+    }
+}
+
+impl<M: Send + 'static> Form<M> for AsInfo {
+    type Given = Info<M>;
+
+    #[inline]
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Info<M> {
+        if node::class(node) != Class::Signal {
+            return Info::Message(mailbox.open_message(node));
+        }
+        match event_of::<M>(node) {
             Event::Down(down) => Info::Down(down),
             Event::Exit(exit) => Info::Exit(exit),
-            Event::System(_) | Event::Alarm(_) | Event::Timeout => Info::Timeout,
+            _ => unreachable!("`Infos` leaves the rest in the queue"),
         }
+    }
+
+    fn nothing() -> Info<M> {
+        Info::Timeout
+    }
+}
+
+impl<M: Send + 'static> Form<M> for AsEvent {
+    type Given = Event<M>;
+
+    #[inline]
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Event<M> {
+        match node::class(node) {
+            Class::Signal => event_of(node),
+            _ => Event::Message(mailbox.open_message(node)),
+        }
+    }
+
+    fn nothing() -> Event<M> {
+        Event::Timeout
     }
 }
 
 /// One receive of one message.
-struct Receive<'a, M, F> {
+struct Receive<'a, M, F, G> {
     mailbox: &'a mut Mailbox<M>,
     filter: F,
+    form: PhantomData<fn() -> G>,
     /// Up to where the queue has been looked through.
     place: Option<Position>,
     wait: Wait,
@@ -941,14 +968,15 @@ struct Wait {
 }
 
 // Nothing in it is ever pinned: the filter is called, the rest is looked at.
-impl<M, F> Unpin for Receive<'_, M, F> {}
+impl<M, F, G> Unpin for Receive<'_, M, F, G> {}
 
-impl<M, F> Future for Receive<'_, M, F>
+impl<M, F, G> Future for Receive<'_, M, F, G>
 where
     M: Send + 'static,
     F: Filter,
+    G: Form<M>,
 {
-    type Output = Option<Event<M>>;
+    type Output = G::Given;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -956,22 +984,21 @@ where
         let pid = this.mailbox.pid;
         let taken = within(pid, |owner| {
             owner.settle_last();
-            if !may_go_on(owner, cx) {
-                return Poll::Pending;
-            }
-            if let Some(node) = take_from(owner, &mut this.place, &mut this.filter) {
-                if std::mem::take(&mut this.wait.waits) {
-                    owner.process().waiting.end();
+            // With a limit each look counts, or a loop of looks that never wait would never yield.
+            if this.wait.timeout.is_some() || may_be_there(owner) {
+                if !may_go_on(owner, cx) {
+                    return Poll::Pending;
                 }
-                return Poll::Ready(Some(node));
-            }
-            if F::STREAMS
-                && let Some(node) = item_of(owner, cx)
-            {
-                if std::mem::take(&mut this.wait.waits) {
-                    owner.process().waiting.end();
+                let mut node = take_from(owner, &mut this.place, &mut this.filter);
+                if F::STREAMS && node.is_none() {
+                    node = item_of(owner, cx);
                 }
-                return Poll::Ready(Some(node));
+                if node.is_some() {
+                    if std::mem::take(&mut this.wait.waits) {
+                        owner.process().waiting.end();
+                    }
+                    return Poll::Ready(node);
+                }
             }
             let waited = this.wait.wait(owner, cx);
             if waited.is_pending() {
@@ -984,25 +1011,22 @@ where
                 found => Poll::Ready(found),
             }
         });
-        taken.map(|node| node.map(|node| this.mailbox.open(node)))
+        match taken {
+            Poll::Ready(Some(node)) => Poll::Ready(G::of(this.mailbox, node)),
+            Poll::Ready(None) => Poll::Ready(G::nothing()),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
 impl Wait {
     /// Nothing is there: waits, or finds that the time is up.
+    #[inline(always)]
     fn wait(&mut self, owner: Owner<'_>, cx: &mut Context<'_>) -> Poll<Option<NodePtr>> {
-        if let Some(timeout) = self.timeout {
-            if timeout.is_zero() {
-                return Poll::Ready(None);
-            }
-            let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-            let now = now_for(nanos).unwrap_or(Time::MAX);
-            let deadline = *self.deadline.get_or_insert(now.saturating_add(timeout));
-            if now >= deadline {
-                owner.process().waiting.end();
-                return Poll::Ready(None);
-            }
-            owner.alarm(deadline, now);
+        if let Some(timeout) = self.timeout
+            && self.is_over(timeout, owner)
+        {
+            return Poll::Ready(None);
         }
         if !self.waits {
             self.waits = true;
@@ -1015,6 +1039,23 @@ impl Wait {
         // then. Only a combinator that polls by wakers of its own must be told.
         owner.wake_next_turn(cx.waker());
         Poll::Pending
+    }
+
+    /// Whether the time is up; if not, sees to it that the process has a turn when it is.
+    #[inline(never)]
+    fn is_over(&mut self, timeout: Duration, owner: Owner<'_>) -> bool {
+        if timeout.is_zero() {
+            return true;
+        }
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let now = now_for(nanos).unwrap_or(Time::MAX);
+        let deadline = *self.deadline.get_or_insert(now.saturating_add(timeout));
+        if now >= deadline {
+            owner.process().waiting.end();
+            return true;
+        }
+        owner.alarm(deadline, now);
+        false
     }
 }
 
@@ -1032,7 +1073,7 @@ fn within<R>(pid: Pid, f: impl FnOnce(Owner<'_>) -> R) -> R {
 #[inline]
 fn may_go_on(owner: Owner<'_>, cx: &mut Context<'_>) -> bool {
     if owner.is_muted() {
-        // The one who makes room wakes us.
+        wait_for_room(owner, cx);
         return false;
     }
     if !budget::consume() {
@@ -1042,24 +1083,10 @@ fn may_go_on(owner: Owner<'_>, cx: &mut Context<'_>) -> bool {
     true
 }
 
-/// Turns the result of a receive into another type.
-struct Map<F, T>(F, T);
-
-// The function is called, never pinned.
-impl<F: Unpin, T> Unpin for Map<F, T> {}
-
-impl<F, A, B, T> Future for Map<F, T>
-where
-    F: Future<Output = A> + Unpin,
-    T: FnMut(A) -> B,
-{
-    type Output = B;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B> {
-        let this = self.get_mut();
-        Pin::new(&mut this.0).poll(cx).map(&mut this.1)
-    }
+/// The one who makes room wakes the process, but no combinator inside of it.
+#[cold]
+fn wait_for_room(owner: Owner<'_>, cx: &Context<'_>) {
+    owner.wake_next_turn(cx.waker());
 }
 
 impl<M> fmt::Debug for Mailbox<M> {

@@ -343,6 +343,24 @@ fn proc_016_an_exit_that_came_a_moment_ago_is_there() {
     });
 }
 
+/// A loop that only looks, and never waits, gives way to others all the same.
+#[test]
+fn a_loop_of_looks_lets_others_have_their_turns() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let looking = spawn(|mut inbox: Mailbox<u32>| async move {
+                while inbox.recv_timeout(Duration::ZERO).await.is_none() {}
+            });
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            monitor(looking.pid());
+            looking.send(1);
+            assert_eq!(expect_down(&mut inbox).await.reason, ExitReason::Normal);
+        })
+    });
+}
+
 /// What has been looked at once is not looked at again, however many messages come.
 #[test]
 fn a_selective_receive_looks_at_each_message_once() {
