@@ -14,7 +14,7 @@ use std::time::Duration;
 use rekindle_scheduler::TaskRef;
 
 use crate::deadline::Deadline;
-use crate::edge::Edge;
+use crate::edge::{Edge, Look};
 use crate::exit::ExitReason;
 use crate::mailbox::{Address, Awaiting, Lost, Refusal, ReplyTo, request};
 use crate::pid::Pid;
@@ -115,6 +115,9 @@ impl std::error::Error for CallError {
     }
 }
 
+/// Turns for which a call waits until it is sure of a ring.
+const LOOKS: u8 = 100;
+
 /// Whom a call goes to.
 #[derive(Debug)]
 enum Callee<'a> {
@@ -152,6 +155,8 @@ pub struct Call<'a, T> {
     deadline: Deadline,
     called_at: &'static Location<'static>,
     sent: bool,
+    /// How often a ring was found that may be none.
+    looks: u8,
     /// Marks the running process as waiting for the callee.
     edge: Edge,
 }
@@ -191,6 +196,7 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             deadline: Deadline::after(Some(DEFAULT_CALL_TIMEOUT)),
             called_at,
             sent: false,
+            looks: 0,
             edge: Edge::none(),
         }
     }
@@ -254,9 +260,13 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     }
 
     /// Sends the request; `owner` is the calling process. Says whether whatever becomes of it wakes
-    /// us, so that there is no need to look now.
+    /// us, so that there is no need to look now. `None` if it must be tried again in the next turn.
     #[inline]
-    fn send(&mut self, owner: Option<Owner<'_>>, cx: &Context<'_>) -> Result<bool, CallError> {
+    fn send(
+        &mut self,
+        owner: Option<Owner<'_>>,
+        cx: &Context<'_>,
+    ) -> Result<Option<bool>, CallError> {
         let task = match &self.callee {
             Callee::Borrowed(task) => *task,
             Callee::Owned(task) => task,
@@ -266,17 +276,27 @@ impl<'a, T: Send + 'static> Call<'a, T> {
         let Some(callee) = view.host::<Process>() else {
             return Err(CallError::NoProc);
         };
+        // Before the callee is claimed, for this may run foreign code. And who has put the `ReplyTo`
+        // elsewhere may have been answered already: then nobody wakes us any more.
+        let wakes = self.awaiting.register(cx.waker()) && !self.awaiting.is_resolved();
         let mut claimed = None;
         if let Some(owner) = owner {
             let look;
             (claimed, look) = self.edge.begin(owner, view, callee, self.called_at);
             if look {
-                self.edge.unless_ring(view).map_err(CallError::Cycle)?;
+                match self.edge.look(owner, view) {
+                    Look::Clear => {}
+                    Look::Unsure(_) if self.looks < LOOKS => {
+                        self.looks += 1;
+                        self.edge.end();
+                        return Ok(None);
+                    }
+                    Look::Ring(ring) | Look::Unsure(ring) => return Err(CallError::Cycle(ring)),
+                }
             }
         }
-        let wakes = self.awaiting.register(cx.waker());
         match Address::<T>::post_request(view, callee, claimed, &mut self.awaiting) {
-            Ok(()) => Ok(wakes),
+            Ok(()) => Ok(Some(wakes)),
             Err(Refusal::Dead) => Err(CallError::NoProc),
             Err(Refusal::Full) => Err(CallError::Full),
         }
@@ -296,12 +316,20 @@ impl<T: Send + 'static> Call<'_, T> {
         Owner::current(|owner| {
             let mut wakes = false;
             if !self.sent {
-                if owner.is_some_and(Owner::is_muted) {
+                if let Some(owner) = owner
+                    && owner.is_muted()
+                {
+                    owner.wake_next_turn(cx.waker());
                     return Poll::Pending;
                 }
                 self.sent = true;
                 match self.send(owner, cx) {
-                    Ok(will) => wakes = will,
+                    Ok(Some(will)) => wakes = will,
+                    Ok(None) => {
+                        self.sent = false;
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     Err(error) => return Poll::Ready(Some(error)),
                 }
             }

@@ -91,6 +91,18 @@ impl Calling {
     }
 }
 
+/// What the edges say of a call that is about to be made.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// It closes no ring.
+    Clear,
+    /// It closes this one.
+    Ring(Vec<Pid>),
+    /// It seems to close this one, whose last process waits for the caller: but its request is not
+    /// here. It has its answer and has not had a turn since, or is about to send: the next turn tells.
+    Unsure(Vec<Pid>),
+}
+
 /// The mark of a call: nobody's before it is made and when it is over.
 #[derive(Debug)]
 pub(crate) struct Edge {
@@ -110,7 +122,7 @@ impl Edge {
     }
 
     /// Marks the running process as waiting for `callee`; gives that if it could be claimed, and says
-    /// whether [`unless_ring`](Self::unless_ring) must be asked.
+    /// whether [`look`](Self::look) must be asked.
     #[inline]
     pub(crate) fn begin<'a>(
         &mut self,
@@ -132,18 +144,16 @@ impl Edge {
         (claimed, look || owner.view().is_same(callee))
     }
 
-    /// Looks at the edges from `callee` on.
-    ///
-    /// # Errors
-    ///
-    /// The ring that the call would close; then nobody waits.
+    /// Looks at the edges from `callee` on; `owner` is the process that is marked.
     #[cold]
-    pub(crate) fn unless_ring(&mut self, callee: TaskView<'_>) -> Result<(), Vec<Pid>> {
+    pub(crate) fn look(&self, owner: Owner<'_>, callee: TaskView<'_>) -> Look {
         let Some(ring) = find_ring(self.caller, callee) else {
-            return Ok(());
+            return Look::Clear;
         };
-        self.end();
-        Err(ring)
+        match ring[..] {
+            [_, .., last] if !owner.has_request_of(last) => Look::Unsure(ring),
+            _ => Look::Ring(ring),
+        }
     }
 
     /// The wait is over, if there was one.
@@ -159,9 +169,9 @@ impl Edge {
         };
         Owner::current(|owner| match owner {
             Some(owner) if owner.pid() == self.caller => end(owner.process()),
-            // The call was moved out of the process that made it.
+            // The call was moved out of the process that made it, which may wait for another by now.
             _ => {
-                runtimes::with_process(self.caller, |_, process| end(process));
+                runtimes::with_process(self.caller, |_, process| process.calling.take_away(to));
             }
         });
     }

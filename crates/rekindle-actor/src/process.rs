@@ -16,11 +16,14 @@ use std::any::{Any, TypeId};
 use std::cell::RefMut;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter;
 use std::marker::PhantomData;
+use std::option;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::task::Waker;
+use std::vec;
 
 use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
@@ -29,7 +32,7 @@ use crate::attach::Attachment;
 use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
 use crate::link::Links;
-use crate::mailbox::{Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
+use crate::mailbox::{self, Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::report;
@@ -149,7 +152,7 @@ pub(crate) struct PrivateRare {
     /// the process is `ending`: then they are told its reason.
     pub(crate) given_up: Vec<GivenUp>,
     /// To be done when the process and its name are gone.
-    pub(crate) at_exit: Vec<AtExit>,
+    pub(crate) at_exit: ExitList,
     /// What is kept of this process elsewhere, to be released with its name.
     pub(crate) holdings: Vec<Arc<dyn Holding>>,
     /// Streams whose items are received when there is no message.
@@ -160,7 +163,7 @@ pub(crate) struct PrivateRare {
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
     pub(crate) wakers: Vec<Waker>,
     /// The end, if it takes more than one turn.
-    pub(crate) teardown: Option<Teardown>,
+    pub(crate) teardown: Option<Box<Teardown>>,
     /// What the last message was, and the state, as far as the behaviour shows them.
     pub(crate) last_message: Option<LastMessage>,
     pub(crate) state_text: Option<String>,
@@ -191,6 +194,39 @@ impl AtExit {
             AtExit::Owed(owed) => owed.fail(reason.clone()),
             AtExit::Act(act) => act(reason),
         }
+    }
+}
+
+/// What is to be done when a process is gone, in this order. Most have one thing or none.
+#[derive(Default)]
+pub(crate) struct ExitList {
+    first: Option<AtExit>,
+    more: Vec<AtExit>,
+}
+
+impl ExitList {
+    pub(crate) fn push(&mut self, last: AtExit) {
+        match &self.first {
+            None => self.first = Some(last),
+            Some(_) => self.more.push(last),
+        }
+    }
+
+    pub(crate) fn append(&mut self, others: ExitList) {
+        others.into_iter().for_each(|other| self.push(other));
+    }
+
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.more.shrink_to_fit();
+    }
+}
+
+impl IntoIterator for ExitList {
+    type Item = AtExit;
+    type IntoIter = iter::Chain<option::IntoIter<AtExit>, vec::IntoIter<AtExit>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.more)
     }
 }
 
@@ -524,7 +560,8 @@ impl Private {
     /// What comes next, where the end has not begun.
     #[inline]
     pub(crate) fn ahead(&self) -> Ahead {
-        match self.is_doomed() || self.rare.is_some() {
+        let has_news = |rare: &PrivateRare| !rare.wakers.is_empty() || !rare.given_up.is_empty();
+        match self.is_doomed() || self.rare.as_deref().is_some_and(has_news) {
             true => Ahead::Look,
             false => Ahead::Body,
         }
@@ -776,6 +813,18 @@ impl<'a> Owner<'a> {
             }
             private.serving.take_if(|served| is_it(served))
         })
+    }
+
+    /// Whether this process has received a request of `caller`, who waits for the answer still.
+    pub(crate) fn has_request_of(self, caller: Pid) -> bool {
+        let mut private = self.private();
+        let is_by = |served: &Served| served.caller() == Some(caller) && !served.is_settled();
+        let mut found = private.serving.as_ref().is_some_and(is_by);
+        private.queue.take(&mut None, |node| {
+            found |= mailbox::is_awaited_by(node, caller);
+            false
+        });
+        found
     }
 
     /// Whether the running process notes the replies it gives.

@@ -5,18 +5,20 @@
 //! 1. The reason is fixed; from now on requests that are dropped fail with it.
 //! 2. The body is dropped, and the state with it. (A behaviour has run `terminate` before, unless
 //!    the process was killed.)
-//! 3. The keys it holds in registries are free. What lies unread is dropped; requests in it, and
-//!    requests that are still owed an answer, fail with the reason.
+//! 3. The keys it holds in registries are free. What lies unread is dropped, up to a number that only
+//!    a mailbox out of control has; requests in it, and requests that are still owed an answer, fail
+//!    with the reason.
 //! 4. The names are free.
 //! 5. The pid is dead.
 //! 6. Links get their exit signals, watchers their `Down`.
 //! 7. What it owes at its end is told with the reason: a start that was never acknowledged fails, so
 //!    does a task, and a `stop` is done.
+//! 8. What was left unread in step 3 is dropped, in the same way.
 //!
-//! So whoever sees a `Down` finds the name free and the memory gone, and to whom step 7 tells
-//! something, the signals of step 6 have been sent before. Steps 3 and 6 take as many turns as they
-//! need: the death of a process with a million links, or ten million unread
-//! messages, holds nobody up.
+//! So whoever sees a `Down` finds the name free and the memory gone (but for step 8), and to whom step 7
+//! tells something, the signals of step 6 have been sent before. Steps 3, 6 and 8 take as many turns as they
+//! need: the death of a process with a million links, or ten million unread messages, holds nobody
+//! up; and with step 8 the news of it comes within a few milliseconds.
 
 use std::collections::btree_map;
 use std::fmt;
@@ -44,10 +46,15 @@ use crate::unwind::{self, Inside};
 /// Steps of an end that are done in one turn.
 const STEPS_PER_TURN: usize = 1024;
 
+/// Unread messages that are dropped before anybody is told of an end: some 2 ms.
+const UNREAD_BEFORE_NEWS: usize = 1 << 16;
+
 /// An end that is under way.
 pub(crate) struct Teardown {
     reason: ExitReason,
     queue: Queue,
+    /// How many more of the queue are dropped in step 3.
+    before_news: usize,
     /// In this order: its holdings, what is deferred, what was given up (after that, for who is owed
     /// an answer hears the reason, not that there is none), and what is to be done at the exit.
     rare: Option<Box<PrivateRare>>,
@@ -108,12 +115,13 @@ impl Host for Process {
             }
             Ahead::End => return self.go_on_ending(owner, turn),
         }
-        if owner.is_muted() {
-            return Poll::Pending;
-        }
         let Some(body) = future.as_mut().as_pin_mut() else {
             return self.go_on_ending(owner, turn);
         };
+        // Only now, for an end goes on whoever is held back.
+        if owner.is_muted() {
+            return Poll::Pending;
+        }
         let mut cx = turn.context();
         let polled = {
             let _inside = Inside::enter();
@@ -227,7 +235,7 @@ impl Process {
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
         }
-        owner.private().rare().teardown = Some(teardown);
+        owner.private().rare().teardown = Some(Box::new(teardown));
         turn.again();
         Poll::Pending
     }
@@ -340,6 +348,7 @@ impl Process {
         Teardown {
             reason,
             queue,
+            before_news: UNREAD_BEFORE_NEWS,
             rare,
             named,
             links,
@@ -350,7 +359,7 @@ impl Process {
         }
     }
 
-    /// Steps 3 to 7, as far as one turn goes; `true` when all is done.
+    /// Steps 3 to 8, as far as one turn goes; `true` when all is done.
     fn steps(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) -> bool {
         let pid = owner.pid();
         for _ in 0..STEPS_PER_TURN {
@@ -363,7 +372,10 @@ impl Process {
                     // Whoever remembers that the process held a key looks again.
                     self.name_epoch.fetch_add(1, Ordering::AcqRel);
                 }
-            } else if let Some(node) = teardown.queue.pop() {
+            } else if teardown.before_news > 0
+                && let Some(node) = teardown.queue.pop()
+            {
+                teardown.before_news -= 1;
                 signal::refuse(pid, node, &teardown.reason, false);
             } else if let Some(served) = teardown.next_deferred() {
                 served.fail(&teardown.reason);
@@ -391,6 +403,8 @@ impl Process {
                 for last in rare.at_exit {
                     last.act(&teardown.reason);
                 }
+            } else if let Some(node) = teardown.queue.pop() {
+                signal::refuse(pid, node, &teardown.reason, false);
             } else {
                 // A report that nobody took is printed here.
                 teardown.report = None;
@@ -418,7 +432,7 @@ impl Process {
         for mut rare in [teardown.rare.take(), late].into_iter().flatten() {
             rare.given_up.clear();
             match &mut teardown.rare {
-                Some(first) => first.at_exit.append(&mut rare.at_exit),
+                Some(first) => first.at_exit.append(rare.at_exit),
                 none => *none = Some(rare),
             }
         }
@@ -450,8 +464,12 @@ impl Process {
         let Some(mut teardown) = taken else {
             return Poll::Ready(());
         };
-        while let Some(node) = turn.inbox().pop() {
-            signal::refuse(owner.pid(), node, &teardown.reason, teardown.announced);
+        if !turn.inbox().is_empty() {
+            while let Some(node) = turn.inbox().pop() {
+                signal::refuse(owner.pid(), node, &teardown.reason, teardown.announced);
+            }
+            // Who sends to a full mailbox that nobody reads any more.
+            self.release_senders();
         }
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());

@@ -18,6 +18,7 @@ use crate::process::{Ahead, Owner};
 use crate::report::PendingReport;
 use crate::runtimes;
 use crate::sys::SystemMessage;
+use crate::unwind;
 
 /// What one process can do to another, besides sending it a message.
 #[derive(Debug)]
@@ -266,8 +267,10 @@ pub(crate) fn refuse(pid: Pid, node: NodePtr, reason: &ExitReason, gone: bool) {
                 monitor::notify(pid, reference, name, reason);
             }
             // The rest is of no interest to the dead. A `sys` message that is dropped tells its
-            // sender so.
-            _ => {}
+            // sender so; and what it carries is foreign, as is what a reason does.
+            other => {
+                unwind::discard(other);
+            }
         },
     }
 }

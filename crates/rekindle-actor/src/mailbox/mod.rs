@@ -28,7 +28,9 @@ pub(crate) use queue::{Position, Queue};
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
 pub use reply::ReplyTo;
-pub(crate) use reply::{Awaiting, GivenUp, Lost, Owed, Served, acknowledgement, refuse, request};
+pub(crate) use reply::{
+    Awaiting, GivenUp, Lost, Owed, Served, acknowledgement, is_awaited_by, refuse, request,
+};
 
 use crate::faults;
 use crate::pid::{MonitorRef, Pid};

@@ -50,7 +50,7 @@ use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use rekindle_scheduler::{Node, NodePtr, NodeVtable};
 
-use super::node::{Class, Kind};
+use super::node::{self, Class, Kind};
 use crate::exit::ExitReason;
 use crate::faults;
 use crate::pid::{MaybePid, Pid};
@@ -758,13 +758,20 @@ impl<T> Awaiting<T> {
             .fetch_and(!STARTING, Ordering::AcqRel);
     }
 
+    /// Whether it is decided already what becomes of the request.
+    #[inline]
+    pub(crate) fn is_resolved(&self) -> bool {
+        // SAFETY: we are CALLER.
+        unsafe { self.head.as_ref() }.state.load(Ordering::Acquire) & RESOLVED != 0
+    }
+
     /// The inbox has the node: the party SERVER is the callee's from now on.
     pub(crate) fn mark_sent(&mut self) {
         self.stage = Stage::Sent;
     }
 
     /// Sees to it that this waker, and no other, is in its place. `true` if it was there already, so
-    /// that whatever comes has woken it, or will.
+    /// that whatever comes wakes it, or has woken it before.
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         if self.registered == Some(identity(waker)) {
@@ -779,8 +786,7 @@ impl<T> Awaiting<T> {
         if self.registered.take().is_some() {
             self.unregister();
         }
-        // SAFETY: we are CALLER.
-        if unsafe { self.head.as_ref() }.state.load(Ordering::Acquire) & RESOLVED == 0 {
+        if !self.is_resolved() {
             self.register_first(waker);
         }
     }
@@ -951,6 +957,16 @@ impl<T> Drop for Awaiting<T> {
         }
         self.abandon();
     }
+}
+
+/// Whether the block in one's queue is a request by `caller`, who still waits for the answer.
+pub(crate) fn is_awaited_by(node: NodePtr, caller: Pid) -> bool {
+    if node::class(node) != Class::Request {
+        return false;
+    }
+    // SAFETY: by invariant 1 of `node.rs` this is a request, and its SERVER party is who has the node.
+    let head = unsafe { node.cast::<Head>().as_ref() };
+    head.caller.get() == Some(caller) && is_open(head.state.load(Ordering::Relaxed))
 }
 
 impl Served {

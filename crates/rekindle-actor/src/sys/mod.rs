@@ -290,8 +290,6 @@ pub struct SystemState(Option<Box<Handled>>);
 #[derive(Debug, Default)]
 struct Handled {
     suspended: bool,
-    /// Told by its drop, when the process and its name are gone.
-    stopping: Option<Answer<Infallible>>,
     watch: Option<Watch>,
 }
 
@@ -382,7 +380,7 @@ impl SystemState {
             kept.watch = None;
         }
         Owner::watch_replies(kept.watch.is_some());
-        if !kept.suspended && kept.stopping.is_none() && kept.watch.is_none() {
+        if !kept.suspended && kept.watch.is_none() {
             self.0 = None;
         }
     }
@@ -475,7 +473,8 @@ impl SystemMessage {
                 system.tidy();
             }
             Request::Stop(reason, done) => {
-                system.kept().stopping = Some(done);
+                // Its drop is told when the process and its name are gone.
+                drop(done);
                 return SystemVerdict::Stop(reason);
             }
         }

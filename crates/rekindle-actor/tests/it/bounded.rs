@@ -1,10 +1,13 @@
 //! Bounded mailboxes: what each policy does when the mailbox is full.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rekindle_actor::{
     CallError, ExitReason, GenServer as _, Mailbox, MailboxOverflow, MailboxPolicy, Overflow,
     ReplyTo, SendError, Sender, SpawnOptions, exit, info, is_alive, monitor, sleep, spawn,
@@ -174,6 +177,95 @@ fn slow_keeps_a_held_back_sender_killable() {
             monitor(sender);
             exit(sender, oops("enough"));
             assert_eq!(expect_down(&mut inbox).await.reason, oops("enough"));
+        })
+    });
+}
+
+/// Nor in the middle of an end that takes many turns.
+#[test]
+fn slow_does_not_hold_up_the_end_of_a_sender() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            let (target, _, _) = gated(MailboxPolicy::bounded(1));
+            let sender = spawn(move |mut inbox: Mailbox<u32>| async move {
+                (0..5).for_each(|n| target.send(n));
+                inbox.recv_match(|_| false).await;
+            });
+            (0..5_000).for_each(|n| sender.send(n));
+            sleep(ms(3)).await;
+            monitor(sender.pid());
+            exit(sender.pid(), oops("enough"));
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("enough"));
+        })
+    });
+}
+
+/// Polls what is inside of it only when that has been woken, as combinators of many futures do.
+struct WhenWoken<F> {
+    inside: F,
+    signal: Arc<WakeSignal>,
+}
+
+struct WakeSignal {
+    woken: AtomicBool,
+    outer: Mutex<Option<Waker>>,
+}
+
+impl Wake for WakeSignal {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        let outer = self.outer.lock().clone();
+        outer.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<F: Future + Unpin> WhenWoken<F> {
+    fn new(inside: F) -> Self {
+        let (woken, outer) = (AtomicBool::new(true), Mutex::new(None));
+        let signal = Arc::new(WakeSignal { woken, outer });
+        WhenWoken { inside, signal }
+    }
+}
+
+impl<F: Future + Unpin> Future for WhenWoken<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        *self.signal.outer.lock() = Some(cx.waker().clone());
+        if !self.signal.woken.swap(false, Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(self.signal.clone());
+        Pin::new(&mut self.inside).poll(&mut Context::from_waker(&waker))
+    }
+}
+
+#[test]
+fn slow_lets_calls_and_receives_inside_of_combinators_go_on() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<u8, CallError>>| async move {
+            let (target, open, _) = gated(MailboxPolicy::bounded(1));
+            let me = inbox.recipient();
+            let server = spawn(|mut inbox: Mailbox<ReplyTo<u8>>| async move {
+                inbox.recv().await.reply(7);
+            });
+            let to = target.clone();
+            spawn(async move {
+                (0..5).for_each(|n| to.send(n));
+                me.send(WhenWoken::new(server.call(|from| from)).await);
+            });
+            let me = inbox.recipient();
+            let receiver = spawn(|mut inbox: Mailbox<u8>| async move {
+                (0..5).for_each(|n| target.send(n));
+                let received = WhenWoken::new(Box::pin(inbox.recv())).await;
+                me.send(Ok(received));
+            });
+            receiver.send(8);
+            sleep(ms(3)).await;
+            open.store(true, Ordering::SeqCst);
+            let mut heard = [inbox.recv().await, inbox.recv().await];
+            heard.sort_by_key(|heard| heard.clone().ok());
+            assert_eq!(heard, [Ok(7), Ok(8)]);
         })
     });
 }

@@ -387,6 +387,64 @@ fn a_callee_may_call_back_once_it_has_put_the_request_off() {
     });
 }
 
+/// Who has its answer waits no more, though it has not had a turn since.
+#[test]
+fn a_callee_may_call_back_once_it_has_answered() {
+    enum Word {
+        Begin(Sender<(Sender<Word>, ReplyTo<u8>)>, Sender<Word>),
+        Back(ReplyTo<u8>),
+    }
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<Result<u8, CallError>>| async move {
+            let me = inbox.recipient();
+            let hasty = spawn(
+                |mut inbox: Mailbox<(Sender<Word>, ReplyTo<u8>)>| async move {
+                    let (back, from) = inbox.recv().await;
+                    from.reply(1);
+                    me.send(back.call(Word::Back).no_timeout().await);
+                },
+            );
+            let server = spawn(|mut inbox: Mailbox<Word>| async move {
+                let Word::Begin(hasty, own) = inbox.recv().await else {
+                    panic!("this comes first");
+                };
+                assert_eq!(hasty.call(|from| (own, from)).no_timeout().await, Ok(1));
+                let Word::Back(from) = inbox.recv().await else {
+                    panic!("this comes then");
+                };
+                from.reply(5);
+            });
+            server.send(Word::Begin(hasty, server.clone()));
+            assert_eq!(inbox.recv().await, Ok(5));
+        })
+    });
+}
+
+/// Whoever makes the message may use the right to answer, or drop it, before the call is polled.
+#[test]
+fn an_answer_may_come_before_the_call_is_made() {
+    on_both(|| {
+        with_inbox(|_: Mailbox<()>| async move {
+            let server = spawn(|mut inbox: Mailbox<()>| async move {
+                for _ in 0..2 {
+                    inbox.recv().await;
+                }
+            });
+            let helper = spawn(|mut inbox: Mailbox<ReplyTo<u8>>| async move {
+                inbox.recv().await.reply(7);
+            });
+            let answered = server.call(|from| helper.send(from)).no_timeout();
+            let forgotten = server.call(|from: ReplyTo<u8>| drop(from)).no_timeout();
+            until(|| !helper.is_alive()).await;
+            for _ in 0..5 {
+                yield_now().await;
+            }
+            assert_eq!(answered.await, Ok(7));
+            assert_eq!(forgotten.await, Err(CallError::NoReply));
+        })
+    });
+}
+
 #[test]
 fn a_call_that_is_dropped_is_given_up() {
     on_both(|| async {

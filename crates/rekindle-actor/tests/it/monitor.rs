@@ -1,10 +1,13 @@
 //! MON: one process is told when another ends.
 
 use std::future::pending;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rekindle_actor::{
-    ExitReason, Info, Mailbox, demonitor, demonitor_flush, exit, info, is_alive, link, monitor,
-    monitor_name, raise, register, self_pid, spawn, spawn_monitor, trap_exit, whereis, yield_now,
+    CallError, ExitReason, Info, Mailbox, ReplyTo, demonitor, demonitor_flush, exit, info,
+    is_alive, link, monitor, monitor_name, raise, register, self_pid, spawn, spawn_monitor,
+    trap_exit, whereis, yield_now,
 };
 
 use crate::support::*;
@@ -224,6 +227,50 @@ fn who_comes_in_the_middle_of_an_end_hears_its_reason() {
                 }
             }
             panic!("an end of twenty turns was over before each look");
+        })
+    });
+}
+
+/// Very much unread mail does not hold the news back: what is left of it is dropped afterwards, and a
+/// request among it hears the reason still.
+#[test]
+fn the_news_of_an_end_does_not_wait_for_very_much_unread_mail() {
+    // In a simulation, for on a pool the rest may be gone before we have looked.
+    on_sim(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            const LETTERS: usize = 200_000;
+            enum Mail {
+                Letter { _counted: Counted },
+                Question { _from: ReplyTo<()> },
+            }
+            let (drops, answer) = (Drops::new(), Arc::new(Mutex::new(None)));
+            let target = spawn(|mut inbox: Mailbox<Mail>| async move {
+                inbox.recv_match(|_| false).await;
+            });
+            for _ in 0..LETTERS {
+                let _counted = drops.counted();
+                target.send(Mail::Letter { _counted });
+            }
+            let (asked, noted) = (target.clone(), answer.clone());
+            spawn(async move {
+                let outcome = asked.call(|_from| Mail::Question { _from }).await;
+                *noted.lock() = Some(outcome);
+            });
+            until(|| info(target.pid()).is_some_and(|info| info.mailbox > LETTERS)).await;
+            monitor(target.pid());
+            exit(target.pid(), oops("x"));
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("x"));
+            let before = drops.count();
+            assert!(
+                (1 << 16..LETTERS).contains(&before),
+                "{before} dropped before the news"
+            );
+            until(|| answer.lock().is_some()).await;
+            assert_eq!(
+                answer.lock().take(),
+                Some(Err(CallError::Exited(oops("x"))))
+            );
+            assert_eq!(drops.count(), LETTERS, "the question was the last");
         })
     });
 }

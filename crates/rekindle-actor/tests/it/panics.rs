@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use rekindle_actor::{
     CallError, ExitReason, GenServer as _, Info, Init, Mailbox, Next, ReplyTo, exit, is_alive,
-    monitor, recent_crashes, spawn, spawn_monitor, whereis, yield_now,
+    monitor, recent_crashes, register, spawn, spawn_monitor, sys, whereis, yield_now,
 };
 
 use crate::support::*;
@@ -185,6 +185,29 @@ fn in_the_drop_of_a_message_that_lies_unread() {
             target.exit(oops("signal"));
             assert_eq!(expect_down(&mut inbox).await.reason, oops("signal"));
             assert_eq!(drops.count(), 20);
+            expect_nothing(&mut inbox).await;
+            all_is_well().await;
+        })
+    });
+}
+
+#[test]
+fn in_the_drop_of_a_sys_message_that_lies_unread() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<()>| async move {
+            // It is no behaviour, and handles none.
+            let target = spawn(|_inbox: Mailbox<()>| pending::<()>());
+            register("full of bombs", target.pid()).unwrap();
+            let bomb = Bomb("in a sys message");
+            let asking = sys::with_state(target.pid(), move |(): &mut ()| {
+                let _armed = &bomb;
+            });
+            yield_now().await;
+            monitor(target.pid());
+            target.exit(oops("signal"));
+            assert_eq!(expect_down(&mut inbox).await.reason, oops("signal"));
+            assert_eq!(whereis("full of bombs"), None);
+            assert!(asking.await.is_err());
             expect_nothing(&mut inbox).await;
             all_is_well().await;
         })
