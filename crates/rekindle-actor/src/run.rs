@@ -18,7 +18,7 @@
 //! So whoever sees a `Down` finds the name free and the memory gone (but for step 8), and to whom step 7
 //! tells something, the signals of step 6 have been sent before. Steps 3, 6 and 8 take as many turns as they
 //! need: the death of a process with a million links, or ten million unread messages, holds nobody
-//! up; and with step 8 the news of it comes within a few milliseconds.
+//! up; and with step 8 the news of it does not wait for most of those messages.
 
 use std::collections::btree_map;
 use std::fmt;
