@@ -115,9 +115,6 @@ impl std::error::Error for CallError {
     }
 }
 
-/// Turns for which a call waits until it is sure of a ring.
-const LOOKS: u8 = 100;
-
 /// Whom a call goes to.
 #[derive(Debug)]
 enum Callee<'a> {
@@ -155,8 +152,6 @@ pub struct Call<'a, T> {
     deadline: Deadline,
     called_at: &'static Location<'static>,
     sent: bool,
-    /// How often a ring was found that may be none.
-    looks: u8,
     /// Marks the running process as waiting for the callee.
     edge: Edge,
 }
@@ -196,7 +191,6 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             deadline: Deadline::after(Some(DEFAULT_CALL_TIMEOUT)),
             called_at,
             sent: false,
-            looks: 0,
             edge: Edge::none(),
         }
     }
@@ -286,12 +280,8 @@ impl<'a, T: Send + 'static> Call<'a, T> {
             if look {
                 match self.edge.look(owner, view) {
                     Look::Clear => {}
-                    Look::Unsure(_) if self.looks < LOOKS => {
-                        self.looks += 1;
-                        self.edge.end();
-                        return Ok(None);
-                    }
-                    Look::Ring(ring) | Look::Unsure(ring) => return Err(CallError::Cycle(ring)),
+                    Look::Ring(ring) => return Err(CallError::Cycle(ring)),
+                    Look::Unsure => return Ok(None),
                 }
             }
         }
@@ -316,10 +306,7 @@ impl<T: Send + 'static> Call<'_, T> {
         Owner::current(|owner| {
             let mut wakes = false;
             if !self.sent {
-                if let Some(owner) = owner
-                    && owner.is_muted()
-                {
-                    owner.wake_next_turn(cx.waker());
+                if owner.is_some_and(|owner| owner.is_held_back(cx.waker())) {
                     return Poll::Pending;
                 }
                 self.sent = true;

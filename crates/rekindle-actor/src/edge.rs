@@ -38,6 +38,8 @@ use crate::wait::WaitKind;
 
 /// Processes in a ring of calls that are looked at before the search gives up.
 const LONGEST_RING: usize = 1024;
+/// Turns for which a call waits until it is sure of a ring.
+const LOOKS: u8 = 100;
 
 /// The process whose answer a process waits for, packed; 0 if it waits for none.
 #[derive(Debug)]
@@ -98,9 +100,9 @@ pub(crate) enum Look {
     Clear,
     /// It closes this one.
     Ring(Vec<Pid>),
-    /// It seems to close this one, whose last process waits for the caller: but its request is not
-    /// here. It has its answer and has not had a turn since, or is about to send: the next turn tells.
-    Unsure(Vec<Pid>),
+    /// It seems to close one, whose last process waits for the caller: but its request is not here. It
+    /// has its answer and has not had a turn since, or is about to send: the next turn tells.
+    Unsure,
 }
 
 /// The mark of a call: nobody's before it is made and when it is over.
@@ -110,6 +112,8 @@ pub(crate) struct Edge {
     caller: Pid,
     /// For whom; 0 for nobody.
     to: u64,
+    /// How often a ring was found that may be none.
+    looks: u8,
 }
 
 impl Edge {
@@ -118,6 +122,7 @@ impl Edge {
         Edge {
             caller: Pid::new(0, TaskId::from_parts(0, 0)),
             to: 0,
+            looks: 0,
         }
     }
 
@@ -144,16 +149,23 @@ impl Edge {
         (claimed, look || owner.view().is_same(callee))
     }
 
-    /// Looks at the edges from `callee` on; `owner` is the process that is marked.
+    /// Looks at the edges from `callee` on; `owner` is the process that is marked. It waits no longer
+    /// where that is unsure.
     #[cold]
-    pub(crate) fn look(&self, owner: Owner<'_>, callee: TaskView<'_>) -> Look {
+    pub(crate) fn look(&mut self, owner: Owner<'_>, callee: TaskView<'_>) -> Look {
         let Some(ring) = find_ring(self.caller, callee) else {
             return Look::Clear;
         };
-        match ring[..] {
-            [_, .., last] if !owner.has_request_of(last) => Look::Unsure(ring),
-            _ => Look::Ring(ring),
+        let is_real = match ring[..] {
+            [_, .., last] => owner.has_request_of(last),
+            _ => true,
+        };
+        if is_real || self.looks == LOOKS {
+            return Look::Ring(ring);
         }
+        self.looks += 1;
+        self.end();
+        Look::Unsure
     }
 
     /// The wait is over, if there was one.

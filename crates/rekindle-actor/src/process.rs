@@ -818,8 +818,7 @@ impl<'a> Owner<'a> {
     /// Whether this process has received a request of `caller`, who waits for the answer still.
     pub(crate) fn has_request_of(self, caller: Pid) -> bool {
         let mut private = self.private();
-        let is_by = |served: &Served| served.caller() == Some(caller) && !served.is_settled();
-        let mut found = private.serving.as_ref().is_some_and(is_by);
+        let mut found = private.serving.as_ref().is_some_and(|s| s.is_for(caller));
         private.queue.take(&mut None, |node| {
             found |= mailbox::is_awaited_by(node, caller);
             false
@@ -918,6 +917,22 @@ impl<'a> Owner<'a> {
     #[inline]
     pub(crate) fn is_muted(self) -> bool {
         self.process.muted.load(Ordering::Acquire) != 0
+    }
+
+    /// As [`is_muted`](Self::is_muted), for a part of the body that is polled by `waker`: whoever makes
+    /// room wakes the process, but no combinator inside of it, so that is told in the next turn.
+    #[inline]
+    pub(crate) fn is_held_back(self, waker: &Waker) -> bool {
+        if self.is_muted() {
+            self.wait_for_room(waker);
+            return true;
+        }
+        false
+    }
+
+    #[cold]
+    fn wait_for_room(self, waker: &Waker) {
+        self.wake_next_turn(waker);
     }
 }
 

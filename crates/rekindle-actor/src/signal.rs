@@ -134,14 +134,14 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
         if mailbox::class(node) == mailbox::Class::Signal {
             drop(private);
             receive_rest(owner, node, inbox);
-            return Ahead::Look;
+            return owner.private().ahead();
         }
         private.queue.push(node);
     }
     if process.bound.is_some() {
         drop(private);
         discard_excess(owner);
-        return Ahead::Look;
+        return owner.private().ahead();
     }
     process.end_receiving(private.queue.len());
     private.ahead()

@@ -93,8 +93,8 @@ pub(crate) fn letter<M: Send + 'static>(message: M) -> NodePtr {
 pub(crate) fn signal(signal: Signal) -> NodePtr {
     let block = block::allocate::<SignalBlock>().cast::<SignalBlock>();
     let at = block.as_ptr();
-    // SAFETY: the block is ours and made for this; both fields are written, each to its place, for
-    // a copy of the whole would have to wait for the parts.
+    // Each to its place, for a copy of the whole would have to wait for the parts.
+    // SAFETY: the block is ours and made for this; both fields are written.
     unsafe {
         (&raw mut (*at).node).write(Node::new(&SIGNAL.base));
         (&raw mut (*at).signal).write(signal);

@@ -1072,8 +1072,7 @@ fn within<R>(pid: Pid, f: impl FnOnce(Owner<'_>) -> R) -> R {
 /// Whether the process may take one more message in this turn.
 #[inline]
 fn may_go_on(owner: Owner<'_>, cx: &mut Context<'_>) -> bool {
-    if owner.is_muted() {
-        wait_for_room(owner, cx);
+    if owner.is_held_back(cx.waker()) {
         return false;
     }
     if !budget::consume() {
@@ -1081,12 +1080,6 @@ fn may_go_on(owner: Owner<'_>, cx: &mut Context<'_>) -> bool {
         return false;
     }
     true
-}
-
-/// The one who makes room wakes the process, but no combinator inside of it.
-#[cold]
-fn wait_for_room(owner: Owner<'_>, cx: &Context<'_>) {
-    owner.wake_next_turn(cx.waker());
 }
 
 impl<M> fmt::Debug for Mailbox<M> {

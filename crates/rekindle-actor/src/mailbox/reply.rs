@@ -964,9 +964,9 @@ pub(crate) fn is_awaited_by(node: NodePtr, caller: Pid) -> bool {
     if node::class(node) != Class::Request {
         return false;
     }
-    // SAFETY: by invariant 1 of `node.rs` this is a request, and its SERVER party is who has the node.
-    let head = unsafe { node.cast::<Head>().as_ref() };
-    head.caller.get() == Some(caller) && is_open(head.state.load(Ordering::Relaxed))
+    // SAFETY: by invariant 1 of `node.rs` this is a request, and its SERVER party is who has the node;
+    // that one keeps it.
+    ManuallyDrop::new(unsafe { Served::of(node) }).is_for(caller)
 }
 
 impl Served {
@@ -984,6 +984,11 @@ impl Served {
     pub(crate) fn caller(&self) -> Option<Pid> {
         // SAFETY: SERVER keeps the block.
         unsafe { self.0.as_ref() }.caller.get()
+    }
+
+    /// Whether `caller` asked, and waits for the answer still.
+    pub(crate) fn is_for(&self, caller: Pid) -> bool {
+        self.caller() == Some(caller) && !self.is_settled()
     }
 
     /// Whether the request has its answer, or nobody waits for one.
