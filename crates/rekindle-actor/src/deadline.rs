@@ -15,8 +15,8 @@ use crate::runtimes;
 pub(crate) struct Deadline {
     /// Nanoseconds; `NEVER` for as long as it takes.
     limit: u64,
-    /// The end, once the wait has begun.
-    at: Option<Time>,
+    /// The end; `Time::ZERO` until the wait has begun.
+    at: Time,
     /// A timer of its own, where the process's alarm does not serve.
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -30,7 +30,7 @@ impl Deadline {
         let nanos = timeout.map_or(u128::from(NEVER), |timeout| timeout.as_nanos());
         Deadline {
             limit: u64::try_from(nanos).unwrap_or(NEVER),
-            at: None,
+            at: Time::ZERO,
             sleep: None,
         }
     }
@@ -43,7 +43,12 @@ impl Deadline {
     /// Whether the time is up; if not, sees to it that the wait is polled when it is.
     ///
     /// `node` is a runtime whose clock serves where none is running.
+    #[inline]
     pub(crate) fn is_past(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
+        self.limit != NEVER && self.is_past_in(cx, node)
+    }
+
+    fn is_past_in(&mut self, cx: &mut Context<'_>, node: u32) -> bool {
         Owner::current(|owner| self.is_past_for(owner, cx, node))
     }
 
@@ -92,14 +97,12 @@ impl Deadline {
             return None;
         }
         let now = now_for(self.limit)?;
-        let at = match self.at {
-            Some(at) if now >= at => return Some(true),
-            Some(at) => at,
-            None => *self
-                .at
-                .insert(Time::from_nanos(now.as_nanos().saturating_add(self.limit))),
-        };
-        owner.alarm(at, now);
+        if self.at == Time::ZERO {
+            self.at = Time::from_nanos(now.as_nanos().saturating_add(self.limit));
+        } else if now >= self.at {
+            return Some(true);
+        }
+        owner.alarm(self.at, now);
         Some(false)
     }
 

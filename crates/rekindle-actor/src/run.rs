@@ -61,9 +61,10 @@ pub(crate) struct Teardown {
     /// Whether the process had a name.
     named: bool,
     links: Links,
-    watchers: Option<btree_map::IntoIter<MonitorRef, Option<Arc<str>>>>,
+    // Boxed, for most ends have neither.
+    watchers: Option<Box<btree_map::IntoIter<MonitorRef, Option<Arc<str>>>>>,
     /// Whom it watches: they are told that nobody wants their `Down` any more.
-    monitors: Option<btree_map::IntoIter<u64, Watched>>,
+    monitors: Option<Box<btree_map::IntoIter<u64, Watched>>>,
     report: Option<PendingReport>,
     /// Steps 4 and 5 are done.
     announced: bool,
@@ -317,10 +318,21 @@ impl Process {
         let mut private = owner.private();
         private.set_exiting(reason.clone());
         let alarm = private.alarm.take();
-        let queue = std::mem::replace(&mut private.queue, Queue::new());
-        let mut rare = private.rare.take();
+        // From here on it is filled where it lies.
+        let mut teardown = Teardown {
+            reason,
+            queue: std::mem::replace(&mut private.queue, Queue::new()),
+            before_news: UNREAD_BEFORE_NEWS,
+            rare: private.rare.take(),
+            named: false,
+            links: Links::None,
+            watchers: None,
+            monitors: None,
+            report,
+            announced: false,
+        };
         drop(private);
-        if let Some(rare) = &mut rare {
+        if let Some(rare) = &mut teardown.rare {
             // Only the process's own turns would have used these.
             rare.wakers = Vec::new();
             rare.last_message = None;
@@ -332,31 +344,21 @@ impl Process {
             crate::time::stop(alarm.key);
         }
         let mut shared = self.shared();
-        let links = shared.end(reason.clone());
-        let (mut named, mut watchers, mut monitors) = (false, None, None);
+        teardown.links = shared.end(teardown.reason.clone());
         if let Some(rare) = &mut shared.rare {
             // Nobody can give it a name any more: it has ended.
-            named = rare.name.is_some();
+            teardown.named = rare.name.is_some();
             if !rare.watchers.is_empty() {
-                watchers = Some(std::mem::take(&mut rare.watchers).into_iter());
+                let watchers = std::mem::take(&mut rare.watchers);
+                teardown.watchers = Some(Box::new(watchers.into_iter()));
             }
             if !rare.monitors.is_empty() {
-                monitors = Some(std::mem::take(&mut rare.monitors).into_iter());
+                let monitors = std::mem::take(&mut rare.monitors);
+                teardown.monitors = Some(Box::new(monitors.into_iter()));
             }
         }
         drop(shared);
-        Teardown {
-            reason,
-            queue,
-            before_news: UNREAD_BEFORE_NEWS,
-            rare,
-            named,
-            links,
-            watchers,
-            monitors,
-            report,
-            announced: false,
-        }
+        teardown
     }
 
     /// Steps 3 to 8, as far as one turn goes; `true` when all is done.

@@ -183,7 +183,11 @@ fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler
             }
         }
     }
-    discard_excess(owner);
+    if owner.process().bound.is_some() {
+        return discard_excess(owner);
+    }
+    let len = owner.private().queue.len();
+    owner.process().end_receiving(len);
 }
 
 /// Throws away what a bounded mailbox has no room for.

@@ -102,19 +102,11 @@ impl<G: GenServer> Start<G> {
         self
     }
 
-    fn begin(self, monitored: bool) -> Starting<ServerMessage<G>> {
-        let Start {
-            args,
-            starter,
-            hibernate_after,
-            at,
-        } = self;
-        let starter = if monitored {
-            starter.monitor()
-        } else {
-            starter
-        };
-        starter.start_as::<G, _, _, _>(
+    #[inline]
+    fn begin(mut self, monitored: bool) -> Starting<ServerMessage<G>> {
+        self.starter.monitor_if(monitored);
+        let (args, hibernate_after, at) = (self.args, self.hibernate_after, self.at);
+        self.starter.start_as::<G, _, _, _>(
             move |inbox, ack| serve::<G>(args, inbox, ack, hibernate_after),
             true,
             at,
@@ -126,6 +118,7 @@ impl<G: GenServer> IntoFuture for Start<G> {
     type Output = Result<Addr<G>, StartError>;
     type IntoFuture = StartFuture<G>;
 
+    #[inline]
     fn into_future(self) -> StartFuture<G> {
         StartFuture(self.begin(false))
     }

@@ -14,11 +14,12 @@ use super::context::Context;
 use super::guarded::{ended_by, guard};
 use super::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use super::start::Ack;
-use crate::exit::ExitReason;
-use crate::mailbox::{Arrival, Event, Info, Mailbox};
+use crate::exit::{Exit, ExitReason};
+use crate::mailbox::{Event, Heard, Info, Mailbox};
 use crate::names::NotRegistered;
 use crate::pid::Pid;
 use crate::report::short_type_name;
+use crate::signal::Signal;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::{telemetry, unwind};
 
@@ -862,7 +863,7 @@ macro_rules! serve_from {
                     let got = if plain {
                         // Nothing is in it, and what is dropped would be moved first.
                         std::mem::forget($next);
-                        $inbox.next_arrival().await
+                        $inbox.next_heard().await
                     } else {
                         let patience = Patience::of($next, $cx.hibernate_after());
                         // Boxed, so that servers which never do this do not have room for it.
@@ -870,7 +871,7 @@ macro_rules! serve_from {
                     };
                     begun = telemetry::handling();
                     match got {
-                        Arrival::Message(ServerMessage::Call(_)) => {
+                        Heard::Message(ServerMessage::Call(_)) => {
                             let request = shown(
                                 got.into_call(),
                                 |request| Shown::<$g>::Call(request),
@@ -880,7 +881,7 @@ macro_rules! serve_from {
                             );
                             guard!($state.handle_call(request, &mut $cx))
                         }
-                        Arrival::Message(ServerMessage::Cast(_)) => {
+                        Heard::Message(ServerMessage::Cast(_)) => {
                             let message = shown(
                                 got.into_cast(),
                                 |message| Shown::<$g>::Cast(message),
@@ -890,7 +891,7 @@ macro_rules! serve_from {
                             );
                             guard!($state.handle_cast(message, &mut $cx))
                         }
-                        Arrival::Message(ServerMessage::Info(_)) => {
+                        Heard::Message(ServerMessage::Info(_)) => {
                             let message = shown(
                                 got.into_plain(),
                                 |message| Shown::<$g>::Info(message),
@@ -900,7 +901,7 @@ macro_rules! serve_from {
                             );
                             guard!($state.handle_info(Info::Message(message), &mut $cx))
                         }
-                        Arrival::Other(_) => {
+                        Heard::Signal(_) | Heard::Timeout => {
                             let inner = inner_of(got, &mut last);
                             match inner {
                                 Inner::Info(_) => {
@@ -1098,13 +1099,13 @@ async fn wait<G: GenServer>(
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Arrival<ServerMessage<G>> {
+) -> Heard<ServerMessage<G>> {
     tell_handled(system, state);
-    let arrival = wait_untold(inbox, system, state, patience).await;
+    let heard = wait_untold(inbox, system, state, patience).await;
     if system.is_watched() {
-        tell_arrival::<G>(system, &arrival, inbox.caller());
+        tell_heard::<G>(system, &heard, inbox.caller());
     }
-    arrival
+    heard
 }
 
 /// Tells those who watch that the last callback is over.
@@ -1113,32 +1114,34 @@ fn tell_handled<G: GenServer>(system: &mut SystemState, state: &G) {
 }
 
 /// Tells those who watch what came in.
-fn tell_arrival<G: GenServer>(
+fn tell_heard<G: GenServer>(
     system: &mut SystemState,
-    arrival: &Arrival<ServerMessage<G>>,
+    heard: &Heard<ServerMessage<G>>,
     caller: Option<Pid>,
 ) {
-    match arrival {
-        Arrival::Message(ServerMessage::Call(request)) => {
+    match heard {
+        Heard::Message(ServerMessage::Call(request)) => {
             system.message_in("call", caller, || text(Shown::<G>::Call(request)));
         }
-        Arrival::Message(ServerMessage::Cast(message)) => {
+        Heard::Message(ServerMessage::Cast(message)) => {
             system.message_in("cast", None, || text(Shown::<G>::Cast(message)));
         }
-        Arrival::Message(ServerMessage::Info(message)) => {
+        Heard::Message(ServerMessage::Info(message)) => {
             system.message_in("message", None, || text(Shown::<G>::Info(message)));
         }
-        Arrival::Other(event) => match &**event {
-            Event::Down(down) => system.message_in("down", None, || match (&down.name, down.pid) {
-                (Some(name), _) => format!("of {name:?}: {}", down.reason),
-                (None, Some(pid)) => format!("of {pid}: {}", down.reason),
-                (None, None) => format!("of nobody: {}", down.reason),
-            }),
-            Event::Exit(exit) => system.message_in("exit", None, || {
-                format!("of {}: {}", exit.from, exit.reason)
-            }),
-            Event::Timeout => system.note(|| SystemEvent::Inner("timeout".to_owned())),
-            Event::System(_) | Event::Message(_) | Event::Alarm(_) => {}
+        Heard::Timeout => system.note(|| SystemEvent::Inner("timeout".to_owned())),
+        Heard::Signal(signal) => match signal.peek() {
+            Signal::Down(down) => {
+                system.message_in("down", None, || match (&down.name, down.pid) {
+                    (Some(name), _) => format!("of {name:?}: {}", down.reason),
+                    (None, Some(pid)) => format!("of {pid}: {}", down.reason),
+                    (None, None) => format!("of nobody: {}", down.reason),
+                })
+            }
+            Signal::Exit { from, reason, .. } => {
+                system.message_in("exit", None, || format!("of {from}: {reason}"));
+            }
+            _ => {}
         },
     }
 }
@@ -1154,7 +1157,7 @@ async fn wait_untold<G: GenServer>(
     system: &mut SystemState,
     state: &mut G,
     patience: Patience,
-) -> Arrival<ServerMessage<G>> {
+) -> Heard<ServerMessage<G>> {
     let begun = crate::time::now();
     let idle_at = patience.idle.map(|after| begun.saturating_add(after));
     let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
@@ -1222,30 +1225,36 @@ impl<G: GenServer> Inner<G> {
     }
 }
 
-fn inner_of<G: GenServer>(got: Arrival<ServerMessage<G>>, last: &mut Last) -> Inner<G> {
-    let Arrival::Other(event) = got else {
-        unreachable!("it has been seen to be no message");
+fn inner_of<G: GenServer>(got: Heard<ServerMessage<G>>, last: &mut Last) -> Inner<G> {
+    let mut other = |what, info| {
+        *last = Last::plain(what);
+        Inner::Info(info)
     };
-    let info = match *event {
-        Event::System(message) => return Inner::System(message),
+    let Heard::Signal(signal) = got else {
+        return other(What::Timeout, Info::Timeout);
+    };
+    signal.open_as(|signal| match signal {
+        Signal::System(message) => Inner::System(message),
         // The parent's end is the server's, if it traps exits (GEN-042).
-        Event::Exit(exit) if Some(exit.from) == crate::ambient::guardian() => {
-            return Inner::Stop(exit.reason);
+        Signal::Exit { from, reason, .. } if Some(from) == crate::ambient::guardian() => {
+            Inner::Stop(reason)
         }
-        Event::Exit(exit) => {
-            *last = Last::plain(What::Exit);
-            Info::Exit(exit)
-        }
-        Event::Down(down) => {
-            *last = Last::plain(What::Down);
-            Info::Down(down)
-        }
-        Event::Timeout | Event::Alarm(_) | Event::Message(_) => {
-            *last = Last::plain(What::Timeout);
-            Info::Timeout
-        }
-    };
-    Inner::Info(info)
+        Signal::Exit {
+            from,
+            reason,
+            report,
+            ..
+        } => other(
+            What::Exit,
+            Info::Exit(Exit {
+                from,
+                reason,
+                report,
+            }),
+        ),
+        Signal::Down(down) => other(What::Down, Info::Down(down)),
+        _ => other(What::Timeout, Info::Timeout),
+    })
 }
 
 /// Notes a message that is about to be handled, if the server shows it; gives what is to be
@@ -1296,11 +1305,11 @@ impl<G: GenServer> Next<G> {
     }
 }
 
-impl<G: GenServer> Arrival<ServerMessage<G>> {
+impl<G: GenServer> Heard<ServerMessage<G>> {
     #[inline]
     fn into_call(self) -> G::Call {
         match self {
-            Arrival::Message(ServerMessage::Call(request)) => request,
+            Heard::Message(ServerMessage::Call(request)) => request,
             _ => unreachable!("it has been seen to be a call"),
         }
     }
@@ -1308,7 +1317,7 @@ impl<G: GenServer> Arrival<ServerMessage<G>> {
     #[inline]
     fn into_cast(self) -> G::Cast {
         match self {
-            Arrival::Message(ServerMessage::Cast(message)) => message,
+            Heard::Message(ServerMessage::Cast(message)) => message,
             _ => unreachable!("it has been seen to be a cast"),
         }
     }
@@ -1316,7 +1325,7 @@ impl<G: GenServer> Arrival<ServerMessage<G>> {
     #[inline]
     fn into_plain(self) -> G::Info {
         match self {
-            Arrival::Message(ServerMessage::Info(message)) => message,
+            Heard::Message(ServerMessage::Info(message)) => message,
             _ => unreachable!("it has been seen to be a plain message"),
         }
     }

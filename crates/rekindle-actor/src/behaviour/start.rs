@@ -102,8 +102,11 @@ impl std::error::Error for StartError {
 /// ```
 #[derive(Debug)]
 pub struct Ack {
-    reply: Option<ReplyTo<Result<(), StartError>>>,
+    reply: Option<ReplyTo<Acknowledged>>,
 }
+
+/// The answer to a start: one word, for nearly all go well.
+type Acknowledged = Result<(), Box<StartError>>;
 
 impl Ack {
     /// Init is done: the starter goes on.
@@ -132,7 +135,7 @@ impl Ack {
             self.dissolve_link();
             Owner::current(|owner| {
                 let Some(owner) = owner else { return };
-                let tell = Box::new(move |_: &ExitReason| reply.reply(Err(error)));
+                let tell = Box::new(move |_: &ExitReason| reply.reply(Err(Box::new(error))));
                 owner.private().rare().at_exit.push(AtExit::Act(tell));
             });
         }
@@ -284,6 +287,12 @@ impl Starter {
         self
     }
 
+    pub(in crate::behaviour) fn monitor_if(&mut self, monitored: bool) {
+        if monitored {
+            self.tie = Tie::Monitor;
+        }
+    }
+
     /// Bounds the mailbox.
     pub fn mailbox(mut self, policy: MailboxPolicy) -> Starter {
         self.mailbox = policy;
@@ -297,7 +306,7 @@ impl Starter {
     ///
     /// Outside of a runtime.
     #[track_caller]
-    pub fn start<M, B, F>(self, body: B) -> Starting<M>
+    pub fn start<M, B, F>(mut self, body: B) -> Starting<M>
     where
         M: Send + 'static,
         B: FnOnce(Mailbox<M>, Ack) -> F + Send + 'static,
@@ -332,7 +341,7 @@ impl Starter {
     /// # });
     /// ```
     #[track_caller]
-    pub fn start_behaviour<Who, M, B, F>(self, body: B) -> Starting<M>
+    pub fn start_behaviour<Who, M, B, F>(mut self, body: B) -> Starting<M>
     where
         Who: ?Sized,
         M: Send + 'static,
@@ -345,8 +354,10 @@ impl Starter {
 
     /// As [`start_behaviour`](Self::start_behaviour), for a start that was asked for elsewhere.
     /// `direct`: the body is a function of ours that only makes a future.
+    ///
+    /// Takes what the starter has: so that it need not be moved.
     pub(crate) fn start_as<Who, M, B, F>(
-        self,
+        &mut self,
         body: B,
         direct: bool,
         at: &'static Location<'static>,
@@ -360,7 +371,6 @@ impl Starter {
         let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
         let mut starting = Starting {
             sender: None,
-            refused: None,
             monitor: None,
             linked: self.tie == Tie::Link,
             awaiting,
@@ -371,7 +381,7 @@ impl Starter {
         };
         // No process could take this name: so none is made (GEN-012).
         if self.name.as_deref() == Some("") {
-            starting.refused = Some(StartError::BadName(RegisterError::Empty));
+            reply.reply(Err(Box::new(StartError::BadName(RegisterError::Empty))));
             return starting;
         }
         let ack = Ack { reply: Some(reply) };
@@ -381,7 +391,7 @@ impl Starter {
             policy: self.mailbox,
             at,
         };
-        let (label, heeds_parent) = (self.label, self.heeds_parent);
+        let (label, heeds_parent) = (self.label.take(), self.heeds_parent);
         let make_sender = |view: TaskView<'_>, _: Pid| {
             if let Some(process) = view.host::<Process>() {
                 process.heeds_parent.store(heeds_parent, Ordering::Relaxed);
@@ -393,7 +403,7 @@ impl Starter {
         };
         // A body of ours is called here, to save the room of a wrapper; a user's is called in its
         // own process, for what it drops at once (its `Ack`, say) must be dropped there.
-        let (sender, monitor) = match (self.name, self.via) {
+        let (sender, monitor) = match (self.name.take(), self.via.take()) {
             (None, None) if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
             (name, via) => {
                 let first = |inbox| First {
@@ -481,11 +491,9 @@ where
 #[must_use = "await this to learn whether the start succeeded"]
 pub struct Starting<M> {
     sender: Option<Sender<M>>,
-    /// Why nothing was spawned.
-    refused: Option<StartError>,
     monitor: Option<MonitorRef>,
     linked: bool,
-    awaiting: Awaiting<Result<(), StartError>>,
+    awaiting: Awaiting<Acknowledged>,
     deadline: Deadline,
     timed_out: bool,
     waits: bool,
@@ -535,13 +543,13 @@ impl<M: Send + 'static> Future for Starting<M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(error) = this.refused.take() {
-            return Poll::Ready(Err(error));
-        }
-        let pid = this.pid();
+        let pid = this.sender.as_ref().map(Sender::pid);
         let polled = this.awaiting.poll(cx);
         let Poll::Ready(result) = polled else {
-            if !this.timed_out && this.deadline.is_past(cx, pid.node()) {
+            if let Some(pid) = pid
+                && !this.timed_out
+                && this.deadline.is_past(cx, pid.node())
+            {
                 this.timed_out = true;
                 exit_signal(pid, ExitReason::Kill);
             }
@@ -558,11 +566,13 @@ impl<M: Send + 'static> Future for Starting<M> {
         }
         let result = match result {
             _ if this.timed_out => Err(StartError::Timeout(this.deadline.limit())),
-            Ok(result) => result,
+            Ok(result) => result.map_err(|error| *error),
             Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),
             Err(Lost::Gone | Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),
         };
-        if result.is_err() {
+        if let Some(pid) = pid
+            && result.is_err()
+        {
             this.forget(pid);
         }
         let sender = this.sender.take();

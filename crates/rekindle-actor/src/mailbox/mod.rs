@@ -25,6 +25,7 @@ pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
 pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, with_signal};
 pub(crate) use queue::{Position, Queue};
+pub(crate) use receive::Heard;
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
 pub use reply::ReplyTo;

@@ -14,6 +14,7 @@
 //! 3. A block in the inbox or the private queue has one owner, the queue.
 
 use std::any::TypeId;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
@@ -122,17 +123,44 @@ pub(crate) fn open_signal(node: NodePtr) -> Signal {
     unsafe { block::take(node.cast::<SignalBlock>()) }.signal
 }
 
-/// As [`open_signal`], for what is made of it at once: it is moved only there.
-#[inline]
-pub(super) fn open_signal_as<R>(node: NodePtr, make: impl FnOnce(Signal) -> R) -> R {
-    debug_assert_eq!(class(node), Class::Signal);
-    let block = node.cast::<SignalBlock>();
-    // SAFETY: by invariant 1 this is a `SignalBlock`, and by 3 it is ours. (Should `make` panic, the
-    // empty block is lost, and no more.)
-    let made = make(unsafe { block.read() }.signal);
-    // SAFETY: as above, and what was in it has been moved out.
-    unsafe { block::deallocate(block) };
-    made
+/// A signal that was taken out of the queue, in its block still: so it is small, and is moved only where
+/// it is looked at.
+#[derive(Debug)]
+pub(crate) struct Unopened(NodePtr);
+
+// SAFETY: whoever has it has the block, alone; and signals go from thread to thread.
+unsafe impl Send for Unopened {}
+
+impl Unopened {
+    /// `node` is the block of a signal, and the caller's.
+    #[inline]
+    pub(super) fn new(node: NodePtr) -> Unopened {
+        debug_assert_eq!(class(node), Class::Signal);
+        Unopened(node)
+    }
+
+    /// Takes the signal out, for what is made of it at once.
+    #[inline]
+    pub(crate) fn open_as<R>(self, make: impl FnOnce(Signal) -> R) -> R {
+        let block = ManuallyDrop::new(self).0.cast::<SignalBlock>();
+        // SAFETY: by invariant 1 this is a `SignalBlock`, and it is ours. (Should `make` panic, the
+        // empty block is lost, and no more.)
+        let made = make(unsafe { block.read() }.signal);
+        // SAFETY: as above, and what was in it has been moved out.
+        unsafe { block::deallocate(block) };
+        made
+    }
+
+    pub(crate) fn peek(&self) -> &Signal {
+        // SAFETY: the block is ours, and stays as long as we do.
+        unsafe { peek_signal(self.0) }
+    }
+}
+
+impl Drop for Unopened {
+    fn drop(&mut self) {
+        discard(self.0);
+    }
 }
 
 /// Looks at the signal of a block of that class.

@@ -14,10 +14,36 @@ use rekindle_scheduler::{Node, NodePtr};
 pub(crate) struct Queue {
     head: *mut Node,
     tail: *mut Node,
-    len: u32,
-    /// Counts removals, so that a position can tell whether it still stands. It may wrap: a place
-    /// is not kept over four billion removals.
-    removals: u32,
+    counts: Counts,
+}
+
+/// How many are there, in the lower half, and how many were removed, so that a position can tell whether
+/// it still stands: that may wrap, for a place is not kept over four billion removals. Both change at
+/// once, and are one word for that: the processor passes a load no two stores.
+#[derive(Debug, Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    const PUSHED: u64 = 1;
+    const REMOVED: u64 = 1 << u32::BITS;
+
+    fn len(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    fn removals(self) -> u32 {
+        (self.0 >> u32::BITS) as u32
+    }
+
+    #[inline]
+    fn push(&mut self) {
+        self.0 += Self::PUSHED;
+    }
+
+    #[inline]
+    fn remove(&mut self) {
+        self.0 = self.0.wrapping_add(Self::REMOVED - Self::PUSHED);
+    }
 }
 
 // SAFETY: the queue is the only owner of its blocks, whose contents are `Send`.
@@ -40,13 +66,12 @@ impl Queue {
         Queue {
             head: ptr::null_mut(),
             tail: ptr::null_mut(),
-            len: 0,
-            removals: 0,
+            counts: Counts(0),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len as usize
+        self.counts.len()
     }
 
     #[inline]
@@ -66,7 +91,7 @@ impl Queue {
             }
         }
         self.tail = node.as_ptr();
-        self.len += 1;
+        self.counts.push();
     }
 
     /// Takes the oldest block.
@@ -78,8 +103,7 @@ impl Queue {
         if self.head.is_null() {
             self.tail = ptr::null_mut();
         }
-        self.len -= 1;
-        self.removals = self.removals.wrapping_add(1);
+        self.counts.remove();
         Some(node)
     }
 
@@ -93,7 +117,7 @@ impl Queue {
         mut wanted: impl FnMut(NodePtr) -> bool,
     ) -> Option<NodePtr> {
         let mut before = match from {
-            Some(place) if place.removals == self.removals => place.last_seen,
+            Some(place) if place.removals == self.counts.removals() => place.last_seen,
             _ => ptr::null_mut(),
         };
         loop {
@@ -108,7 +132,7 @@ impl Queue {
         }
         *from = Some(Position {
             last_seen: before,
-            removals: self.removals,
+            removals: self.counts.removals(),
         });
         None
     }
@@ -125,8 +149,7 @@ impl Queue {
                 self.tail = before;
             }
         }
-        self.len -= 1;
-        self.removals = self.removals.wrapping_add(1);
+        self.counts.remove();
     }
 }
 

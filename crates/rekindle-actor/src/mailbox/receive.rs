@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use rekindle_scheduler::{NodePtr, Time, budget};
 
-use super::node::{self, Class};
+use super::node::{self, Class, Unopened};
 use super::{Address, Position, Queue, Served};
 use crate::attach::{self, Attached};
 use crate::exit::Exit;
@@ -353,7 +353,14 @@ impl<M: Send + 'static> Mailbox<M> {
     #[track_caller]
     #[inline]
     pub fn next_arrival(&mut self) -> NextArrival<'_, M> {
-        NextArrival {
+        NextArrival(self.next_heard())
+    }
+
+    /// For the behaviours here: what is no message comes as it is, unopened.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn next_heard(&mut self) -> NextHeard<'_, M> {
+        NextHeard {
             mailbox: self,
             called_at: Location::caller(),
         }
@@ -531,12 +538,12 @@ impl<M: Send + 'static> Mailbox<M> {
         }
     }
 
-    /// Makes an arrival of a node that was taken from our own process's queue. A message is moved once.
+    /// What a node is that was taken from our own process's queue. A message is moved once.
     #[inline]
-    fn open_arrival(&mut self, node: NodePtr) -> Arrival<M> {
+    fn hear(&mut self, node: NodePtr) -> Heard<M> {
         match node::class(node) {
-            Class::Signal => Arrival::Other(Box::new(event_of(node))),
-            _ => Arrival::Message(self.open_message(node)),
+            Class::Signal => Heard::Signal(Unopened::new(node)),
+            _ => Heard::Message(self.open_message(node)),
         }
     }
 
@@ -554,22 +561,30 @@ impl<M: Send + 'static> Mailbox<M> {
 /// Makes an event of a signal that was in the queue.
 #[cold]
 fn event_of<M>(node: NodePtr) -> Event<M> {
-    node::open_signal_as(node, |signal| match signal {
-        Signal::Down(down) => Event::Down(down),
-        Signal::Exit {
-            from,
-            reason,
-            report,
-            ..
-        } => Event::Exit(Exit {
-            from,
-            reason,
-            report,
-        }),
-        Signal::System(message) => Event::System(message),
-        Signal::Alarm(tag) => Event::Alarm(tag),
-        other => unreachable!("{other:?} acts when it is received, and is never queued"),
-    })
+    Unopened::new(node).into_event()
+}
+
+impl Unopened {
+    /// Makes an event of a signal that was in the queue.
+    #[inline]
+    pub(crate) fn into_event<M>(self) -> Event<M> {
+        self.open_as(|signal| match signal {
+            Signal::Down(down) => Event::Down(down),
+            Signal::Exit {
+                from,
+                reason,
+                report,
+                ..
+            } => Event::Exit(Exit {
+                from,
+                reason,
+                report,
+            }),
+            Signal::System(message) => Event::System(message),
+            Signal::Alarm(tag) => Event::Alarm(tag),
+            other => unreachable!("{other:?} acts when it is received, and is never queued"),
+        })
+    }
 }
 
 /// A mailbox as a stream of its ordinary messages, for adapters: as [`recv`](Mailbox::recv), again
@@ -609,10 +624,7 @@ impl<M> Drop for Mailbox<M> {
 /// # });
 /// ```
 #[must_use = "futures do nothing unless awaited"]
-pub struct NextArrival<'a, M> {
-    mailbox: &'a mut Mailbox<M>,
-    called_at: &'static Location<'static>,
-}
+pub struct NextArrival<'a, M>(NextHeard<'a, M>);
 
 /// What [`Mailbox::next_arrival`] gives: small, because a loop keeps room for it.
 ///
@@ -655,7 +667,54 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
     type Output = Arrival<M>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<M>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<M>> {
+        Pin::new(&mut self.0).poll(cx).map(|heard| match heard {
+            Heard::Message(message) => Arrival::Message(message),
+            Heard::Signal(signal) => Arrival::Other(Box::new(signal.into_event())),
+            Heard::Timeout => Arrival::Other(Box::new(Event::Timeout)),
+        })
+    }
+}
+
+/// The wait for what a behaviour's loop hears: see [`Mailbox::next_heard`].
+pub(crate) struct NextHeard<'a, M> {
+    mailbox: &'a mut Mailbox<M>,
+    called_at: &'static Location<'static>,
+}
+
+/// What a behaviour's loop hears: smaller than an [`Event`], because a loop keeps room for it, and made
+/// without a box.
+pub(crate) enum Heard<M> {
+    Message(M),
+    Signal(Unopened),
+    /// Only a wait that has an end gives this.
+    Timeout,
+}
+
+impl<M> From<Event<M>> for Heard<M> {
+    fn from(event: Event<M>) -> Self {
+        let signal = match event {
+            Event::Message(message) => return Heard::Message(message),
+            Event::Timeout => return Heard::Timeout,
+            Event::Down(down) => Signal::Down(down),
+            Event::Exit(exit) => Signal::Exit {
+                from: exit.from,
+                reason: exit.reason,
+                link: None,
+                report: exit.report,
+            },
+            Event::System(message) => Signal::System(message),
+            Event::Alarm(tag) => Signal::Alarm(tag),
+        };
+        Heard::Signal(Unopened::new(node::signal(signal)))
+    }
+}
+
+impl<M: Send + 'static> Future for NextHeard<'_, M> {
+    type Output = Heard<M>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Heard<M>> {
         let this = self.get_mut();
         let taken = within(this.mailbox.pid, |owner| {
             owner.settle_last();
@@ -675,7 +734,7 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
             None
         });
         match taken {
-            Some(node) => Poll::Ready(this.mailbox.open_arrival(node)),
+            Some(node) => Poll::Ready(this.mailbox.hear(node)),
             None => Poll::Pending,
         }
     }

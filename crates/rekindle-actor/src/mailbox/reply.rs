@@ -117,6 +117,18 @@ impl WakerPlace {
         self.vtable.store(vtable.cast_mut(), Ordering::Relaxed);
     }
 
+    fn clear(&self) {
+        self.data.store(ptr::null_mut(), Ordering::Relaxed);
+        self.vtable.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Whether it is this waker that was put here last, whoever has taken it since.
+    #[inline]
+    fn has_had(&self, waker: &Waker) -> bool {
+        let seen = self.look();
+        (seen.data.cast_const(), seen.vtable.cast_const()) == identity(waker)
+    }
+
     #[inline]
     fn look(&self) -> SeenWaker {
         SeenWaker {
@@ -227,8 +239,6 @@ unsafe impl<T: Send> Sync for ReplyTo<T> {}
 pub(crate) struct Awaiting<T> {
     head: NonNull<Head>,
     stage: Stage,
-    /// Which waker is in its place, to be compared without touching the place.
-    registered: Option<(*const (), *const ())>,
     answer: PhantomData<fn() -> T>,
 }
 
@@ -269,14 +279,12 @@ where
 {
     // A process's own waker is in its place from the start, before anyone else has the block.
     let (caller, waker) = caller.unzip();
-    let registered = waker.as_ref().map(identity);
     let head = allocate::<M, T>(caller, waker, CALLER | REPLY | SERVER);
     // Sent, until the message is there: if `make` panics, this lets go of CALLER and no more,
     // and the guard lets go of SERVER.
     let mut awaiting = Awaiting {
         head,
         stage: Stage::Sent,
-        registered,
         answer: PhantomData,
     };
     struct Unmade(NonNull<Head>);
@@ -306,7 +314,6 @@ where
 pub(crate) fn acknowledgement<T: Send + 'static>(
     waker: Option<Waker>,
 ) -> (ReplyTo<T>, Awaiting<T>) {
-    let registered = waker.as_ref().map(identity);
     let head = allocate::<(), T>(None, waker, CALLER | REPLY | STARTING);
     let reply = ReplyTo {
         head,
@@ -318,7 +325,6 @@ pub(crate) fn acknowledgement<T: Send + 'static>(
         Awaiting {
             head,
             stage: Stage::Sent,
-            registered,
             answer: PhantomData,
         },
     )
@@ -774,7 +780,8 @@ impl<T> Awaiting<T> {
     /// that whatever comes wakes it, or has woken it before.
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
-        if self.registered == Some(identity(waker)) {
+        // SAFETY: we are CALLER; nobody else ever writes the place.
+        if unsafe { self.head.as_ref() }.waker.has_had(waker) {
             return true;
         }
         self.register_another(waker);
@@ -783,9 +790,7 @@ impl<T> Awaiting<T> {
 
     #[cold]
     fn register_another(&mut self, waker: &Waker) {
-        if self.registered.take().is_some() {
-            self.unregister();
-        }
+        self.unregister();
         if !self.is_resolved() {
             self.register_first(waker);
         }
@@ -794,8 +799,6 @@ impl<T> Awaiting<T> {
     /// Puts the waker in its place, where none is.
     #[inline]
     fn register_first(&mut self, waker: &Waker) {
-        debug_assert!(self.registered.is_none());
-        self.registered = Some(identity(waker));
         // SAFETY: we are CALLER.
         let head = unsafe { self.head.as_ref() };
         let waker = waker.clone();
@@ -918,7 +921,8 @@ impl<T> Awaiting<T> {
             match change {
                 Ok(_) => {
                     // SAFETY: by invariant 4 the place is ours again, and the waker in it.
-                    return drop(unsafe { head.waker.look().take() });
+                    drop(unsafe { head.waker.look().take() });
+                    return head.waker.clear();
                 }
                 Err(now) => seen = now,
             }

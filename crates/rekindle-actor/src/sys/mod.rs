@@ -1089,6 +1089,26 @@ fn adjust<T: Send + 'static>(
     })
 }
 
+/// Makes a request and sends it. What it gives is small, so that the wait is made where it stays.
+#[inline(never)]
+fn ask<T: Send + 'static>(
+    pid: Option<Pid>,
+    request: impl FnOnce(Answer<T>) -> Request,
+) -> Result<Awaiting<Result<T, SysError>>, Unasked> {
+    let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
+    let (unsent, why) = match pid.is_some_and(is_running) {
+        true => (in_signal(request(reply)), Unasked::CallingSelf),
+        false => match send(pid, request(reply)) {
+            Ok(()) => return Ok(awaiting),
+            Err(unsent) => (unsent, Unasked::NoProc),
+        },
+    };
+    // Dropped here, it must not be taken for a promise of this process.
+    awaiting.never_promised();
+    drop(unsent);
+    Err(why)
+}
+
 /// Sends a request; gives it back if there is no such process.
 #[inline]
 fn send(pid: Option<Pid>, request: Request) -> Result<(), Signal> {
@@ -1130,31 +1150,33 @@ fn is_running(pid: Pid) -> bool {
 #[must_use = "await this to learn whether it was done"]
 pub struct Asking<T> {
     pid: Option<Pid>,
-    waiting: Result<Awaiting<Result<T, SysError>>, SysError>,
+    waiting: Result<Awaiting<Result<T, SysError>>, Unasked>,
     deadline: Deadline,
+}
+
+/// Why nobody was asked.
+#[derive(Debug, Clone, Copy)]
+enum Unasked {
+    NoProc,
+    CallingSelf,
+}
+
+impl From<Unasked> for SysError {
+    fn from(why: Unasked) -> SysError {
+        match why {
+            Unasked::NoProc => SysError::NoProc,
+            Unasked::CallingSelf => SysError::CallingSelf,
+        }
+    }
 }
 
 impl<T: Send + 'static> Asking<T> {
     #[track_caller]
     #[inline]
     fn new(pid: Option<Pid>, request: impl FnOnce(Answer<T>) -> Request) -> Asking<T> {
-        let (reply, awaiting) = mailbox::acknowledgement(Owner::own_waker());
-        let sent = match pid.is_some_and(is_running) {
-            true => Err((in_signal(request(reply)), SysError::CallingSelf)),
-            false => send(pid, request(reply)).map_err(|unsent| (unsent, SysError::NoProc)),
-        };
-        let waiting = match sent {
-            Ok(()) => Ok(awaiting),
-            Err((unsent, error)) => {
-                // Dropped here, it must not be taken for a promise of this process.
-                awaiting.never_promised();
-                drop(unsent);
-                Err(error)
-            }
-        };
         Asking {
             pid,
-            waiting,
+            waiting: ask(pid, request),
             deadline: Deadline::after(Some(PATIENCE)),
         }
     }
@@ -1179,7 +1201,7 @@ impl<T: Send + 'static> Future for Asking<T> {
         let this = &mut *self;
         let awaiting = match &mut this.waiting {
             Ok(awaiting) => awaiting,
-            Err(error) => return Poll::Ready(Err(error.clone())),
+            Err(why) => return Poll::Ready(Err((*why).into())),
         };
         if let Poll::Ready(result) = awaiting.poll(cx) {
             return Poll::Ready(match result {

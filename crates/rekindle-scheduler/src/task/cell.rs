@@ -164,12 +164,14 @@ where
     create_with(core, |_| future, |_| host, prepare)
 }
 
-/// An id that was taken; it is given back if making the task unwinds.
-struct Taken<'a>(&'a CoreRef, TaskId);
+/// An id that was taken and a block without a cell; they are given back if making the task unwinds.
+struct Taken<'a, C>(&'a CoreRef, TaskId, NonNull<C>);
 
-impl Drop for Taken<'_> {
+impl<C> Drop for Taken<'_, C> {
     fn drop(&mut self) {
         context::with_slots(self.0, |cache| self.0.table.vacate(self.1, cache));
+        // SAFETY: the block is ours, and nothing is in it.
+        unsafe { block::deallocate(self.2) };
     }
 }
 
@@ -189,17 +191,17 @@ where
     F: Future<Output = H::Output> + Send + 'static,
 {
     let (id, slot) = context::with_slots(core, |cache| core.table.take(cache));
-    let taken = Taken(core, id);
-    let future = make_future(id);
-    std::mem::forget(taken);
-    // Field by field, straight into the block: a cell is not small, and the stack is no way station.
     let cell = block::allocate::<Cell<H, F>>().cast::<Cell<H, F>>();
+    let taken = Taken(core, id, cell);
+    // Field by field, straight into the block: a cell is not small, and the stack is no way station.
     let at = cell.as_ptr();
-    // SAFETY: the block is ours and has room for a cell; each field is written once, and nothing
-    // here unwinds (if `make_host` did, the block would be lost, and no more).
+    // SAFETY: the block is ours and has room for a cell; each field is written once. Only
+    // `make_future` unwinds, and then nothing has been written (if another did, the block would be
+    // lost, and no more).
     unsafe {
+        (&raw mut (*at).future).write(UnsafeCell::new(Some(make_future(id))));
+        std::mem::forget(taken);
         (&raw mut (*at).host).write(make_host(id));
-        (&raw mut (*at).future).write(UnsafeCell::new(Some(future)));
         (&raw mut (*at).header).write(Header {
             word: Word::scheduled(),
             vtable: const { &Cell::<H, F>::VTABLE },

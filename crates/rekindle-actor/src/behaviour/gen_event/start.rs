@@ -157,19 +157,10 @@ impl<E: Send + Sync + 'static> StartEvents<E> {
         self
     }
 
-    fn begin(self, monitored: bool) -> Starting<Message<E>> {
-        let StartEvents {
-            starter,
-            first,
-            hibernate_after,
-            at,
-        } = self;
-        let starter = if monitored {
-            starter.monitor()
-        } else {
-            starter
-        };
-        starter.start_as::<GenEvent<E>, _, _, _>(
+    fn begin(mut self, monitored: bool) -> Starting<Message<E>> {
+        self.starter.monitor_if(monitored);
+        let (first, hibernate_after, at) = (self.first, self.hibernate_after, self.at);
+        self.starter.start_as::<GenEvent<E>, _, _, _>(
             move |inbox, ack| serve(first, inbox, ack, hibernate_after),
             true,
             at,

@@ -114,19 +114,10 @@ impl<M: GenStatem> StatemStart<M> {
         self
     }
 
-    fn begin(self, monitored: bool) -> Starting<Envelope<M>> {
-        let StatemStart {
-            args,
-            starter,
-            hibernate_after,
-            at,
-        } = self;
-        let starter = if monitored {
-            starter.monitor()
-        } else {
-            starter
-        };
-        starter.start_as::<M, _, _, _>(
+    fn begin(mut self, monitored: bool) -> Starting<Envelope<M>> {
+        self.starter.monitor_if(monitored);
+        let (args, hibernate_after, at) = (self.args, self.hibernate_after, self.at);
+        self.starter.start_as::<M, _, _, _>(
             move |inbox, ack| run::<M>(args, inbox, ack, hibernate_after),
             true,
             at,

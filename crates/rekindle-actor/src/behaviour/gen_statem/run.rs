@@ -20,7 +20,7 @@ use crate::behaviour::guarded::{ended_by, guard};
 use crate::behaviour::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use crate::behaviour::start::Ack;
 use crate::exit::ExitReason;
-use crate::mailbox::{Arrival, Event, Mailbox};
+use crate::mailbox::{Event, Heard, Mailbox};
 use crate::pid::Pid;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::time::{Alarm, now};
@@ -124,8 +124,8 @@ pub(super) fn run<M: GenStatem>(
                     in_a_row = 0;
                     let plain =
                         !hibernates && cx.hibernate_after().is_none() && !system.is_suspended();
-                    let arrival = if plain {
-                        inbox.next_arrival().await
+                    let heard = if plain {
+                        inbox.next_heard().await
                     } else {
                         let after = if hibernates {
                             Some(Duration::ZERO)
@@ -135,7 +135,7 @@ pub(super) fn run<M: GenStatem>(
                         // Boxed, so that machines which never do this do not have room for it.
                         Box::pin(wait(&mut inbox, &mut system, &mut held, &mut agenda, after)).await
                     };
-                    match sort(arrival, &mut agenda) {
+                    match sort(heard, &mut agenda) {
                         Sorted::Event(event) => break event,
                         Sorted::Nothing => {}
                         Sorted::Stop(reason) => break 'life reason,
@@ -222,7 +222,7 @@ fn go<S: PartialEq>(to: To<S>, state: &mut S) -> Result<(bool, Entering<S>), Exi
     }
 }
 
-/// What the loop must do about an arrival.
+/// What the loop must do about what it hears.
 enum Sorted<M: GenStatem> {
     Event(StatemEvent<M>),
     /// An alarm of a timeout that is no more.
@@ -232,18 +232,19 @@ enum Sorted<M: GenStatem> {
     Stop(ExitReason),
 }
 
-fn sort<M: GenStatem, A>(arrival: Arrival<Envelope<M>>, agenda: &mut Agenda<M, A>) -> Sorted<M> {
-    let other = match arrival {
-        Arrival::Message(Envelope::Call(request)) => {
+fn sort<M: GenStatem, A>(heard: Heard<Envelope<M>>, agenda: &mut Agenda<M, A>) -> Sorted<M> {
+    let other = match heard {
+        Heard::Message(Envelope::Call(request)) => {
             return Sorted::Event(StatemEvent::Call(request));
         }
-        Arrival::Message(Envelope::Cast(message)) => {
+        Heard::Message(Envelope::Cast(message)) => {
             return Sorted::Event(StatemEvent::Cast(message));
         }
-        Arrival::Message(Envelope::Info(message)) => {
+        Heard::Message(Envelope::Info(message)) => {
             return Sorted::Event(StatemEvent::Info(message));
         }
-        Arrival::Other(event) => *event,
+        Heard::Signal(signal) => signal.into_event::<Envelope<M>>(),
+        Heard::Timeout => return Sorted::Nothing,
     };
     match other {
         Event::Alarm(tag) => agenda.alarm(tag).map_or(Sorted::Nothing, Sorted::Event),
@@ -258,7 +259,7 @@ fn sort<M: GenStatem, A>(arrival: Arrival<Envelope<M>>, agenda: &mut Agenda<M, A
     }
 }
 
-/// Waits for an arrival that the loop must see, hibernating after this much time, or while
+/// Waits for what the loop must see, hibernating after this much time, or while
 /// suspended. `sys` messages that do not stop the machine are handled here.
 async fn wait<M: GenStatem>(
     inbox: &mut Mailbox<Envelope<M>>,
@@ -266,7 +267,7 @@ async fn wait<M: GenStatem>(
     held: &mut (M::State, M),
     agenda: &mut Agenda<M, Alarm>,
     hibernate_after: Option<Duration>,
-) -> Arrival<Envelope<M>> {
+) -> Heard<Envelope<M>> {
     let mut hibernate_at = hibernate_after.map(|after| now().saturating_add(after));
     loop {
         let event = if system.is_suspended() {
