@@ -6,18 +6,21 @@ use rekindle::prelude::*;
 use rekindle_bench_protocol::{Measured, Task as Order, catalogue, passes};
 
 use super::servers::{Adder, Request};
-use super::support::all;
+use super::support::{all, in_process};
 
 /// Repeats the benchmark of that name, if it is one of these.
 pub async fn repeat(order: &Order) -> Option<Measured> {
     let (n, clients, at_least) = (order.n, catalogue::groups(order), order.at_least());
     Some(match order.benchmark.as_str() {
-        "call" => one::<1>(n, at_least).await,
-        "call_400" => one::<50>(n, at_least).await,
-        "call_8000" => one::<1000>(n, at_least).await,
+        "call" => in_process(one::<1>(n, at_least)).await,
+        "call_400" => in_process(one::<50>(n, at_least)).await,
+        "call_8000" => in_process(one::<1000>(n, at_least)).await,
         "call_no_timeout" => {
-            let server = start::<1>().await;
-            passes(at_least, || calls_without_timeout(&server, n)).await
+            let passes = async move {
+                let server = start::<1>().await;
+                passes(at_least, || calls_without_timeout(&server, n)).await
+            };
+            in_process(passes).await
         }
         "call_pairs" => passes(at_least, || pairs(n, clients)).await,
         "call_many" => {

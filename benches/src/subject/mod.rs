@@ -106,11 +106,12 @@ async fn dispatch(task: &Task, handle: &Handle) -> Answer {
 }
 
 async fn throughput(task: &Task, handle: &Handle) -> Option<Measured> {
+    let handle = handle.clone();
     let (n, k, m) = (task.n, catalogue::groups(task), task.m);
     let at_least = task.at_least();
     macro_rules! repeat {
         ($pass:expr) => {
-            passes(at_least, || $pass).await
+            support::in_process(async move { passes(at_least, || $pass).await }).await
         };
     }
     Some(match task.benchmark.as_str() {
@@ -140,7 +141,7 @@ async fn throughput(task: &Task, handle: &Handle) -> Option<Measured> {
         "fan_in_2" | "fan_in_100" | "fan_in_1000" => repeat!(fan::fan_in(n, k)),
         "fan_out" => repeat!(fan::fan_out(n, k)),
         "ring" | "ring_100" | "ring_100k" | "ring_tokens" => {
-            timed_passes(at_least, || ring::ring(n, k, m)).await
+            support::in_process(timed_passes(at_least, move || ring::ring(n, k, m))).await
         }
         "big" => repeat!(big::big(n, k)),
         "chameneos" => repeat!(chameneos::chameneos(n, k)),

@@ -46,6 +46,11 @@ where
     }
 }
 
+/// Does the work as a process: how deep in this program it was asked for is then no part of a turn.
+pub async fn in_process<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    Task::spawn(work).await.expect("a driver ends well")
+}
+
 /// Lets others run until the bodies have counted that far.
 pub async fn counted_to(target: u64) {
     while tally::total() < target {
