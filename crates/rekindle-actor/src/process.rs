@@ -16,14 +16,11 @@ use std::any::{Any, TypeId};
 use std::cell::RefMut;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::iter;
 use std::marker::PhantomData;
-use std::option;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::task::Waker;
-use std::vec;
 
 use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
@@ -213,20 +210,21 @@ impl ExitList {
     }
 
     pub(crate) fn append(&mut self, others: ExitList) {
-        others.into_iter().for_each(|other| self.push(other));
+        let others = others.first.into_iter().chain(others.more);
+        others.for_each(|other| self.push(other));
+    }
+
+    pub(crate) fn act(self, reason: &ExitReason) {
+        if let Some(first) = self.first {
+            first.act(reason);
+        }
+        for last in self.more {
+            last.act(reason);
+        }
     }
 
     pub(crate) fn shrink_to_fit(&mut self) {
         self.more.shrink_to_fit();
-    }
-}
-
-impl IntoIterator for ExitList {
-    type Item = AtExit;
-    type IntoIter = iter::Chain<option::IntoIter<AtExit>, vec::IntoIter<AtExit>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.more)
     }
 }
 

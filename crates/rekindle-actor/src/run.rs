@@ -338,7 +338,9 @@ impl Process {
             rare.last_message = None;
             rare.state_text = None;
             // Streams are part of the state.
-            unwind::discard(std::mem::take(&mut rare.attached));
+            if !rare.attached.is_empty() {
+                unwind::discard(std::mem::take(&mut rare.attached));
+            }
         }
         if let Some(alarm) = alarm {
             crate::time::stop(alarm.key);
@@ -402,9 +404,7 @@ impl Process {
             } else if let Some((serial, watched)) = teardown.next_monitor() {
                 watched.forget(MonitorRef::new(pid, serial));
             } else if let Some(rare) = teardown.rare.take() {
-                for last in rare.at_exit {
-                    last.act(&teardown.reason);
-                }
+                rare.at_exit.act(&teardown.reason);
             } else if let Some(node) = teardown.queue.pop() {
                 signal::refuse(pid, node, &teardown.reason, false);
             } else {
@@ -431,11 +431,14 @@ impl Process {
         private.set_gone();
         let late = private.rare.take();
         drop(private);
-        for mut rare in [teardown.rare.take(), late].into_iter().flatten() {
+        if let Some(rare) = &mut teardown.rare {
             rare.given_up.clear();
+        }
+        if let Some(mut late) = late {
+            late.given_up.clear();
             match &mut teardown.rare {
-                Some(first) => first.at_exit.append(rare.at_exit),
-                none => *none = Some(rare),
+                Some(rare) => rare.at_exit.append(late.at_exit),
+                none => *none = Some(late),
             }
         }
     }
