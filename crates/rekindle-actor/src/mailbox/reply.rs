@@ -29,7 +29,8 @@
 //! 2. `answer` belongs to the `ReplyTo` before ANSWERED, to the caller after it.
 //! 3. `failure` belongs to the SERVER party before EXITED, to the caller after it.
 //! 4. `waker` belongs to the caller while WAKER is clear and nothing is resolved; the one who
-//!    resolves a state with WAKER takes the waker out.
+//!    resolves a state with WAKER takes the waker out. Nobody but the caller ever writes its place,
+//!    so that one sees there at any time which waker it put last.
 //! 5. `message` belongs to the SERVER party, until `open` moves it out.
 //! 6. The block lives while one of the three parties' bits is set.
 //! 7. FIRST is set when the block is made, with WAKER, or never; whoever clears WAKER clears it too. So
