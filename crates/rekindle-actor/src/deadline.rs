@@ -15,7 +15,8 @@ use crate::runtimes;
 pub(crate) struct Deadline {
     /// Nanoseconds; `NEVER` for as long as it takes.
     limit: u64,
-    /// The end; `Time::ZERO` until the wait has begun.
+    /// The end; `Time::ZERO` until the wait has begun. (No wait ends then: a limit of zero is looked at
+    /// before.)
     at: Time,
     /// A timer of its own, where the process's alarm does not serve.
     sleep: Option<Pin<Box<Sleep>>>,

@@ -149,8 +149,8 @@ impl Edge {
         (claimed, look || owner.view().is_same(callee))
     }
 
-    /// Looks at the edges from `callee` on; `owner` is the process that is marked. It waits no longer
-    /// where that is unsure.
+    /// Looks at the edges from `callee` on; `owner` is the process that is marked. If they leave it unsure,
+    /// the mark is taken away again.
     #[cold]
     pub(crate) fn look(&mut self, owner: Owner<'_>, callee: TaskView<'_>) -> Look {
         let Some(ring) = find_ring(self.caller, callee) else {

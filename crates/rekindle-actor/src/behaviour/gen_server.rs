@@ -1253,7 +1253,8 @@ fn inner_of<G: GenServer>(got: Heard<ServerMessage<G>>, last: &mut Last) -> Inne
             }),
         ),
         Signal::Down(down) => other(What::Down, Info::Down(down)),
-        _ => other(What::Timeout, Info::Timeout),
+        Signal::Alarm(_) => other(What::Timeout, Info::Timeout),
+        acting => unreachable!("{acting:?} acts when it is received, and is never queued"),
     })
 }
 

@@ -30,7 +30,8 @@
 //! 3. `failure` belongs to the SERVER party before EXITED, to the caller after it.
 //! 4. `waker` belongs to the caller while WAKER is clear and nothing is resolved; the one who
 //!    resolves a state with WAKER takes the waker out. Nobody but the caller ever writes its place,
-//!    so that one sees there at any time which waker it put last.
+//!    and while nothing is resolved there is a waker in it exactly if WAKER is set: so the caller sees
+//!    there which one will be woken.
 //! 5. `message` belongs to the SERVER party, until `open` moves it out.
 //! 6. The block lives while one of the three parties' bits is set.
 //! 7. FIRST is set when the block is made, with WAKER, or never; whoever clears WAKER clears it too. So
@@ -42,6 +43,8 @@
 
 #[cfg(all(loom, test))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -921,9 +924,11 @@ impl<T> Awaiting<T> {
             );
             match change {
                 Ok(_) => {
-                    // SAFETY: by invariant 4 the place is ours again, and the waker in it.
-                    drop(unsafe { head.waker.look().take() });
-                    return head.waker.clear();
+                    // Before foreign code runs, for that may panic (invariant 4).
+                    let had = head.waker.look();
+                    head.waker.clear();
+                    // SAFETY: by invariant 4 the place was ours again, and the waker in it.
+                    return drop(unsafe { had.take() });
                 }
                 Err(now) => seen = now,
             }

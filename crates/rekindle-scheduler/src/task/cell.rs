@@ -165,13 +165,17 @@ where
 }
 
 /// An id that was taken and a block without a cell; they are given back if making the task unwinds.
-struct Taken<'a, C>(&'a CoreRef, TaskId, NonNull<C>);
+struct Taken<'a, C> {
+    core: &'a CoreRef,
+    id: TaskId,
+    cell: NonNull<C>,
+}
 
 impl<C> Drop for Taken<'_, C> {
     fn drop(&mut self) {
-        context::with_slots(self.0, |cache| self.0.table.vacate(self.1, cache));
+        context::with_slots(self.core, |cache| self.core.table.vacate(self.id, cache));
         // SAFETY: the block is ours, and nothing is in it.
-        unsafe { block::deallocate(self.2) };
+        unsafe { block::deallocate(self.cell) };
     }
 }
 
@@ -192,7 +196,7 @@ where
 {
     let (id, slot) = context::with_slots(core, |cache| core.table.take(cache));
     let cell = block::allocate::<Cell<H, F>>().cast::<Cell<H, F>>();
-    let taken = Taken(core, id, cell);
+    let taken = Taken { core, id, cell };
     // Field by field, straight into the block: a cell is not small, and the stack is no way station.
     let at = cell.as_ptr();
     // SAFETY: the block is ours and has room for a cell; each field is written once. Only
