@@ -125,7 +125,6 @@ enum Received {
 /// Lets everything act that came in since the last turn, and queues the messages.
 #[inline]
 pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) -> Ahead {
-    let process = owner.process();
     let mut private = owner.private();
     if private.exiting().is_some() {
         return Ahead::End;
@@ -134,15 +133,22 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
         if mailbox::class(node) == mailbox::Class::Signal {
             drop(private);
             receive_rest(owner, node, inbox);
-            return owner.private().ahead();
+            return received(owner);
         }
         private.queue.push(node);
     }
+    drop(private);
+    received(owner)
+}
+
+/// All of it is in the queue, or has acted: what a full mailbox has no room for goes, and the rest counts.
+#[inline]
+fn received(owner: Owner<'_>) -> Ahead {
+    let process = owner.process();
     if process.bound.is_some() {
-        drop(private);
         discard_excess(owner);
-        return owner.private().ahead();
     }
+    let private = owner.private();
     process.end_receiving(private.queue.len());
     private.ahead()
 }
@@ -183,11 +189,6 @@ fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler
             }
         }
     }
-    if owner.process().bound.is_some() {
-        return discard_excess(owner);
-    }
-    let len = owner.private().queue.len();
-    owner.process().end_receiving(len);
 }
 
 /// Throws away what a bounded mailbox has no room for.
@@ -195,8 +196,6 @@ fn discard_excess(owner: Owner<'_>) {
     for node in mailbox::trim(owner) {
         mailbox::discard(node);
     }
-    let len = owner.private().queue.len();
-    owner.process().end_receiving(len);
 }
 
 /// The table of signals.
