@@ -4,25 +4,33 @@
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
 //! (two chains of a size). More than that goes to the depot of its runtime, a chain at a time, and
-//! comes from there to the workers that allocate more than they free. Threads that are no workers use the
-//! global allocator alone.
+//! comes from there to the workers that allocate more than they free. What nobody has, and what nobody
+//! wants, is in the store of the program, which cuts blocks from chunks of two megabytes; threads that are
+//! no workers use it directly.
+//!
+//! | what              | whose         | in what          | behind                             |
+//! |-------------------|---------------|------------------|------------------------------------|
+//! | [`BlockCache`]    | a worker      | single blocks    | nothing: it is the thread's own    |
+//! | [`Depot`]         | a runtime     | chains           | a lock for each size               |
+//! | [`Store`]         | the program   | slabs, chunks    | a lock for each size, one for all  |
 //!
 //! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
 //! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
 //!
-//! Every block comes from the global allocator and may go back to it from any thread: which of the
-//! two happens to it is nobody's business but this file's.
+//! A block may be freed on any thread: where it goes then is nobody's business but this file's. With
+//! `--cfg rekindle_plain_blocks` each is one of the global allocator's, for tools that watch that.
 //!
 //! Invariants
-//! 1. A block of class `c` was allocated with `layout(c)`, and nothing else is in list `c`.
+//! 1. A block of class `c` was cut by the store for `c`, and nothing else is in list `c`.
 //! 2. A block in a list belongs to the list: its first word is the link, the rest is not looked at.
 //! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
 //! 4. A chain of class `c` has exactly `chain_len(c)` blocks of it, each the link to the next, and
 //!    owns them.
 
+mod chunk;
 mod depot;
+mod store;
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -32,9 +40,11 @@ use crate::context;
 
 pub(crate) use depot::Depot;
 
+use store::Store;
+
 /// Sizes are rounded up to this, as the common allocators do themselves, and so is alignment.
 const GRAIN: usize = 16;
-/// Larger blocks are the global allocator's alone. (A message of 1,024 bytes and its link fit.)
+/// Larger blocks are the global allocator's. (A message of 1,024 bytes and its link fit.)
 const LARGEST: usize = 2048;
 const CLASSES: usize = LARGEST / GRAIN;
 
@@ -43,6 +53,14 @@ const CLASSES: usize = LARGEST / GRAIN;
 const fn chain_len(class: usize) -> u32 {
     if class < 512 / GRAIN { 64 } else { 16 }
 }
+
+/// Of a chain, what a worker takes at once where there is none: less, lest a size that is used once cost
+/// much memory.
+const fn cut_len(class: usize) -> u32 {
+    chain_len(class) / 2
+}
+
+static STORE: Store = Store::new();
 
 /// The free blocks of one worker.
 pub(crate) struct BlockCache {
@@ -95,13 +113,8 @@ impl Chain {
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        let mut next = self.first.as_ptr();
-        while let Some(block) = NonNull::new(next) {
-            // SAFETY: by invariant 4 the block is ours and begins with a link.
-            next = unsafe { block.as_ref() }.next;
-            // SAFETY: by invariant 1.
-            unsafe { release(self.class, block.cast()) };
-        }
+        // SAFETY: by invariants 1 and 4.
+        unsafe { STORE.give_back(self.class, self.first) };
     }
 }
 
@@ -149,12 +162,17 @@ impl List {
         }
     }
 
-    /// The first block of the spare chain, or of one of the depot's; the list is empty.
+    /// The first block of the spare chain, of one of the depot's, or of some that the store has; the
+    /// list is empty.
     fn refill(&self, class: usize) -> Option<NonNull<u8>> {
         let chain = self.spare.take();
-        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class)))?;
-        self.first.set(chain.into_first().as_ptr());
-        self.len.set(chain_len(class));
+        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class)));
+        let (first, len) = match chain {
+            Some(chain) => (chain.into_first(), chain_len(class)),
+            None => (STORE.cut(class, cut_len(class)), cut_len(class)),
+        };
+        self.first.set(first.as_ptr());
+        self.len.set(len);
         self.pop()
     }
 }
@@ -162,9 +180,9 @@ impl List {
 impl Drop for BlockCache {
     fn drop(&mut self) {
         for (class, list) in self.lists.iter().enumerate() {
-            while let Some(block) = list.pop() {
-                // SAFETY: by invariant 1.
-                unsafe { release(class, block) };
+            if let Some(first) = NonNull::new(list.first.replace(ptr::null_mut())) {
+                // SAFETY: by invariants 1 and 2.
+                unsafe { STORE.give_back(class, first) };
             }
         }
     }
@@ -177,18 +195,16 @@ impl fmt::Debug for BlockCache {
     }
 }
 
-const fn layout(class: usize) -> Layout {
-    match Layout::from_size_align((class + 1) * GRAIN, GRAIN) {
-        Ok(layout) => layout,
-        Err(_) => unreachable!(),
-    }
+const fn size_of_class(class: usize) -> usize {
+    (class + 1) * GRAIN
 }
 
 /// The class of a type's blocks; `None` for what is too large, has no size, or wants a larger
-/// alignment. Under loom and Miri everything is: they watch the global allocator.
+/// alignment, which are boxes. Under loom and Miri everything is: they watch the global allocator.
 const fn class_of<T>() -> Option<usize> {
     let (size, align) = (size_of::<T>(), align_of::<T>());
-    if size == 0 || size > LARGEST || align > GRAIN || cfg!(any(loom, miri)) {
+    if size == 0 || size > LARGEST || align > GRAIN || cfg!(any(loom, miri, rekindle_plain_blocks))
+    {
         return None;
     }
     Some((size - 1) / GRAIN)
@@ -212,16 +228,7 @@ pub fn allocate<T>() -> NonNull<MaybeUninit<T>> {
 #[inline(never)]
 fn from_elsewhere(class: usize) -> NonNull<u8> {
     let kept = context::with_blocks(|cache| cache?.lists[class].refill(class));
-    kept.unwrap_or_else(|| fresh(class))
-}
-
-fn fresh(class: usize) -> NonNull<u8> {
-    let layout = layout(class);
-    // SAFETY: no class has size zero.
-    match NonNull::new(unsafe { alloc(layout) }) {
-        Some(block) => block,
-        None => handle_alloc_error(layout),
-    }
+    kept.unwrap_or_else(|| STORE.cut(class, 1).cast())
 }
 
 /// Gives the memory of a `T` back, without looking at what is in it.
@@ -254,8 +261,15 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
 /// The block is of this class and the caller's.
 #[inline(never)]
 unsafe fn release(class: usize, block: NonNull<u8>) {
-    // SAFETY: the caller's promise.
-    unsafe { dealloc(block.as_ptr(), layout(class)) };
+    let link = block.cast::<Link>();
+    // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
+    unsafe {
+        link.write(Link {
+            next: ptr::null_mut(),
+        })
+    };
+    // SAFETY: by invariant 1 and the caller's promise.
+    unsafe { STORE.give_back(class, link) };
 }
 
 /// Moves a value into a block of its own.
@@ -313,14 +327,7 @@ mod tests {
     /// A chain of fresh blocks.
     #[cfg(not(miri))]
     pub(super) fn chain(class: usize) -> Chain {
-        let mut next = ptr::null_mut();
-        for _ in 0..chain_len(class) {
-            let link = fresh(class).cast::<Link>();
-            // SAFETY: the block is ours, and large enough and aligned for a link.
-            unsafe { link.write(Link { next }) };
-            next = link.as_ptr();
-        }
-        let first = NonNull::new(next).expect("a chain has blocks");
+        let first = STORE.cut(class, chain_len(class));
         Chain { first, class }
     }
 

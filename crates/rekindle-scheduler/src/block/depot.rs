@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{CLASSES, Chain};
+use super::{CLASSES, Chain, STORE};
 
 /// So many of a size may lie here unused while anybody works: to give them back and to ask for them
 /// anew, over and over, would only crumble the allocator's memory.
@@ -79,17 +79,24 @@ impl Depot {
         }
     }
 
-    /// Gives everything back.
+    /// Gives everything back, and has the store do likewise.
     pub(crate) fn clear(&self) {
         for shelf in &self.shelves {
             drop(shelf.oldest(|stock| stock.chains.len()));
         }
+        STORE.trim();
     }
 
     /// How many chains there are.
     pub(super) fn len(&self) -> usize {
         let counts = self.shelves.iter().map(|s| s.count.load(Ordering::Relaxed));
         counts.sum()
+    }
+}
+
+impl Drop for Depot {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -1,0 +1,234 @@
+//! Two megabytes of the global allocator's, cut into slabs for blocks of one size each.
+//!
+//! | offset                | what lies there                                                       |
+//! |-----------------------|-----------------------------------------------------------------------|
+//! | 0                     | the [`Chunk`]: a [`Slab`] for each part, and which of them are free   |
+//! | behind that           | the blocks of the first slab                                          |
+//! | `n` times [`SLAB`]    | the blocks of slab `n`                                                |
+//!
+//! A chunk is as large as what processors map at once where they can (a *huge page*): a million blocks
+//! are then some dozens of page faults, not some ten thousands. Only the first chunk of a program
+//! does without, lest a small program be two megabytes larger than it must.
+//!
+//! Invariants
+//! 1. A chunk lies at a multiple of its size. So the address of a block says which slab it is of.
+//! 2. Which slabs of a chunk are free is changed under the lock of all chunks alone; what else a slab
+//!    knows of itself, by its owner alone: the chunk while it is free, and then whom it was given to.
+//! 3. A slab hands a block out whose bit is set, and clears it; who has the block puts it back once.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::mem;
+use std::ptr::NonNull;
+
+use super::{GRAIN, Link, size_of_class};
+
+/// The size of a huge page.
+const CHUNK: usize = 2 << 20;
+/// Room for hundreds of messages, and for thirty of the largest blocks.
+const SLAB: usize = 64 << 10;
+pub(super) const SLABS: usize = CHUNK / SLAB;
+/// For as many blocks as a slab can have.
+const WORDS: usize = SLAB / GRAIN / 64;
+/// What the chunk itself takes of its first slab.
+const HEAD: usize = size_of::<Chunk>().next_multiple_of(64);
+
+const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
+    Ok(layout) => layout,
+    Err(_) => unreachable!(),
+};
+
+/// What a chunk begins with.
+#[repr(C)]
+pub(super) struct Chunk {
+    slabs: [Slab; SLABS],
+    /// A bit for each slab that nobody has.
+    free: u32,
+}
+
+/// The part of a chunk that blocks of one size are cut from.
+pub(super) struct Slab {
+    /// The first block.
+    start: NonNull<u8>,
+    /// Of one of them.
+    size: u32,
+    /// How many there are.
+    capacity: u32,
+    /// How many of them are with others.
+    out: u32,
+    /// No word below has a bit.
+    lowest: u32,
+    /// A bit for each block that is here. (A free block itself is not looked at, nor written to.)
+    here: [u64; WORDS],
+}
+
+impl Chunk {
+    /// A fresh one, all of it free.
+    pub(super) fn allocate(huge: bool) -> NonNull<Chunk> {
+        // SAFETY: the layout's size is not zero.
+        let Some(memory) = NonNull::new(unsafe { alloc(LAYOUT) }) else {
+            handle_alloc_error(LAYOUT)
+        };
+        if huge {
+            advise_huge_page(memory);
+        }
+        let chunk = memory.cast::<Chunk>();
+        // SAFETY: the memory is ours, and large enough and aligned for it.
+        unsafe {
+            chunk.write(Chunk {
+                slabs: std::array::from_fn(|_| Slab::new(memory, 0, size_of_class(0))),
+                free: u32::MAX,
+            });
+        }
+        chunk
+    }
+
+    /// Gives it back to the global allocator.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`allocate`](Self::allocate), all of it is free, and nobody uses it any more.
+    pub(super) unsafe fn release(chunk: NonNull<Chunk>) {
+        // SAFETY: the caller's promise.
+        unsafe { dealloc(chunk.as_ptr().cast(), LAYOUT) };
+    }
+
+    /// Gives a free slab out, for blocks of a class. Says how many are left.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is alive, has a free slab, and the caller has the lock of all chunks.
+    pub(super) unsafe fn give(chunk: NonNull<Chunk>, class: usize) -> (NonNull<Slab>, usize) {
+        // SAFETY: by invariant 2, and the caller's promise. (The whole chunk is never borrowed: others
+        // use slabs of it meanwhile.)
+        let free = unsafe { &mut (*chunk.as_ptr()).free };
+        debug_assert_ne!(*free, 0, "a chunk without a free slab was asked for one");
+        let n = free.trailing_zeros() as usize;
+        *free &= !(1 << n);
+        let (offset, room) = if n == 0 {
+            (HEAD, SLAB - HEAD)
+        } else {
+            (n * SLAB, SLAB)
+        };
+        // SAFETY: `n` is below the number of slabs, so both are within the chunk.
+        let (slab, start) = unsafe { (Chunk::slab(chunk, n), chunk.cast::<u8>().add(offset)) };
+        // SAFETY: by invariant 2 it has no owner but us.
+        unsafe { slab.write(Slab::new(start, room, size_of_class(class))) };
+        (slab, free.count_ones() as usize)
+    }
+
+    /// Takes a slab back of which no block is out. Says how many are free now.
+    ///
+    /// # Safety
+    ///
+    /// As [`give`](Self::give); and the slab is of this chunk and the caller's, who does not use it any
+    /// more.
+    pub(super) unsafe fn take_back(chunk: NonNull<Chunk>, slab: NonNull<Slab>) -> usize {
+        // SAFETY: the caller's promise.
+        debug_assert_eq!(unsafe { slab.as_ref() }.out, 0);
+        let offset = place(slab.cast()).1 - mem::offset_of!(Chunk, slabs);
+        let n = offset / size_of::<Slab>();
+        // SAFETY: by invariant 2, and the caller's promise.
+        let free = unsafe { &mut (*chunk.as_ptr()).free };
+        *free |= 1 << n;
+        free.count_ones() as usize
+    }
+
+    /// The chunk of a slab.
+    pub(super) fn of(slab: NonNull<Slab>) -> NonNull<Chunk> {
+        place(slab.cast()).0
+    }
+
+    /// # Safety
+    ///
+    /// The chunk is alive, and has so many.
+    unsafe fn slab(chunk: NonNull<Chunk>, n: usize) -> NonNull<Slab> {
+        // SAFETY: the caller's promise.
+        unsafe { NonNull::new_unchecked(&raw mut (*chunk.as_ptr()).slabs[n]) }
+    }
+}
+
+impl Slab {
+    /// With all that there is room for.
+    fn new(start: NonNull<u8>, room: usize, size: usize) -> Slab {
+        let capacity = room / size;
+        Slab {
+            start,
+            size: size as u32,
+            capacity: capacity as u32,
+            out: 0,
+            lowest: 0,
+            here: std::array::from_fn(|word| match capacity.saturating_sub(word * 64) {
+                left @ 0..64 => (1 << left) - 1,
+                _ => u64::MAX,
+            }),
+        }
+    }
+
+    /// The slab that a block was taken from.
+    ///
+    /// # Safety
+    ///
+    /// It was taken from one.
+    pub(super) unsafe fn of(block: NonNull<Link>) -> NonNull<Slab> {
+        let (chunk, offset) = place(block.cast());
+        // SAFETY: by invariant 1 it lies in that part of that chunk.
+        unsafe { Chunk::slab(chunk, offset / SLAB) }
+    }
+
+    /// The lowest block that is here, if there is one.
+    pub(super) fn take(&mut self) -> Option<NonNull<Link>> {
+        if self.out == self.capacity {
+            return None;
+        }
+        while self.here[self.lowest as usize] == 0 {
+            self.lowest += 1;
+        }
+        let word = &mut self.here[self.lowest as usize];
+        let n = self.lowest * 64 + word.trailing_zeros();
+        *word &= *word - 1;
+        self.out += 1;
+        // SAFETY: bits are set below the capacity only, so this is within our part of the chunk.
+        Some(unsafe { self.start.add((n * self.size) as usize) }.cast())
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    ///
+    /// It is the caller's, and was taken from this slab.
+    pub(super) unsafe fn put(&mut self, block: NonNull<Link>) {
+        let offset = (block.addr().get() - self.start.addr().get()) as u32;
+        let n = offset / self.size;
+        self.here[n as usize / 64] |= 1 << (n % 64);
+        self.lowest = self.lowest.min(n / 64);
+        self.out -= 1;
+    }
+
+    /// Whether a block can be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.out < self.capacity
+    }
+
+    /// Whether all blocks are here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.out == 0
+    }
+}
+
+/// In which chunk an address lies, and where in it.
+fn place(at: NonNull<u8>) -> (NonNull<Chunk>, usize) {
+    let offset = at.addr().get() % CHUNK;
+    // SAFETY: by invariant 1 the chunk begins so far below, and no chunk begins at address 0.
+    (unsafe { at.sub(offset) }.cast(), offset)
+}
+
+/// Asks for pages that are mapped at once. If the system has none, they are small ones, as ever.
+fn advise_huge_page(memory: NonNull<u8>) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the pages are ours, all of them, and what is in them stays as it is.
+    unsafe {
+        libc::madvise(memory.as_ptr().cast(), CHUNK, libc::MADV_HUGEPAGE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
+}
