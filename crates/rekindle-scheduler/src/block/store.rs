@@ -264,12 +264,13 @@ mod tests {
     #[test]
     fn blocks_are_cut_in_order_and_the_lowest_first() {
         let store = Store::new();
-        let mut blocks = cut(&store, 2, 200);
-        assert!(blocks.is_sorted(), "{blocks:?}");
-        let back: Vec<_> = [150, 7, 80].map(|n| blocks[n]).to_vec();
+        // Two slabs of them are full, and one in part.
+        let mut blocks = cut(&store, 2, 3_000);
+        assert!(blocks.is_sorted());
+        let back: Vec<_> = [2_950, 7, 1_500].map(|n| blocks[n]).to_vec();
         give_back(&store, 2, &back);
         let again = cut(&store, 2, 3);
-        assert_eq!(again, [7, 80, 150].map(|n| blocks[n]));
+        assert_eq!(again, [7, 1_500, 2_950].map(|n| blocks[n]));
         blocks.reverse();
         give_back(&store, 2, &blocks);
         store.trim();
