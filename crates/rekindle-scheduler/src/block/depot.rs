@@ -11,23 +11,28 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::{CLASSES, Chain, STORE};
 
 /// So many of a size may lie here unused while anybody works: to give them back and to ask for them
-/// anew, over and over, would only crumble the allocator's memory.
+/// anew, over and over, would cost more than they are worth.
 const FLOOR: usize = 16;
-/// One part in so many of what was not used beyond that is given back per tick: half within 0.1 s.
-const PATIENCE: usize = 64;
+/// So many ticks are looked at as one (64 ms): what a program needs again and again in that time, with
+/// pauses between, is in use.
+const WINDOW: u32 = 32;
+/// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
+const PART: usize = 2;
 /// Chains that one trim frees at most, of one size: some 0.2 ms' work.
 const MOST: usize = 64;
 
 /// The free blocks of one runtime.
 pub(crate) struct Depot {
     keeps: bool,
+    /// Trims so far.
+    ticks: AtomicU32,
     shelves: [Shelf; CLASSES],
 }
 
@@ -44,8 +49,10 @@ struct Shelf {
 struct Stock {
     /// Oldest first.
     chains: VecDeque<Chain>,
-    /// The fewest that there were since the last trim: so many were not needed.
+    /// The fewest that there were in this window: so many were not needed.
     fewest: usize,
+    /// How many the last window has left to be given back in this one.
+    surplus: usize,
 }
 
 impl Depot {
@@ -53,6 +60,7 @@ impl Depot {
     pub(crate) fn new(keeps: bool) -> Depot {
         Depot {
             keeps,
+            ticks: AtomicU32::new(0),
             shelves: std::array::from_fn(|_| Shelf::default()),
         }
     }
@@ -69,13 +77,12 @@ impl Depot {
         self.shelves[class].take()
     }
 
-    /// Gives some of what was not needed since the last call back to the allocator.
+    /// Gives some of what was not needed lately back to the store. To be called at each tick.
     pub(crate) fn trim(&self) {
+        let tick = self.ticks.fetch_add(1, Ordering::Relaxed);
+        let is_first = tick.is_multiple_of(WINDOW);
         for shelf in &self.shelves {
-            drop(shelf.oldest(|stock| {
-                let unused = stock.fewest.saturating_sub(FLOOR);
-                unused.div_ceil(PATIENCE).min(MOST)
-            }));
+            drop(shelf.oldest(|stock| stock.unneeded(is_first)));
         }
     }
 
@@ -121,19 +128,33 @@ impl Shelf {
 
     /// Takes as many as `choose` says, and begins to count anew. They are freed by the caller, for
     /// that takes its time.
-    fn oldest(&self, choose: impl FnOnce(&Stock) -> usize) -> Vec<Chain> {
+    fn oldest(&self, choose: impl FnOnce(&mut Stock) -> usize) -> Vec<Chain> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Vec::new();
         }
         let mut stock = self.stock.lock();
-        let how_many = choose(&stock);
+        let how_many = choose(&mut stock);
         let oldest = stock.chains.drain(..how_many).collect();
         if stock.chains.is_empty() {
             stock.chains = VecDeque::new();
         }
-        stock.fewest = stock.chains.len();
+        stock.fewest = stock.fewest.saturating_sub(how_many);
         self.count.store(stock.chains.len(), Ordering::Relaxed);
         oldest
+    }
+}
+
+impl Stock {
+    /// How many are to be given back at this tick, which may be the first of its window.
+    fn unneeded(&mut self, is_first: bool) -> usize {
+        if is_first {
+            self.surplus = self.fewest.saturating_sub(FLOOR).div_ceil(PART);
+            self.fewest = self.chains.len();
+        }
+        // They are needed after all, if there are fewer by now.
+        let now = self.surplus.min(self.fewest).min(MOST);
+        self.surplus -= now;
+        now
     }
 }
 
@@ -171,35 +192,63 @@ mod tests {
         assert!(depot.take(0).is_none());
     }
 
+    /// As many trims as are looked at as one.
+    fn a_window_passes(depot: &Depot) {
+        (0..WINDOW).for_each(|_| depot.trim());
+    }
+
     #[test]
-    fn what_is_used_between_two_trims_stays() {
+    fn what_is_used_within_a_window_stays() {
         const MANY: usize = FLOOR + 10;
         let depot = Depot::new(true);
         (0..MANY).for_each(|_| depot.give(chain(2)));
-        depot.trim();
+        a_window_passes(&depot);
         assert_eq!(depot.len(), MANY, "it has just come");
-        let all: Vec<_> = std::iter::from_fn(|| depot.take(2)).collect();
-        all.into_iter().for_each(|c| depot.give(c));
-        depot.trim();
-        assert_eq!(depot.len(), MANY, "all of it was in use");
-        // Nobody uses it.
-        for left in (FLOOR..MANY).rev() {
+        for _ in 0..5 {
+            let all: Vec<_> = std::iter::from_fn(|| depot.take(2)).collect();
+            // What is away for a while is not unused.
             depot.trim();
-            assert_eq!(depot.len(), left);
+            all.into_iter().for_each(|c| depot.give(c));
+            (1..WINDOW).for_each(|_| depot.trim());
+            assert_eq!(depot.len(), MANY, "all of it was in use");
         }
-        depot.trim();
+        // Nobody uses it.
+        a_window_passes(&depot);
+        for left in [5, 2, 1, 0] {
+            a_window_passes(&depot);
+            assert_eq!(depot.len(), FLOOR + left);
+        }
+        a_window_passes(&depot);
         assert_eq!(depot.len(), FLOOR);
     }
 
     #[test]
     fn much_that_is_not_used_goes_in_parts() {
+        const MANY: usize = 1_000;
         let depot = Depot::new(true);
-        (0..1_000).for_each(|_| depot.give(chain(1)));
+        (0..MANY).for_each(|_| depot.give(chain(1)));
+        a_window_passes(&depot);
+        assert_eq!(depot.len(), MANY, "nothing is known of it yet");
         depot.trim();
-        depot.trim();
-        assert_eq!(depot.len(), 1_000 - (1_000 - FLOOR).div_ceil(PATIENCE));
+        assert_eq!(depot.len(), MANY - MOST);
+        (1..WINDOW).for_each(|_| depot.trim());
+        assert_eq!(depot.len(), MANY - (MANY - FLOOR) / PART);
         depot.clear();
         assert_eq!(depot.len(), 0);
+    }
+
+    #[test]
+    fn what_is_needed_after_all_is_not_given_back() {
+        const MANY: usize = FLOOR + 1_000;
+        let depot = Depot::new(true);
+        (0..MANY).for_each(|_| depot.give(chain(1)));
+        a_window_passes(&depot);
+        depot.trim();
+        assert_eq!(depot.len(), MANY - MOST);
+        let all: Vec<_> = std::iter::from_fn(|| depot.take(1)).collect();
+        all.into_iter().for_each(|c| depot.give(c));
+        (1..WINDOW).for_each(|_| depot.trim());
+        assert_eq!(depot.len(), MANY - MOST);
     }
 
     #[test]
