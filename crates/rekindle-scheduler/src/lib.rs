@@ -30,8 +30,9 @@
 //! ```
 //!
 //! The modules, in the order in which to read them: `task` (what is run), `table` (how it is
-//! found), `block` (where its memory comes from), `budget` (how long it may run), `pool` (who runs it; `pool/SLEEP.md` and
-//! `pool/HANDOVER.md` are its protocols), `time`, `blocking`, and `sim`, the other way to run it.
+//! found), `block` (where its memory comes from), `budget` (how long it may run), `collision` (what two do that
+//! send to it at once), `pool` (who runs it; `pool/SLEEP.md` and `pool/HANDOVER.md` are its protocols), `time`,
+//! `blocking`, and `sim`, the other way to run it.
 
 mod sync;
 
@@ -48,6 +49,8 @@ mod task;
 mod table;
 
 pub mod budget;
+
+mod collision;
 
 mod life;
 

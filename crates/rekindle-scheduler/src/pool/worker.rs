@@ -43,6 +43,7 @@ use super::idle::Look;
 use super::inject::until_decided;
 use super::{Pool, pool_of};
 use crate::budget;
+use crate::collision;
 use crate::context::Local;
 use crate::core::{CoreRef, Stage};
 use crate::metrics::{Counter, Metrics};
@@ -393,6 +394,7 @@ impl Worker {
         self.context.handover.begin_turn();
         self.in_turn.set(true);
         budget::begin_turn();
+        collision::begin_turn();
         let ran = runnable.run();
         self.in_turn.set(false);
         let tenure = self.context.handover.end_turn();

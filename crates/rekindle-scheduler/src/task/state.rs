@@ -55,6 +55,7 @@
 use std::ptr::{self, NonNull};
 
 use super::node::{Node, NodeList, NodePtr};
+use crate::collision;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 /// One `Runnable` exists.
@@ -281,7 +282,12 @@ impl Word {
                     return Pushed::Schedule;
                 }
                 Ok(_) => return Pushed::Delivered,
-                Err(now) => seen = now,
+                Err(now) if now.addr() & SCHEDULED == 0 || cfg!(loom) => seen = now,
+                // It will have its turn whether we are quick or not.
+                Err(_) => {
+                    collision::stand_back();
+                    seen = self.bits.load(Ordering::Relaxed);
+                }
             }
         }
     }
