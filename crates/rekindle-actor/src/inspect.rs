@@ -93,16 +93,16 @@ impl ProcessInfo {
             monitors: rare
                 .map(|r| {
                     r.monitors
-                        .values()
-                        .filter_map(|watched| watched.pid)
+                        .iter()
+                        .filter_map(|(_, watched)| watched.pid)
                         .collect()
                 })
                 .unwrap_or_default(),
             monitored_by: rare
                 .map(|r| {
                     r.watchers
-                        .keys()
-                        .map(|reference| reference.watcher())
+                        .iter()
+                        .map(|(reference, _)| reference.watcher())
                         .collect()
                 })
                 .unwrap_or_default(),

@@ -35,6 +35,7 @@ mod attach;
 
 mod signal;
 
+mod few;
 mod link;
 mod monitor;
 

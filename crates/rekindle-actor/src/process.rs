@@ -14,7 +14,6 @@
 
 use std::any::{Any, TypeId};
 use std::cell::RefMut;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -28,6 +27,7 @@ use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction,
 use crate::attach::Attachment;
 use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
+use crate::few::Few;
 use crate::link::Links;
 use crate::mailbox::{self, Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
@@ -263,9 +263,9 @@ pub(crate) struct SharedRare {
     /// Who asked for its work, where that is not just its parent.
     pub(crate) callers: Option<Arc<Vec<Pid>>>,
     /// Those this process watches, by serial.
-    pub(crate) monitors: BTreeMap<u64, Watched>,
+    pub(crate) monitors: Few<u64, Watched>,
     /// Those who watch this process, with the name they used.
-    pub(crate) watchers: BTreeMap<MonitorRef, Option<Arc<str>>>,
+    pub(crate) watchers: Few<MonitorRef, Option<Arc<str>>>,
 }
 
 impl Shared {

@@ -20,7 +20,6 @@
 //! need: the death of a process with a million links, or ten million unread messages, holds nobody
 //! up; and with step 8 the news of it does not wait for most of those messages.
 
-use std::collections::btree_map;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +31,7 @@ use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
 use crate::faults;
+use crate::few;
 use crate::link::Links;
 use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
@@ -61,10 +61,9 @@ pub(crate) struct Teardown {
     /// Whether the process had a name.
     named: bool,
     links: Links,
-    // Boxed, for most ends have neither.
-    watchers: Option<Box<btree_map::IntoIter<MonitorRef, Option<Arc<str>>>>>,
+    watchers: few::IntoIter<MonitorRef, Option<Arc<str>>>,
     /// Whom it watches: they are told that nobody wants their `Down` any more.
-    monitors: Option<Box<btree_map::IntoIter<u64, Watched>>>,
+    monitors: few::IntoIter<u64, Watched>,
     report: Option<PendingReport>,
     /// Steps 4 and 5 are done.
     announced: bool,
@@ -73,14 +72,6 @@ pub(crate) struct Teardown {
 impl Teardown {
     fn next_deferred(&mut self) -> Option<Served> {
         self.rare.as_mut()?.deferred.pop()
-    }
-
-    fn next_monitor(&mut self) -> Option<(u64, Watched)> {
-        self.monitors.as_mut()?.next()
-    }
-
-    fn next_watcher(&mut self) -> Option<(MonitorRef, Option<Arc<str>>)> {
-        self.watchers.as_mut()?.next()
     }
 }
 
@@ -326,8 +317,8 @@ impl Process {
             rare: private.rare.take(),
             named: false,
             links: Links::None,
-            watchers: None,
-            monitors: None,
+            watchers: few::IntoIter::None,
+            monitors: few::IntoIter::None,
             report,
             announced: false,
         };
@@ -350,14 +341,8 @@ impl Process {
         if let Some(rare) = &mut shared.rare {
             // Nobody can give it a name any more: it has ended.
             teardown.named = rare.name.is_some();
-            if !rare.watchers.is_empty() {
-                let watchers = std::mem::take(&mut rare.watchers);
-                teardown.watchers = Some(Box::new(watchers.into_iter()));
-            }
-            if !rare.monitors.is_empty() {
-                let monitors = std::mem::take(&mut rare.monitors);
-                teardown.monitors = Some(Box::new(monitors.into_iter()));
-            }
+            teardown.watchers = std::mem::take(&mut rare.watchers).into_iter();
+            teardown.monitors = std::mem::take(&mut rare.monitors).into_iter();
         }
         drop(shared);
         teardown
@@ -399,9 +384,9 @@ impl Process {
                         report,
                     },
                 );
-            } else if let Some((reference, name)) = teardown.next_watcher() {
+            } else if let Some((reference, name)) = teardown.watchers.next() {
                 monitor::notify(pid, reference, name, &teardown.reason);
-            } else if let Some((serial, watched)) = teardown.next_monitor() {
+            } else if let Some((serial, watched)) = teardown.monitors.next() {
                 watched.forget(MonitorRef::new(pid, serial));
             } else if let Some(rare) = teardown.rare.take() {
                 rare.at_exit.act(&teardown.reason);

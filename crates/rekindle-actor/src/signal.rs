@@ -214,13 +214,12 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
             from, reason, link, ..
         } => exit(owner, *from, reason, *link),
         Signal::Monitor { reference, name } => {
-            owner
-                .process()
-                .shared()
-                .rare()
-                .watchers
-                .entry(*reference)
-                .or_insert_with(|| name.take());
+            let mut shared = owner.process().shared();
+            let watchers = &mut shared.rare().watchers;
+            // One that was suspended and stands again is known by its first name.
+            if !watchers.contains(reference) {
+                watchers.insert(*reference, name.take());
+            }
             Received::Done
         }
         Signal::Demonitor { reference } => {
