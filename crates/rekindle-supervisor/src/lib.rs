@@ -54,6 +54,8 @@
 
 use std::time::Duration;
 
+mod default_id;
+mod extras;
 mod spec;
 mod started;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rekindle_actor::{Addr, GenServer, MailboxPolicy, Registration};
 
+use crate::extras::Extras;
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle};
 
@@ -167,30 +168,35 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
             hibernate_after,
             options,
         } = builder;
-        let (own_name, limit) = (name.clone(), options.start_timeout);
+        let extras = Extras {
+            name: name.clone(),
+            via,
+            mailbox,
+            start_timeout: options.start_timeout,
+            hibernate_after,
+        };
+        let extras = extras.boxed();
         let at = options.made_at();
         let start = start_fn(move || {
-            let mut start = G::start_link(args()).spawned_at(at).mailbox(mailbox);
-            if let Some(name) = &own_name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = limit {
-                start = start.timeout(limit);
-            }
-            if let Some(idle) = hibernate_after {
-                start = start.hibernate_after(idle);
+            let mut start = G::start_link(args()).spawned_at(at);
+            if let Some(extras) = &extras {
+                start = start.mailbox(extras.mailbox);
+                if let Some(name) = &extras.name {
+                    start = start.name(name.clone());
+                }
+                if let Some(via) = &extras.via {
+                    start = start.via(via.clone());
+                }
+                if let Some(limit) = extras.start_timeout {
+                    start = start.timeout(limit);
+                }
+                if let Some(idle) = extras.hibernate_after {
+                    start = start.hibernate_after(idle);
+                }
             }
             start.into_future()
         });
-        options.into_spec(
-            ChildKind::Worker,
-            name,
-            short_type_name(type_name::<G>()),
-            start,
-        )
+        options.into_spec(ChildKind::Worker, name, type_name::<G>(), start)
     }
 }
 
@@ -222,24 +228,5 @@ impl<G: GenServer> fmt::Debug for ChildBuilder<G> {
             .field("name", &self.name)
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-/// A type's name without its path: `app::cart::Cart<u8>` is `Cart<u8>`.
-pub(crate) fn short_type_name(name: &'static str) -> &'static str {
-    let path = name.find('<').unwrap_or(name.len());
-    // A single character is found several times faster than a text.
-    name[..path].rfind(':').map_or(name, |at| &name[at + 1..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short_type_name;
-
-    #[test]
-    fn a_child_is_called_like_its_type() {
-        assert_eq!(short_type_name("app::Cart"), "Cart");
-        assert_eq!(short_type_name("app::Cart<app::Item>"), "Cart<app::Item>");
-        assert_eq!(short_type_name("Cart"), "Cart");
     }
 }

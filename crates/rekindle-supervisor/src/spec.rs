@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rekindle_actor::{IntoExitReason, SpawnOptions, StartError, guarded, spawn_with};
 
+use crate::default_id::default_id;
 use crate::started::{Child, ChildHandle, IntoStarted};
 
 /// How long a worker may take to stop unless its specification says otherwise: 5 s (SUP-009).
@@ -539,16 +540,17 @@ impl ChildOptions {
         self.at.unwrap_or(Location::caller())
     }
 
-    /// The specification; the id is the given one, else the name, else what the child is.
+    /// The specification; the id is the given one, else the name, else what the child is: a word, or the
+    /// name of its type.
     pub(crate) fn into_spec(
         self,
         kind: ChildKind,
         name: Option<Arc<str>>,
-        what: &str,
+        what: &'static str,
         start: StartFn,
     ) -> ChildSpec {
         ChildSpec {
-            id: self.id.or(name).unwrap_or_else(|| what.into()),
+            id: self.id.or(name).unwrap_or_else(|| default_id(what)),
             restart: self.restart,
             shutdown: self.shutdown.unwrap_or(match kind {
                 ChildKind::Worker => Shutdown::Within(DEFAULT_SHUTDOWN),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rekindle_actor::{GenStatem, MailboxPolicy, Registration, StatemAddr};
 
-use crate::server_child::{StartAgain, short_type_name};
+use crate::extras::Extras;
+use crate::server_child::StartAgain;
 use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
 use crate::started::{Child, ChildHandle};
 
@@ -174,30 +175,35 @@ impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
             hibernate_after,
             options,
         } = builder;
-        let (own_name, limit) = (name.clone(), options.start_timeout);
+        let extras = Extras {
+            name: name.clone(),
+            via,
+            mailbox,
+            start_timeout: options.start_timeout,
+            hibernate_after,
+        };
+        let extras = extras.boxed();
         let at = options.made_at();
         let start = start_fn(move || {
-            let mut start = M::start_link(args()).spawned_at(at).mailbox(mailbox);
-            if let Some(name) = &own_name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = limit {
-                start = start.timeout(limit);
-            }
-            if let Some(idle) = hibernate_after {
-                start = start.hibernate_after(idle);
+            let mut start = M::start_link(args()).spawned_at(at);
+            if let Some(extras) = &extras {
+                start = start.mailbox(extras.mailbox);
+                if let Some(name) = &extras.name {
+                    start = start.name(name.clone());
+                }
+                if let Some(via) = &extras.via {
+                    start = start.via(via.clone());
+                }
+                if let Some(limit) = extras.start_timeout {
+                    start = start.timeout(limit);
+                }
+                if let Some(idle) = extras.hibernate_after {
+                    start = start.hibernate_after(idle);
+                }
             }
             start.into_future()
         });
-        options.into_spec(
-            ChildKind::Worker,
-            name,
-            short_type_name(type_name::<M>()),
-            start,
-        )
+        options.into_spec(ChildKind::Worker, name, type_name::<M>(), start)
     }
 }
 
