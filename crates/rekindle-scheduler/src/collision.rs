@@ -7,13 +7,14 @@
 //!
 //! A collision is no reason to wait, for it is rare where turns send little. What tells the bulk
 //! senders is that they collide again in the same turn; they wait twice as long each time, up to some
-//! microseconds, a small part of what their turn takes anyway.
+//! microseconds, a small part of what their turn takes anyway. A thread that has no turns always waits the
+//! shortest time; and who holds a lock never does.
 
 use std::cell::Cell;
 use std::hint;
 
-/// Pauses after the second collision of a turn, and at most: some 0.3 us, and some 5 us, on processors that
-/// pause for 60 cycles.
+/// Pauses after the second collision of a turn, and doublings of that: some 0.3 us up to 5 us where a pause is
+/// 60 cycles, and twice as much where it is 140.
 const SHORTEST: u32 = 16;
 const DOUBLINGS: u32 = 4;
 /// In place of a count, on threads that have no turns.

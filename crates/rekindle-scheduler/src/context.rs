@@ -104,9 +104,10 @@ impl Drop for Entered {
 /// and give to, so that they touch no shared line.
 #[derive(Debug)]
 pub(crate) struct Local {
+    // Before the core, whose end gives back what the program keeps for nobody.
+    blocks: BlockCache,
     core: CoreRef,
     slots: RefCell<SlotCache>,
-    blocks: BlockCache,
     /// Counts on the core that were taken in advance.
     stock: Cell<usize>,
 }

@@ -347,7 +347,7 @@ impl Handle {
         let pushed = self
             .core
             .table
-            .with(task, |view| unsafe { view.push(node) });
+            .with(task, |view| unsafe { view.push_locked(node) });
         pushed.unwrap_or(Err(node))
     }
 

@@ -17,8 +17,8 @@
 //! 3. A slab hands a block out whose bit is set, and clears it; who has the block puts it back once.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::mem;
-use std::ptr::NonNull;
+use std::mem::{self, ManuallyDrop};
+use std::ptr::{self, NonNull};
 
 use super::{GRAIN, Link, size_of_class};
 
@@ -61,9 +61,17 @@ pub(super) struct Slab {
     here: [u64; WORDS],
 }
 
-impl Chunk {
-    /// A fresh one, all of it free.
-    pub(super) fn allocate(huge: bool) -> NonNull<Chunk> {
+/// A chunk of which all slabs are free, and that nobody else knows.
+pub(super) struct WholeChunk(NonNull<Chunk>);
+
+// SAFETY: it is plain memory that we own.
+unsafe impl Send for WholeChunk {}
+
+impl WholeChunk {
+    /// A fresh one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn allocate(huge: bool) -> WholeChunk {
         // SAFETY: the layout's size is not zero.
         let Some(memory) = NonNull::new(unsafe { alloc(LAYOUT) }) else {
             handle_alloc_error(LAYOUT)
@@ -71,27 +79,35 @@ impl Chunk {
         if huge {
             advise_huge_page(memory);
         }
+        // Blocks name their slabs by addresses alone (`place`).
+        let _ = memory.as_ptr().expose_provenance();
         let chunk = memory.cast::<Chunk>();
-        // SAFETY: the memory is ours, and large enough and aligned for it.
-        unsafe {
-            chunk.write(Chunk {
-                slabs: std::array::from_fn(|_| Slab::new(memory, 0, size_of_class(0))),
-                free: u32::MAX,
-            });
-        }
-        chunk
+        // SAFETY: the memory is ours, and large enough and aligned for it. What a slab knows of itself is
+        // written when it is given out.
+        unsafe { (&raw mut (*chunk.as_ptr()).free).write(u32::MAX) };
+        WholeChunk(chunk)
     }
 
-    /// Gives it back to the global allocator.
-    ///
+    pub(super) fn into_inner(self) -> NonNull<Chunk> {
+        ManuallyDrop::new(self).0
+    }
+
     /// # Safety
     ///
-    /// It came from [`allocate`](Self::allocate), all of it is free, and nobody uses it any more.
-    pub(super) unsafe fn release(chunk: NonNull<Chunk>) {
-        // SAFETY: the caller's promise.
-        unsafe { dealloc(chunk.as_ptr().cast(), LAYOUT) };
+    /// It came from [`into_inner`](Self::into_inner), all of it is free, and the caller alone knows it.
+    pub(super) unsafe fn from_inner(chunk: NonNull<Chunk>) -> WholeChunk {
+        WholeChunk(chunk)
     }
+}
 
+impl Drop for WholeChunk {
+    fn drop(&mut self) {
+        // SAFETY: it came from `alloc` with this layout, and nobody uses it.
+        unsafe { dealloc(self.0.as_ptr().cast(), LAYOUT) };
+    }
+}
+
+impl Chunk {
     /// Gives a free slab out, for blocks of a class. Says how many are left.
     ///
     /// # Safety
@@ -199,7 +215,12 @@ impl Slab {
     pub(super) unsafe fn put(&mut self, block: NonNull<Link>) {
         let offset = (block.addr().get() - self.start.addr().get()) as u32;
         let n = offset / self.size;
-        self.here[n as usize / 64] |= 1 << (n % 64);
+        let (word, bit) = (&mut self.here[n as usize / 64], 1 << (n % 64));
+        debug_assert!(
+            n < self.capacity && *word & bit == 0,
+            "a block came back twice"
+        );
+        *word |= bit;
         self.lowest = self.lowest.min(n / 64);
         self.out -= 1;
     }
@@ -218,17 +239,18 @@ impl Slab {
 /// In which chunk an address lies, and where in it.
 fn place(at: NonNull<u8>) -> (NonNull<Chunk>, usize) {
     let offset = at.addr().get() % CHUNK;
-    // SAFETY: by invariant 1 the chunk begins so far below, and no chunk begins at address 0.
-    (unsafe { at.sub(offset) }.cast(), offset)
+    let chunk = ptr::with_exposed_provenance_mut(at.addr().get() - offset);
+    // SAFETY: by invariant 1 the chunk begins there, and no chunk begins at address 0.
+    (unsafe { NonNull::new_unchecked(chunk) }, offset)
 }
 
 /// Asks for pages that are mapped at once. If the system has none, they are small ones, as ever.
 fn advise_huge_page(memory: NonNull<u8>) {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     // SAFETY: the pages are ours, all of them, and what is in them stays as it is.
     unsafe {
         libc::madvise(memory.as_ptr().cast(), CHUNK, libc::MADV_HUGEPAGE);
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", not(miri))))]
     let _ = memory;
 }

@@ -5,7 +5,7 @@
 //! allocators are worst at: glibc's takes the lock of the first thread's arena for each block, and
 //! two threads at it sleep and wake in turn.
 //!
-//! What is here and not used goes back to the allocator: the monitor calls [`Depot::trim`] at each of
+//! What is here and not used goes back to the store: the monitor calls [`Depot::trim`] at each of
 //! its ticks, and [`Depot::clear`] when all sleep. A simulation has no monitor, and keeps nothing
 //! here; its one thread has no use for it.
 
@@ -25,6 +25,9 @@ const FLOOR: usize = 16;
 const WINDOW: u32 = 32;
 /// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
 const PART: usize = 2;
+/// Where nobody has taken any for so many windows, blocks come in and do not go out: they are freed here and
+/// made elsewhere. Then those beyond the floor go on to the store at once, at the cost of who frees them.
+const UNTAKEN: u32 = 4;
 /// Chains that one trim frees at most, of one size: some 0.2 ms' work.
 const MOST: usize = 64;
 
@@ -53,6 +56,8 @@ struct Stock {
     fewest: usize,
     /// How many the last window has left to be given back in this one.
     surplus: usize,
+    /// Windows in a row in which none was taken; the present one counts.
+    untaken: u32,
 }
 
 impl Depot {
@@ -110,24 +115,28 @@ impl Drop for Depot {
 impl Shelf {
     fn give(&self, chain: Chain) {
         let mut stock = self.stock.lock();
+        if stock.untaken > UNTAKEN && stock.chains.len() >= FLOOR {
+            drop(stock);
+            return drop(chain);
+        }
         stock.chains.push_back(chain);
         self.count.store(stock.chains.len(), Ordering::Relaxed);
     }
 
     fn take(&self) -> Option<Chain> {
-        // Who misses what has just been given asks the allocator, and finds it the next time.
+        // Who misses what has just been given asks the store, and finds it the next time.
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut stock = self.stock.lock();
         let chain = stock.chains.pop_back();
+        stock.untaken = 0;
         stock.fewest = stock.fewest.min(stock.chains.len());
         self.count.store(stock.chains.len(), Ordering::Relaxed);
         chain
     }
 
-    /// Takes as many as `choose` says, and begins to count anew. They are freed by the caller, for
-    /// that takes its time.
+    /// Takes as many as `choose` says. They are given back by the caller, for that takes its time.
     fn oldest(&self, choose: impl FnOnce(&mut Stock) -> usize) -> Vec<Chain> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Vec::new();
@@ -137,6 +146,7 @@ impl Shelf {
         let oldest = stock.chains.drain(..how_many).collect();
         if stock.chains.is_empty() {
             stock.chains = VecDeque::new();
+            stock.untaken = 0;
         }
         stock.fewest = stock.fewest.saturating_sub(how_many);
         self.count.store(stock.chains.len(), Ordering::Relaxed);
@@ -150,6 +160,7 @@ impl Stock {
         if is_first {
             self.surplus = self.fewest.saturating_sub(FLOOR).div_ceil(PART);
             self.fewest = self.chains.len();
+            self.untaken = self.untaken.saturating_add(1);
         }
         // They are needed after all, if there are fewer by now.
         let now = self.surplus.min(self.fewest).min(MOST);
@@ -235,6 +246,27 @@ mod tests {
         assert_eq!(depot.len(), MANY - (MANY - FLOOR) / PART);
         depot.clear();
         assert_eq!(depot.len(), 0);
+    }
+
+    #[test]
+    fn what_comes_in_and_never_goes_out_does_not_stay() {
+        let depot = Depot::new(true);
+        let give = || (0..2 * FLOOR).for_each(|_| depot.give(chain(1)));
+        give();
+        assert_eq!(depot.len(), 2 * FLOOR);
+        (0..=UNTAKEN + 8).for_each(|_| a_window_passes(&depot));
+        assert_eq!(depot.len(), FLOOR);
+        give();
+        assert_eq!(depot.len(), FLOOR, "nobody has taken any for long");
+        // Somebody takes one: they may be needed.
+        let one = depot.take(1).expect("there are some");
+        depot.give(one);
+        give();
+        assert_eq!(depot.len(), 3 * FLOOR);
+        depot.clear();
+        depot.trim();
+        give();
+        assert_eq!(depot.len(), 2 * FLOOR, "what was is forgotten");
     }
 
     #[test]

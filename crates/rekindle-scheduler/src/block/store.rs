@@ -2,18 +2,19 @@
 //!
 //! A block is cut from a slab of its size, and goes back to that slab; when all blocks of a slab are back,
 //! the slab is free for another size, and when all slabs of a chunk are, the chunk goes back to the
-//! global allocator. One free chunk is kept, until [`Store::trim`]. Of several slabs with room the
-//! lowest is cut first, so that the higher ones may become whole.
+//! global allocator. A size keeps the last slab with room, and the program one free chunk, until
+//! [`Store::trim`]. Of several slabs with room the lowest is cut first, so that the higher ones may become whole.
 //!
 //! There is one store in a program: a block may outlive the runtime that it was made in.
 //!
 //! Invariants
 //! 1. A slab belongs to the shelf of its class from [`Chunk::give`] to [`Chunk::take_back`], and is reached
 //!    under the shelf's lock.
-//! 2. `with_room` of a shelf are its slabs that have a free block. (They all have others that are out.)
-//! 3. `with_room` of the chunks are those that have a free slab and others; `whole` are those that are free
-//!    altogether, one at most. What a chunk knows of its slabs is changed under the lock of `chunks`.
-//! 4. Who takes both locks takes the shelf's first.
+//! 2. `with_room` of a shelf are its slabs that have a free block.
+//! 3. `with_room` of the chunks are those that have a free slab and others, and `spare` is one of which all
+//!    are free. What a chunk knows of its slabs is changed under the lock of `chunks`.
+//! 4. Who takes both locks takes the shelf's first. The global allocator is asked for chunks, and given
+//!    them back, without that of `chunks`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +22,7 @@ use std::ptr::{self, NonNull};
 
 use parking_lot::Mutex;
 
-use super::chunk::{Chunk, SLABS, Slab};
+use super::chunk::{Chunk, SLABS, Slab, WholeChunk};
 use super::{CLASSES, Link};
 
 /// The blocks of a program that no worker has.
@@ -37,8 +38,8 @@ struct Shelf {
 
 struct Chunks {
     with_room: BTreeSet<NonNull<Chunk>>,
-    whole: Vec<NonNull<Chunk>>,
-    /// How many there are in all, with those that are full.
+    spare: Option<WholeChunk>,
+    /// How many there are in all, with those that are full, and those about to be.
     count: usize,
 }
 
@@ -62,7 +63,7 @@ impl Store {
     /// So many blocks, each linked to the next. There is one at least, and they are the caller's.
     pub(super) fn cut(&self, class: usize, count: u32) -> NonNull<Link> {
         let mut shelf = self.shelves[class].lock();
-        let first = shelf.cut(count, || self.chunks.lock().give(class));
+        let first = shelf.cut(count, || self.slab(class));
         NonNull::new(first).expect("one block at least was asked for")
     }
 
@@ -72,6 +73,7 @@ impl Store {
     ///
     /// They are the caller's, and came from [`cut`](Self::cut) for this class.
     pub(super) unsafe fn give_back(&self, class: usize, first: NonNull<Link>) {
+        let mut released = Vec::new();
         let mut shelf = self.shelves[class].lock();
         let mut next = first.as_ptr();
         while let Some(block) = NonNull::new(next) {
@@ -79,14 +81,38 @@ impl Store {
             next = unsafe { block.as_ref() }.next;
             // SAFETY: the caller's promise.
             if let Some(whole) = unsafe { shelf.put(block) } {
-                self.chunks.lock().take_back(whole);
+                released.extend(self.chunks.lock().take_back(whole));
             }
         }
+        // The system may take its time over each.
+        drop(shelf);
+        drop(released);
     }
 
     /// Gives back to the global allocator what is kept although nobody uses it.
     pub(super) fn trim(&self) {
-        self.chunks.lock().release_whole();
+        let mut released = Vec::new();
+        for shelf in &self.shelves {
+            let mut shelf = shelf.lock();
+            for whole in shelf.take_whole() {
+                released.extend(self.chunks.lock().take_back(whole));
+            }
+        }
+        released.extend(self.chunks.lock().take_spare());
+        drop(released);
+    }
+
+    /// Another slab for blocks of a class, whose shelf the caller has.
+    fn slab(&self, class: usize) -> NonNull<Slab> {
+        let mut chunks = self.chunks.lock();
+        if let Some(slab) = chunks.give(class) {
+            return slab;
+        }
+        chunks.count += 1;
+        let is_first = chunks.count == 1;
+        drop(chunks);
+        let chunk = WholeChunk::allocate(!is_first);
+        self.chunks.lock().give_of(chunk.into_inner(), class)
     }
 }
 
@@ -124,7 +150,8 @@ impl Shelf {
         first
     }
 
-    /// Puts a block back where it came from. Gives the slab, if that is whole now: it is nobody's then.
+    /// Puts a block back where it came from. Gives the slab, if that is whole now and there is another one:
+    /// it is nobody's then.
     ///
     /// # Safety
     ///
@@ -137,7 +164,7 @@ impl Shelf {
         let had_room = inside.has_room();
         // SAFETY: the caller's promise.
         unsafe { inside.put(block) };
-        if inside.is_whole() {
+        if inside.is_whole() && self.with_room.len() > 1 {
             self.with_room.remove(&slab);
             return Some(slab);
         }
@@ -146,58 +173,68 @@ impl Shelf {
         }
         None
     }
+
+    /// Takes the slabs out of which no block is in use: they are nobody's then.
+    fn take_whole(&mut self) -> Vec<NonNull<Slab>> {
+        // SAFETY: by invariant 1 they are ours.
+        let is_whole = |slab: &&NonNull<Slab>| unsafe { slab.as_ref() }.is_whole();
+        let whole: Vec<_> = self.with_room.iter().filter(is_whole).copied().collect();
+        for slab in &whole {
+            self.with_room.remove(slab);
+        }
+        whole
+    }
 }
 
 impl Chunks {
     const fn new() -> Chunks {
         Chunks {
             with_room: BTreeSet::new(),
-            whole: Vec::new(),
+            spare: None,
             count: 0,
         }
     }
 
-    /// A slab of the lowest chunk that has one, or else of another chunk.
-    fn give(&mut self, class: usize) -> NonNull<Slab> {
+    /// A slab of the lowest chunk that has one.
+    fn give(&mut self, class: usize) -> Option<NonNull<Slab>> {
         let known = self.with_room.first().copied();
-        let chunk = known
-            .or_else(|| self.whole.pop())
-            .unwrap_or_else(|| self.another());
+        let chunk = known.or_else(|| self.spare.take().map(WholeChunk::into_inner))?;
+        Some(self.give_of(chunk, class))
+    }
+
+    /// A slab of a chunk of ours that has one.
+    fn give_of(&mut self, chunk: NonNull<Chunk>, class: usize) -> NonNull<Slab> {
         // SAFETY: the chunk is ours, for we are reached by who has the lock (invariant 3).
         let (slab, left) = unsafe { Chunk::give(chunk, class) };
         if left == 0 {
             self.with_room.remove(&chunk);
-        } else if known.is_none() {
+        } else {
             self.with_room.insert(chunk);
         }
         slab
     }
 
-    fn another(&mut self) -> NonNull<Chunk> {
-        self.count += 1;
-        Chunk::allocate(self.count > 1)
-    }
-
-    /// Takes a slab back of which no block is out, and that nobody uses any more.
-    fn take_back(&mut self, slab: NonNull<Slab>) {
+    /// Takes a slab back of which no block is out, and that nobody uses any more. Gives a chunk that is one
+    /// too many.
+    fn take_back(&mut self, slab: NonNull<Slab>) -> Option<WholeChunk> {
         let chunk = Chunk::of(slab);
-        // SAFETY: as in `give`.
-        if unsafe { Chunk::take_back(chunk, slab) } == SLABS {
-            self.with_room.remove(&chunk);
-            self.release_whole();
-            self.whole.push(chunk);
-        } else {
+        // SAFETY: as in `give_of`.
+        if unsafe { Chunk::take_back(chunk, slab) } < SLABS {
             self.with_room.insert(chunk);
+            return None;
         }
+        self.with_room.remove(&chunk);
+        let before = self.take_spare();
+        // SAFETY: all of it is free, and by invariant 3 we alone know it.
+        self.spare = Some(unsafe { WholeChunk::from_inner(chunk) });
+        before
     }
 
-    /// Gives the chunks of which nothing is in use back to the global allocator.
-    fn release_whole(&mut self) {
-        self.count -= self.whole.len();
-        for chunk in self.whole.drain(..) {
-            // SAFETY: all of it is free, and by invariant 3 we alone know it.
-            unsafe { Chunk::release(chunk) };
-        }
+    /// The chunk of which nothing is in use, if there is one.
+    fn take_spare(&mut self) -> Option<WholeChunk> {
+        let spare = self.spare.take()?;
+        self.count -= 1;
+        Some(spare)
     }
 }
 
@@ -278,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_slab_of_a_size_stays_with_it() {
+        let store = Store::new();
+        let first = cut(&store, 2, 1);
+        give_back(&store, 2, &first);
+        let slab_stays = |stays| {
+            let shelf = store.shelves[2].lock();
+            assert_eq!(shelf.with_room.len(), usize::from(stays));
+        };
+        slab_stays(true);
+        assert_eq!(cut(&store, 2, 1), first);
+        give_back(&store, 2, &first);
+        store.trim();
+        slab_stays(false);
+        assert_eq!(chunks(&store), 0);
+    }
+
+    #[test]
     fn every_class_has_blocks_of_its_own() {
         let store = Store::new();
         let all: Vec<_> = (0..CLASSES).map(|class| cut(&store, class, 3)).collect();
@@ -304,9 +358,9 @@ mod tests {
         let blocks = cut(&store, CLASSES - 1, 3_000);
         assert_eq!(chunks(&store), 3);
         give_back(&store, CLASSES - 1, &blocks);
-        assert_eq!(chunks(&store), 1, "it may be needed at once");
+        assert_eq!(chunks(&store), 2, "one, and the one with the last slab");
         let others = cut(&store, 3, 1);
-        assert_eq!(chunks(&store), 1, "slabs are of any size");
+        assert_eq!(chunks(&store), 2, "slabs are of any size");
         store.trim();
         assert_eq!(chunks(&store), 1, "it is in use");
         give_back(&store, 3, &others);

@@ -573,6 +573,7 @@ impl Worker {
     fn fire_timers_of(&self, seat: u32, now: Time) {
         self.context.doing.store(TIMERS, Ordering::Relaxed);
         self.context.handover.begin_turn();
+        collision::begin_turn();
         self.core().timers.fire(seat, now, Order::WakesFirst);
         if self.context.handover.end_turn() == Tenure::Lost {
             self.lose();

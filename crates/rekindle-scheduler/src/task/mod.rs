@@ -428,7 +428,27 @@ impl<'a> TaskView<'a> {
     #[inline]
     pub unsafe fn push(self, node: NodePtr) -> Result<(), NodePtr> {
         // SAFETY: the caller's promise.
-        match unsafe { self.0.word().push(node) } {
+        self.after(unsafe { self.0.word().push_politely(node) }, node)
+    }
+
+    /// As [`push`](Self::push), for who holds a lock, and so does not stand back for other senders.
+    ///
+    /// # Errors
+    ///
+    /// As `push`.
+    ///
+    /// # Safety
+    ///
+    /// As `push`.
+    #[inline]
+    pub(crate) unsafe fn push_locked(self, node: NodePtr) -> Result<(), NodePtr> {
+        // SAFETY: the caller's promise.
+        self.after(unsafe { self.0.word().push(node) }, node)
+    }
+
+    #[inline]
+    fn after(self, pushed: Pushed, node: NodePtr) -> Result<(), NodePtr> {
+        match pushed {
             Pushed::Delivered => Ok(()),
             Pushed::Dead => Err(node),
             Pushed::Schedule => {
@@ -451,7 +471,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     pub unsafe fn push_request(self, node: NodePtr) -> Result<(), NodePtr> {
         // SAFETY: the caller's promise.
-        match unsafe { self.0.word().push(node) } {
+        match unsafe { self.0.word().push_politely(node) } {
             Pushed::Delivered => Ok(()),
             Pushed::Dead => Err(node),
             Pushed::Schedule => {

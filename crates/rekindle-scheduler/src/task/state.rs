@@ -249,13 +249,31 @@ impl Word {
         }
     }
 
-    /// Appends a node.
+    /// Appends a node, and tries again at once where another sender was quicker: for who holds a lock.
     ///
     /// # Safety
     ///
     /// The caller owns the node, and the node is alive and 16-aligned.
     #[inline]
     pub(crate) unsafe fn push(&self, node: NodePtr) -> Pushed {
+        // SAFETY: the caller's promise.
+        unsafe { self.push_or(node, || ()) }
+    }
+
+    /// As [`push`](Self::push), but stands back for who was quicker.
+    ///
+    /// # Safety
+    ///
+    /// As `push`.
+    #[inline]
+    pub(crate) unsafe fn push_politely(&self, node: NodePtr) -> Pushed {
+        // SAFETY: the caller's promise.
+        unsafe { self.push_or(node, collision::stand_back) }
+    }
+
+    /// Appends a node; `collided` is called after each exchange that failed.
+    #[inline]
+    unsafe fn push_or(&self, node: NodePtr, collided: impl Fn()) -> Pushed {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             if seen.addr() & DEAD != 0 {
@@ -285,7 +303,7 @@ impl Word {
                 Err(now) if now.addr() & SCHEDULED == 0 || cfg!(loom) => seen = now,
                 // It will have its turn whether we are quick or not.
                 Err(_) => {
-                    collision::stand_back();
+                    collided();
                     seen = self.bits.load(Ordering::Relaxed);
                 }
             }
