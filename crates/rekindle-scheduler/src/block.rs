@@ -10,9 +10,9 @@
 //!
 //! | what              | whose         | in what          | behind                             |
 //! |-------------------|---------------|------------------|------------------------------------|
-//! | [`BlockCache`]    | a worker      | single blocks    | nothing: it is the thread's own    |
-//! | [`Depot`]         | a runtime     | chains           | a lock for each size               |
-//! | [`Store`]         | the program   | slabs, chunks    | a lock for each size, one for all  |
+//! | `BlockCache`      | a worker      | single blocks    | nothing: it is the thread's own    |
+//! | `Depot`           | a runtime     | chains           | a lock for each size               |
+//! | `Store`           | the program   | slabs, chunks    | a lock for each size, one for all  |
 //!
 //! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
 //! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
