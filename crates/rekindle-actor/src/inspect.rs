@@ -93,7 +93,7 @@ impl ProcessInfo {
             monitors: rare
                 .map(|r| {
                     r.monitors
-                        .iter()
+                        .after(None)
                         .filter_map(|(_, watched)| watched.pid)
                         .collect()
                 })
@@ -101,7 +101,7 @@ impl ProcessInfo {
             monitored_by: rare
                 .map(|r| {
                     r.watchers
-                        .iter()
+                        .after(None)
                         .map(|(reference, _)| reference.watcher())
                         .collect()
                 })

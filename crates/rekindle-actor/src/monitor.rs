@@ -398,7 +398,7 @@ pub(crate) struct Suspended {
 pub(crate) fn suspend(reference: MonitorRef) -> Option<Suspended> {
     let watched = runtimes::with_process(reference.watcher(), |_, process| {
         let mut shared = process.shared();
-        shared.rare.as_mut()?.monitors.remove(&reference.serial())
+        shared.rare.as_mut()?.monitors.remove(reference.serial())
     });
     watched
         .flatten()
@@ -459,7 +459,7 @@ pub fn demonitor(reference: MonitorRef) -> bool {
         let watched = shared
             .rare
             .as_mut()
-            .and_then(|r| r.monitors.remove(&reference.serial()));
+            .and_then(|r| r.monitors.remove(reference.serial()));
         drop(shared);
         let Some(watched) = watched else { return false };
         if let Some(pid) = watched.pid {
@@ -503,7 +503,7 @@ pub fn demonitor_flush(reference: MonitorRef) -> bool {
 pub(crate) fn receive_down(owner: Owner<'_>, down: &mut Down) -> bool {
     let mut shared = owner.process().shared();
     let monitors = shared.rare.as_mut().map(|rare| &mut rare.monitors);
-    let watched = monitors.and_then(|monitors| monitors.remove(&down.reference.serial()));
+    let watched = monitors.and_then(|monitors| monitors.remove(down.reference.serial()));
     drop(shared);
     let Some(watched) = watched else {
         return false;

@@ -217,14 +217,14 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
             let mut shared = owner.process().shared();
             let watchers = &mut shared.rare().watchers;
             // One that was suspended and stands again is known by its first name.
-            if !watchers.contains(reference) {
+            if watchers.get(*reference).is_none() {
                 watchers.insert(*reference, name.take());
             }
             Received::Done
         }
         Signal::Demonitor { reference } => {
             if let Some(rare) = &mut owner.process().shared().rare {
-                rare.watchers.remove(reference);
+                rare.watchers.remove(*reference);
             }
             Received::Done
         }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::errors::LockError;
-use super::few::Few;
 use super::kept::Kept;
 use super::keyed::{Closed, Content, Keyed, SlotId, hash_of};
 use super::table::Table;
 use crate::ambient::try_self_pid;
+use crate::few::Few;
 use crate::pid::Pid;
 
 pub(super) struct Locks<K> {

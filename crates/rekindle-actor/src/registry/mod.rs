@@ -5,7 +5,6 @@
 //! behind a registry), `via`, `lock`, `listener`, `meta`.
 
 mod errors;
-mod few;
 mod holder;
 mod kept;
 mod keyed;

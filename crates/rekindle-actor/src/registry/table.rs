@@ -25,12 +25,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::errors::{NotHeld, RegistrationError};
-use super::few::Few;
 use super::kept::Kept;
 use super::keyed::{Closed, Content, Keyed, SlotId, hash_of};
 use super::listener::{Listener, News};
 use super::lock::Locks;
 use super::meta::Meta;
+use crate::few::Few;
 use crate::link::{link, unlink};
 use crate::pid::Pid;
 use crate::process::{Holding, Owner};
