@@ -504,6 +504,35 @@ pub struct Exit {
     /// The crash report of the one who died, for the process that reports for its children: see
     /// [`report_for_children`](crate::report_for_children).
     pub report: Option<crate::report::PendingReport>,
+    pub(crate) by_link: bool,
+}
+
+impl Exit {
+    /// Whether it came over a link: then [`from`](Self::from) has ended. Otherwise somebody called
+    /// [`exit`](crate::exit), and may well live on.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{ExitReason, Info, Mailbox, exit, sleep, spawn, spawn_link, trap_exit};
+    ///
+    /// let host = spawn(|mut inbox: Mailbox<()>| async move {
+    ///     trap_exit(true);
+    ///     spawn_link(async { ExitReason::Shutdown });
+    ///     let Info::Exit(exit) = inbox.next().await else { panic!("nothing else comes") };
+    ///     assert!(exit.came_by_link());
+    ///     let Info::Exit(exit) = inbox.next().await else { panic!("nothing else comes") };
+    ///     assert!(!exit.came_by_link());
+    /// });
+    /// sleep(std::time::Duration::from_secs(1)).await;
+    /// exit(host.pid(), ExitReason::Shutdown);
+    /// # sleep(std::time::Duration::from_secs(1)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !host.is_alive());
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn came_by_link(&self) -> bool {
+        self.by_link
+    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ mod groups;
 pub mod sys;
 
 mod inspect;
+mod interests;
 mod report;
 
 #[cfg(feature = "metrics")]
@@ -130,7 +131,7 @@ pub use inspect::{
     ProcessInfo, Tree, Window, ancestors_of, callers_of, info, is_alive, list, set_label, tree,
     tree_text,
 };
-pub use link::{link, unlink, unlink_flush};
+pub use link::{is_linked, link, unlink, unlink_flush};
 pub use mailbox::{
     Arrival, Event, Info, Mailbox, MailboxOverflow, MailboxPolicy, NextArrival, Overflow, ReplyTo,
 };

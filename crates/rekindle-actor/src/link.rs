@@ -96,6 +96,14 @@ impl Links {
         }
     }
 
+    fn contains(&self, other: Pid) -> bool {
+        match self {
+            Links::One(pid, _) => *pid == other,
+            Links::Many(many) => many.contains_key(&other),
+            Links::None | Links::Ended(_) => false,
+        }
+    }
+
     fn entry(&mut self, other: Pid) -> &mut LinkIds {
         match self {
             Links::None => *self = Links::One(other, LinkIds::default()),
@@ -245,6 +253,32 @@ pub fn link(other: Pid) {
             );
         }
     });
+}
+
+/// Whether the running process is linked with another. It is so from [`link`] on, or from the moment when
+/// it receives the other's, and until it unlinks, or receives that the other has, or that the other
+/// has ended.
+///
+/// # Panics
+///
+/// Outside of a process.
+///
+/// ```
+/// # rekindle_actor::Runtime::simulated(1).block_on(async {
+/// use rekindle_actor::{is_linked, sleep, spawn, spawn_link, unlink};
+/// use std::time::Duration;
+///
+/// let worker = spawn_link(sleep(Duration::from_secs(60)));
+/// assert!(is_linked(worker));
+/// unlink(worker);
+/// assert!(!is_linked(worker));
+/// # });
+/// ```
+#[must_use]
+pub fn is_linked(other: Pid) -> bool {
+    within("is_linked", |owner| {
+        owner.process().shared().links.contains(other)
+    })
 }
 
 /// Takes a link away. When this has returned, the death of either has no effect on the other any

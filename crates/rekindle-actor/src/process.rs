@@ -28,6 +28,7 @@ use crate::attach::Attachment;
 use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
 use crate::few::Few;
+use crate::interests::Interests;
 use crate::link::Links;
 use crate::mailbox::{self, Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
 use crate::monitor::Watched;
@@ -70,8 +71,8 @@ pub(crate) struct Process {
     pub(crate) traps: AtomicBool,
     /// Whether anybody has ever held the lock of `shared`, or there were links to begin with.
     touched: AtomicBool,
-    /// Whether it prints the crash reports of its children: see `report_for_children`.
-    pub(crate) reports: AtomicBool,
+    /// What it hears of those it is linked with, beside their exits.
+    pub(crate) interests: Interests,
     /// Whether the exit of its parent is its own end, should it trap exits.
     pub(crate) heeds_parent: AtomicBool,
     /// Changes whenever the process gets or loses a name; written under the lock of `shared`.
@@ -306,7 +307,7 @@ impl Process {
             node,
             traps: AtomicBool::new(false),
             touched: AtomicBool::new(!birth.links.is_empty()),
-            reports: AtomicBool::new(false),
+            interests: Interests::default(),
             heeds_parent: AtomicBool::new(true),
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
@@ -371,7 +372,7 @@ impl Process {
             traps: _,
             heeds_parent: _,
             touched: _,
-            reports: _,
+            interests: _,
             muted: _,
             calling: _,
             name_epoch: _,

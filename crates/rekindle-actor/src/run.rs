@@ -32,6 +32,7 @@ use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
 use crate::exit::ExitReason;
 use crate::faults;
 use crate::few;
+use crate::interests::Interest;
 use crate::link::Links;
 use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
@@ -434,7 +435,7 @@ impl Process {
             return None;
         }
         let wants = crate::runtimes::with_process(other, |_, parent| {
-            parent.reports.load(std::sync::atomic::Ordering::Relaxed)
+            parent.interests.has(Interest::Reports)
         });
         if wants != Some(true) {
             return None;

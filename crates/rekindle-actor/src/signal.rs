@@ -10,6 +10,7 @@ use rekindle_scheduler::{self as scheduler, NodePtr};
 
 use crate::exit::{ExitReason, Origin, Reception, receive_exit};
 use crate::faults;
+use crate::interests::Interest;
 use crate::link::{self, LinkIds};
 use crate::mailbox;
 use crate::monitor::{self, Down};
@@ -207,8 +208,11 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            owner.process().shared().links.remove_ids(*from, *ids);
-            Received::Done
+            let ended = owner.process().shared().links.remove_ids(*from, *ids);
+            match ended && owner.process().interests.has(Interest::Unlinks) {
+                true => Received::Queue,
+                false => Received::Done,
+            }
         }
         Signal::Exit {
             from, reason, link, ..

@@ -7,9 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rekindle_actor::{
-    Down, Event, Exit, Mailbox, MonitorRef, Pid, Time, coarse_now, is_alive, now,
-};
+use rekindle_actor::{Down, Event, Exit, Mailbox, MonitorRef, Pid, Time, coarse_now, monitor, now};
 
 use crate::pid_map::PidMap;
 
@@ -43,6 +41,14 @@ fn left_until(deadline: Time) -> Duration {
     }
 }
 
+/// What a wait for the end of a process has brought.
+#[derive(Debug)]
+pub(crate) enum Told {
+    ByLink(Exit),
+    ByMonitor(Down),
+    TimeIsUp,
+}
+
 #[derive(Debug)]
 enum Held<M> {
     Event(Event<M>),
@@ -52,6 +58,7 @@ enum Held<M> {
 impl<M: Send + 'static> Inbox<M> {
     /// `parent` is the process whose end is the supervisor's.
     pub(crate) fn new(mailbox: Mailbox<M>, parent: Option<Pid>) -> Self {
+        mailbox.hear_unlinks(true);
         Inbox {
             mailbox,
             held: VecDeque::new(),
@@ -106,17 +113,27 @@ impl<M: Send + 'static> Inbox<M> {
         }
     }
 
-    /// Waits for one `Down`, at most until the deadline.
-    pub(crate) async fn down(
+    /// Waits for the end of a process, at most until the deadline. Its link tells; or a monitor, if
+    /// there is one, and there is as soon as the process has taken the link away.
+    pub(crate) async fn end_of(
         &mut self,
-        reference: MonitorRef,
+        pid: Pid,
+        monitoring: &mut Option<MonitorRef>,
         deadline: Option<Time>,
-    ) -> Option<Down> {
+    ) -> Told {
         loop {
-            match self.next_until(deadline).await {
-                Event::Down(down) if down.reference == reference => return Some(down),
-                Event::Timeout => return None,
-                event => self.hold(event),
+            match (self.next_until(deadline).await, *monitoring) {
+                (Event::Timeout, _) => return Told::TimeIsUp,
+                (Event::Exit(exit), None) if exit.from == pid && exit.came_by_link() => {
+                    return Told::ByLink(exit);
+                }
+                (Event::Down(down), Some(reference)) if down.reference == reference => {
+                    return Told::ByMonitor(down);
+                }
+                (Event::Unlinked(from), None) if from == pid => {
+                    *monitoring = Some(monitor(pid));
+                }
+                (event, _) => self.hold(event),
             }
         }
     }
@@ -129,10 +146,11 @@ impl<M: Send + 'static> Inbox<M> {
         self.mailbox.next_event(deadline.map(left_until))
     }
 
-    /// Sets an event aside.
+    /// Sets an event aside, unless it concerns nobody else than who waits.
     pub(crate) fn hold(&mut self, event: Event<M>) {
         match event {
-            Event::Exit(exit) if !self.is_parent(exit.from) && !is_alive(exit.from) => {
+            Event::Unlinked(_) => {}
+            Event::Exit(exit) if !self.is_parent(exit.from) && exit.came_by_link() => {
                 let pid = exit.from;
                 self.deaths.entry(pid).or_insert(exit);
                 self.held.push_back(Held::Death(pid));

@@ -7,8 +7,8 @@
 //! The rules it keeps:
 //! 1. One thing at a time. While a child's init runs, or a child is being stopped, the supervisor
 //!    waits, and what comes meanwhile is served afterwards, in order.
-//! 2. Every child is linked with it, and its death is an `Exit`. An exit signal that a living child
-//!    sends is not a death.
+//! 2. Every child is linked with it, and its death is an `Exit` that comes by the link. An exit signal
+//!    that a child sends is not a death.
 //! 3. A restart that fails is tried again by a message of the supervisor to itself, behind the
 //!    requests that wait (SUP-030). The message carries a number: if anything else has happened to
 //!    the child meanwhile, the number is stale, and the message means nothing.
@@ -25,8 +25,8 @@ use rekindle_actor::log_guarded;
 use rekindle_actor::sys::{SystemEvent, SystemState, SystemVerdict};
 use rekindle_actor::{
     Ack, CrashOutcome, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender,
-    StartError, Starter, TaskBody, guarded, is_alive, link, now, parent, report_for_children,
-    self_pid, send_after, trap_exit,
+    StartError, Starter, TaskBody, guarded, link, now, parent, report_for_children, self_pid,
+    send_after, trap_exit,
 };
 
 use crate::backoff::Backoff;
@@ -459,18 +459,19 @@ impl<K: Kind> Server<K> {
 
     /// A linked process has ended, or an exit signal came.
     async fn handle_exit(&mut self, exit: Exit) -> Next {
+        let by_link = exit.came_by_link();
         let Exit {
             from,
             reason,
             report,
             ..
         } = exit;
-        if is_alive(from) {
+        if !by_link {
             log_guarded(|| {
                 log::warn!(
                     target: LOG,
                     supervisor:% = self.book.who, pid:% = from, reason:% = reason;
-                    "supervisor {} ignores an exit signal of {from}, which lives", self.book.who
+                    "supervisor {} ignores an exit signal that {from} has sent", self.book.who
                 )
             });
             return Next::Wait;

@@ -1,7 +1,7 @@
-//! Stopping children: monitor, ask, wait, kill.
+//! Stopping children: ask, wait, kill.
 //!
-//! The link alone would not do: a child may have taken it away, and then no exit signal tells of
-//! its end. The link stays meanwhile, for it brings the true reason and the crash report.
+//! The link tells of the end, with the true reason and the crash report. But a child may take it away,
+//! at any time: then a monitor tells.
 //!
 //! | `Shutdown`  | first signal | and after the time is up |
 //! |-------------|--------------|--------------------------|
@@ -12,9 +12,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rekindle_actor::{Event, Exit, ExitReason, PendingReport, Pid, exit, monitor, now, unlink};
+use rekindle_actor::{
+    Event, Exit, ExitReason, PendingReport, Pid, exit, is_linked, monitor, now, unlink,
+};
 
-use crate::inbox::{Inbox, begin_of};
+use crate::inbox::{Inbox, Told, begin_of};
 use crate::pid_map::PidMap;
 use crate::spec::Shutdown;
 
@@ -67,28 +69,29 @@ impl<M: Send + 'static> Inbox<M> {
         if let Some(death) = self.take_death(pid) {
             return Ended::new(Some(death), ExitReason::NoProc, false);
         }
-        let reference = monitor(pid);
+        let mut monitoring = (!is_linked(pid)).then(|| monitor(pid));
         exit(pid, how.first_signal());
-        let deadline = how
+        let mut deadline = how
             .limit()
             .map(|limit| begin_of(limit).saturating_add(limit));
         let mut overdue = false;
-        let mut down = self.down(reference, deadline).await;
-        if down.is_none() {
-            overdue = true;
-            exit(pid, ExitReason::Kill);
-            down = self.down(reference, None).await;
+        loop {
+            match self.end_of(pid, &mut monitoring, deadline).await {
+                Told::ByLink(death) => return Ended::new(Some(death), ExitReason::NoProc, overdue),
+                Told::ByMonitor(down) => {
+                    let death = self.take_death(pid);
+                    if death.is_none() {
+                        // Nothing must come from it any more.
+                        unlink(pid);
+                    }
+                    return Ended::new(death, down.reason, overdue);
+                }
+                Told::TimeIsUp => {
+                    exit(pid, ExitReason::Kill);
+                    (overdue, deadline) = (true, None);
+                }
+            }
         }
-        let death = self.take_death(pid);
-        if death.is_none() {
-            // Nothing must come from it any more.
-            unlink(pid);
-        }
-        Ended::new(
-            death,
-            down.map_or(ExitReason::NoProc, |down| down.reason),
-            overdue,
-        )
     }
 
     /// Stops many children: tells all, then waits for all; each limit counts from the same
@@ -106,7 +109,9 @@ impl<M: Send + 'static> Inbox<M> {
                 ended(pid, Ended::new(Some(death), ExitReason::NoProc, false));
                 continue;
             }
-            let _ = monitor(pid);
+            if !is_linked(pid) {
+                let _ = monitor(pid);
+            }
             exit(pid, how.first_signal());
             left.insert(pid, false);
             if let Some(limit) = how.limit() {
@@ -119,11 +124,20 @@ impl<M: Send + 'static> Inbox<M> {
                 .first_key_value()
                 .map(|(limit, _)| begun.saturating_add(*limit));
             match self.next_until(deadline).await {
+                Event::Exit(exit) if exit.came_by_link() && left.contains_key(&exit.from) => {
+                    let overdue = left.remove(&exit.from) == Some(true);
+                    ended(
+                        exit.from,
+                        Ended::new(Some(exit), ExitReason::NoProc, overdue),
+                    );
+                }
+                Event::Unlinked(pid) if left.contains_key(&pid) => {
+                    let _ = monitor(pid);
+                }
                 Event::Down(down) => {
                     let Some(pid) = down.pid else { continue };
                     if let Some(overdue) = left.remove(&pid) {
-                        let death = self.take_death(pid);
-                        ended(pid, Ended::new(death, down.reason, overdue));
+                        ended(pid, Ended::new(None, down.reason, overdue));
                     }
                 }
                 Event::Timeout => {

@@ -1242,14 +1242,15 @@ fn inner_of<G: GenServer>(got: Heard<ServerMessage<G>>, last: &mut Last) -> Inne
         Signal::Exit {
             from,
             reason,
+            link,
             report,
-            ..
         } => other(
             What::Exit,
             Info::Exit(Exit {
                 from,
                 reason,
                 report,
+                by_link: link.is_some(),
             }),
         ),
         Signal::Down(down) => other(What::Down, Info::Down(down)),

@@ -16,6 +16,8 @@ use super::node::{self, Class, Unopened};
 use super::{Address, Position, Queue, Served};
 use crate::attach::{self, Attached};
 use crate::exit::Exit;
+use crate::interests::Interest;
+use crate::link::LinkIds;
 use crate::monitor::Down;
 use crate::pid::{MaybePid, Pid};
 use crate::process::{Owner, Private, Process, now_for};
@@ -104,6 +106,8 @@ pub enum Event<M> {
     System(SystemMessage),
     /// A moment has come: see [`Mailbox::alarm_at`].
     Alarm(u64),
+    /// A process has taken its link with this one away: see [`Mailbox::hear_unlinks`].
+    Unlinked(Pid),
     /// No event came in time. Only [`Mailbox::next_event`] with a timeout gives this.
     Timeout,
 }
@@ -276,8 +280,8 @@ impl<M: Send + 'static> Mailbox<M> {
         Some(self.open_message(found))
     }
 
-    /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages and alarms
-    /// are left to behaviours and stay unread.
+    /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages, alarms and
+    /// news of links are left to behaviours and stay unread.
     ///
     /// ```
     /// # rekindle_actor::Runtime::simulated(1).block_on(async {
@@ -408,6 +412,37 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Outside of a runtime.
     pub fn alarm_at(&self, moment: Time, tag: u64) -> Alarm {
         Alarm::set(self.pid, moment, tag)
+    }
+
+    /// For behaviours: whether [`Event::Unlinked`] is put into the mailbox when another process takes its
+    /// link with this one away. It is not, by default: as a rule that is no news. Who counts on
+    /// hearing of ends by links, as a supervisor does, learns in this way that it must
+    /// [`monitor`](crate::monitor) instead.
+    ///
+    /// # Delivery
+    ///
+    /// In order with what that process sends. It is not held up by a bound. Only
+    /// [`next_event`](Self::next_event) and [`next_arrival`](Self::next_arrival) take it out.
+    ///
+    /// # Panics
+    ///
+    /// In another process than the mailbox's own.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{Event, Mailbox, parent, sleep, spawn, spawn_link, unlink};
+    ///
+    /// let host = spawn(|mut inbox: Mailbox<()>| async move {
+    ///     inbox.hear_unlinks(true);
+    ///     let guest = spawn_link(async { unlink(parent().unwrap()) });
+    ///     assert!(matches!(inbox.next_event(None).await, Event::Unlinked(pid) if pid == guest));
+    /// });
+    /// # sleep(std::time::Duration::from_secs(1)).await;
+    /// # assert!(rekindle_actor::recent_crashes().is_empty() && !host.is_alive());
+    /// # });
+    /// ```
+    pub fn hear_unlinks(&self, on: bool) {
+        self.owned(|owner| owner.process().interests.set(Interest::Unlinks, on));
     }
 
     /// Attaches a stream to the process: each item is received as a message, when there is no other.
@@ -573,15 +608,17 @@ impl Unopened {
             Signal::Exit {
                 from,
                 reason,
+                link,
                 report,
-                ..
             } => Event::Exit(Exit {
                 from,
                 reason,
                 report,
+                by_link: link.is_some(),
             }),
             Signal::System(message) => Event::System(message),
             Signal::Alarm(tag) => Event::Alarm(tag),
+            Signal::Unlink { from, .. } => Event::Unlinked(from),
             other => unreachable!("{other:?} acts when it is received, and is never queued"),
         })
     }
@@ -700,11 +737,16 @@ impl<M> From<Event<M>> for Heard<M> {
             Event::Exit(exit) => Signal::Exit {
                 from: exit.from,
                 reason: exit.reason,
-                link: None,
+                // Which one it was counts no more: it has acted.
+                link: exit.by_link.then(LinkIds::default),
                 report: exit.report,
             },
             Event::System(message) => Signal::System(message),
             Event::Alarm(tag) => Signal::Alarm(tag),
+            Event::Unlinked(from) => Signal::Unlink {
+                from,
+                ids: LinkIds::default(),
+            },
         };
         Heard::Signal(Unopened::new(node::signal(signal)))
     }
@@ -883,7 +925,7 @@ impl Filter for Infos {
             || !matches!(
                 // SAFETY: filters look at nodes that stay in their queue meanwhile.
                 unsafe { node::peek_signal(node) },
-                Signal::System(_) | Signal::Alarm(_)
+                Signal::System(_) | Signal::Alarm(_) | Signal::Unlink { .. }
             )
     }
 }

@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 use rekindle_scheduler::{self as scheduler, Time, TimerAction};
 
 use crate::exit::ExitReason;
+use crate::interests::Interest;
 use crate::link::within;
 use crate::pid::Pid;
 use crate::process::{Owner, Process};
@@ -240,7 +241,7 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
 /// ```
 pub fn report_for_children(on: bool) {
     within("report_for_children", |owner| {
-        owner.process().reports.store(on, Ordering::Relaxed)
+        owner.process().interests.set(Interest::Reports, on);
     });
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rekindle_actor::{ExitReason, Mailbox, exit, now, raise, sleep, spawn, trap_exit};
+use rekindle_actor::{ExitReason, Info, Mailbox, Pid, exit, now, raise, sleep, spawn, trap_exit};
 use rekindle_supervisor::{
     AutoShutdown, ChildSpec, ChildState, DynamicSupervisor, Restart, Shutdown, Supervisor,
     SupervisorHandle,
@@ -447,5 +447,78 @@ fn a_child_that_ends_with_kill_by_its_own_word_is_restarted() {
             rekindle_actor::yield_now().await;
         }
         assert_eq!(running(&supervisor).await, "ba");
+    });
+}
+
+/// A child that takes its link away when it is told to stop, and takes a second to end.
+fn leaving() -> ChildSpec {
+    ChildSpec::worker("leaving", || async {
+        rekindle_actor::spawn_link(|mut inbox: Mailbox<()>| async move {
+            trap_exit(true);
+            assert!(matches!(inbox.next().await, Info::Exit(exit) if !exit.came_by_link()));
+            rekindle_actor::unlink(rekindle_actor::parent().unwrap());
+            sleep(seconds(1)).await;
+        })
+    })
+}
+
+/// `supervisor:monitor_child/1`: whoever leaves while it is being stopped is waited for by a monitor.
+#[test]
+fn a_child_that_unlinks_itself_while_it_is_stopped_is_waited_for() {
+    simulated(|kit| async move {
+        let supervisor = Supervisor::one_for_one()
+            .child(leaving())
+            .child(kit.child("b"))
+            .start()
+            .await
+            .unwrap();
+        let begun = now();
+        supervisor.terminate_child("leaving").await.unwrap();
+        assert!(now().saturating_since(begun) >= seconds(1));
+        assert_eq!(supervisor.count_children().await.unwrap().active, 1);
+    });
+}
+
+/// The same where all are stopped at once, and where it does not end in time.
+#[test]
+fn children_that_unlink_themselves_while_all_are_stopped_are_waited_for() {
+    simulated(|_| async move {
+        let supervisor = DynamicSupervisor::new().start().await.unwrap();
+        for limit in [Shutdown::Infinite, Shutdown::Within(seconds(1) / 2)] {
+            supervisor
+                .start_child(leaving().shutdown(limit))
+                .await
+                .unwrap();
+        }
+        let children = supervisor.which_children().await.unwrap();
+        let pids: Vec<Pid> = children.iter().filter_map(|c| c.state.pid()).collect();
+        let (late, patient) = (watch(pids[0]).await, watch(pids[1]).await);
+        supervisor.stop().await.unwrap();
+        assert!(!pids.into_iter().any(rekindle_actor::is_alive));
+        assert_eq!(late.end().await, ExitReason::Killed);
+        assert_eq!(patient.end().await, ExitReason::Normal);
+    });
+}
+
+/// An exit signal that a child sends is not its end, even if it comes to its end before that is read.
+#[test]
+fn the_last_words_of_a_child_are_not_the_reason_of_its_end() {
+    simulated(|_| async move {
+        let slow = ChildSpec::worker("slow", || async {
+            rekindle_actor::spawn_link(async {
+                let parent = rekindle_actor::parent().unwrap();
+                rekindle_actor::exit(parent, ExitReason::msg("only words"));
+            })
+        });
+        let supervisor = Supervisor::one_for_one()
+            .child(slow.restart(Restart::Transient))
+            .start()
+            .await
+            .unwrap();
+        sleep(seconds(1)).await;
+        // It has ended well, and so for good.
+        let count = supervisor.count_children().await.unwrap();
+        assert_eq!((count.specs, count.active), (1, 0));
+        assert!(rekindle_actor::recent_crashes().is_empty());
     });
 }

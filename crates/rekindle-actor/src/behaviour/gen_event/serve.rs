@@ -159,7 +159,7 @@ async fn wait<E: Send + Sync + 'static>(
                 SystemVerdict::Stop(reason) => return Woken::Stop(reason),
             },
             // No alarm is ever asked for here.
-            Event::Timeout | Event::Alarm(_) => {}
+            Event::Timeout | Event::Alarm(_) | Event::Unlinked(_) => {}
             Event::Message(message) => return Woken::Message(message),
             Event::Down(down) => return Woken::Down(down),
             Event::Exit(exit) if Some(exit.from) == guardian() => return Woken::Stop(exit.reason),

@@ -255,7 +255,7 @@ fn sort<M: GenStatem, A>(heard: Heard<Envelope<M>>, agenda: &mut Agenda<M, A>) -
         }
         Event::Exit(exit) => Sorted::Event(StatemEvent::Exit(Box::new(exit))),
         Event::Down(down) => Sorted::Event(StatemEvent::Down(Box::new(down))),
-        Event::Timeout | Event::Message(_) => Sorted::Nothing,
+        Event::Timeout | Event::Unlinked(_) | Event::Message(_) => Sorted::Nothing,
     }
 }
 
