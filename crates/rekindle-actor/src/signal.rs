@@ -130,15 +130,13 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
     if private.exiting().is_some() {
         return Ahead::End;
     }
-    while let Some(node) = inbox.pop() {
-        if mailbox::class(node) == mailbox::Class::Signal {
-            drop(private);
-            receive_rest(owner, node, inbox);
-            return received(owner);
-        }
-        private.queue.push(node);
+    if let Some(messages) = inbox.take_plain() {
+        private.queue.append(messages);
     }
     drop(private);
+    if let Some(signal) = inbox.pop() {
+        receive_rest(owner, signal, inbox);
+    }
     received(owner)
 }
 

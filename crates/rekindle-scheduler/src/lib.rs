@@ -91,7 +91,7 @@ pub use sim::{
 };
 pub use static_cell::StaticCell;
 pub use task::{
-    AbortHandle, Claimed, Host, JoinError, JoinHandle, MapOutput, Node, NodeList, NodePtr,
-    NodeVtable, TaskId, TaskRef, TaskView, Turn, map_output,
+    AbortHandle, Claimed, Host, JoinError, JoinHandle, MapOutput, Node, NodeChain, NodeList,
+    NodePtr, NodeVtable, TaskId, TaskRef, TaskView, Turn, map_output,
 };
 pub use time::{Sleep, Time, TimerAction, TimerKey, sleep, sleep_until};

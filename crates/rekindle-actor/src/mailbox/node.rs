@@ -58,6 +58,7 @@ impl<M> Letter<M> {
     const KIND: Kind = Kind {
         base: NodeVtable {
             discard: discard_block::<Letter<M>>,
+            acts: false,
         },
         class: Class::Letter,
     };
@@ -66,6 +67,7 @@ impl<M> Letter<M> {
 static SIGNAL: Kind = Kind {
     base: NodeVtable {
         discard: discard_block::<SignalBlock>,
+        acts: true,
     },
     class: Class::Signal,
 };

@@ -7,7 +7,7 @@
 
 use std::ptr::{self, NonNull};
 
-use rekindle_scheduler::{Node, NodePtr};
+use rekindle_scheduler::{Node, NodeChain, NodePtr};
 
 /// An intrusive list of owned blocks, oldest first.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Counts {
     }
 
     #[inline]
-    fn push(&mut self) {
-        self.0 += Self::PUSHED;
+    fn push(&mut self, how_many: usize) {
+        self.0 += Self::PUSHED * how_many as u64;
     }
 
     #[inline]
@@ -91,7 +91,19 @@ impl Queue {
             }
         }
         self.tail = node.as_ptr();
-        self.counts.push();
+        self.counts.push(1);
+    }
+
+    /// Appends blocks, which become the queue's.
+    #[inline]
+    pub(crate) fn append(&mut self, chain: NodeChain) {
+        match NonNull::new(self.tail) {
+            // SAFETY: the tail is ours.
+            Some(tail) => unsafe { tail.as_ref().set_next(chain.first.as_ptr()) },
+            None => self.head = chain.first.as_ptr(),
+        }
+        self.tail = chain.last.as_ptr();
+        self.counts.push(chain.len);
     }
 
     /// Takes the oldest block.

@@ -184,6 +184,7 @@ impl<M, T> Request<M, T> {
         kind: Kind {
             base: NodeVtable {
                 discard: discard_request,
+                acts: false,
             },
             class: Class::Request,
         },

@@ -20,7 +20,10 @@ struct Block {
     value: UnsafeCell<usize>,
 }
 
-static VTABLE: NodeVtable = NodeVtable { discard };
+static VTABLE: NodeVtable = NodeVtable {
+    discard,
+    acts: false,
+};
 
 unsafe fn discard(node: NodePtr) {
     open(node);

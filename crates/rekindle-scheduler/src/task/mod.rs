@@ -59,7 +59,7 @@ pub(crate) use cell::{Header, Ran, Runnable, create, create_with, discard_payloa
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use join::{Plain, joinable};
 pub use map::{MapOutput, map_output};
-pub use node::{Node, NodeList, NodePtr, NodeVtable};
+pub use node::{Node, NodeChain, NodeList, NodePtr, NodeVtable};
 
 use state::{Pushed, Woken};
 

@@ -29,7 +29,7 @@ pub type NodePtr = NonNull<Node>;
 /// struct Kind { table: NodeVtable, name: &'static str }
 ///
 /// fn keep(_: NodePtr) {}
-/// static NOTICE: Kind = Kind { table: NodeVtable { discard: keep }, name: "notice" };
+/// static NOTICE: Kind = Kind { table: NodeVtable { discard: keep, acts: false }, name: "notice" };
 ///
 /// // The table comes first, so that a pointer to it is a pointer to the whole.
 /// assert_eq!(std::mem::offset_of!(Kind, table), 0);
@@ -42,6 +42,9 @@ pub struct NodeVtable {
     ///
     /// The function must not unwind and must accept a block that no list holds any more.
     pub discard: unsafe fn(NodePtr),
+    /// Whether the receiver must look at the block when it receives it. Those that only wait to be
+    /// handled can be received many at a time: see [`NodeList::take_plain`].
+    pub acts: bool,
 }
 
 /// The link at the start of every block in an inbox.
@@ -56,7 +59,7 @@ pub struct NodeVtable {
 /// #[repr(C)]
 /// struct Letter { node: Node, text: String }
 ///
-/// static LETTERS: NodeVtable = NodeVtable { discard: |_| { /* frees the letter */ } };
+/// static LETTERS: NodeVtable = NodeVtable { discard: |_| { /* frees the letter */ }, acts: false };
 ///
 /// let letter = Box::new(Letter { node: Node::new(&LETTERS), text: "hello".to_owned() });
 /// assert_eq!(std::mem::offset_of!(Letter, node), 0);
@@ -139,6 +142,20 @@ impl fmt::Debug for Node {
 pub struct NodeList {
     head: *mut Node,
     len: usize,
+    /// How many there are before the first that acts, and the last of these.
+    plain: usize,
+    plain_end: *mut Node,
+}
+
+/// Blocks one after another, which belong to whoever has this.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeChain {
+    /// The oldest.
+    pub first: NodePtr,
+    /// The newest, whose link leads nowhere.
+    pub last: NodePtr,
+    /// How many they are.
+    pub len: usize,
 }
 
 // SAFETY: a node is only ever made of a payload that may cross threads (the contract of
@@ -152,6 +169,8 @@ impl NodeList {
         NodeList {
             head: ptr::null_mut(),
             len: 0,
+            plain: 0,
+            plain_end: ptr::null_mut(),
         }
     }
 
@@ -162,16 +181,24 @@ impl NodeList {
     /// The caller owns the whole chain.
     pub(crate) unsafe fn from_newest(newest: *mut Node) -> NodeList {
         let mut list = NodeList::new();
+        list.plain_end = newest;
         let mut at = newest;
         while let Some(node) = NonNull::new(at) {
             // SAFETY: the chain is the caller's, hence ours, and every node in it is alive.
+            let node_ref = unsafe { node.as_ref() };
+            // SAFETY: as above.
             unsafe {
-                at = node.as_ref().next();
-                node.as_ref().set_next(list.head);
+                at = node_ref.next();
+                node_ref.set_next(list.head);
             }
             list.head = node.as_ptr();
-            list.len += 1;
+            list.plain += 1;
+            if node_ref.vtable.acts {
+                list.len += list.plain;
+                (list.plain, list.plain_end) = (0, at);
+            }
         }
+        list.len += list.plain;
         list
     }
 
@@ -186,6 +213,32 @@ impl NodeList {
         unsafe { node.as_ref().set_next(self.head) };
         self.head = node.as_ptr();
         self.len += 1;
+        // SAFETY: as above.
+        if unsafe { node.as_ref() }.vtable.acts {
+            self.plain = 0;
+            return;
+        }
+        if self.plain == 0 {
+            self.plain_end = node.as_ptr();
+        }
+        self.plain += 1;
+    }
+
+    /// Takes all that comes before the first block that acts, in one step however many they are; once
+    /// that one was taken, nothing. They then belong to the caller.
+    #[inline]
+    #[must_use = "whoever forgets a chain leaks its blocks"]
+    pub fn take_plain(&mut self) -> Option<NodeChain> {
+        let first = NonNull::new(self.head)?;
+        let last = NonNull::new(self.plain_end).filter(|_| self.plain > 0)?;
+        let len = std::mem::take(&mut self.plain);
+        // SAFETY: the list owns the node, and `&mut self` is the only way to it.
+        unsafe {
+            self.head = last.as_ref().next();
+            last.as_ref().set_next(ptr::null_mut());
+        }
+        self.len -= len;
+        Some(NodeChain { first, last, len })
     }
 
     /// How many blocks there are.
@@ -207,6 +260,7 @@ impl NodeList {
         // SAFETY: the list owns the node, and `&mut self` is the only way to it.
         self.head = unsafe { node.as_ref().next() };
         self.len -= 1;
+        self.plain = self.plain.saturating_sub(1);
         Some(node)
     }
 }

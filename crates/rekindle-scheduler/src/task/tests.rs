@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::node::{Node, NodeList, NodePtr, NodeVtable};
+use super::node::{Node, NodeChain, NodeList, NodePtr, NodeVtable};
 use super::state::{Ended, Given, Pushed, Spares, Woken, Word};
 
 #[repr(C)]
@@ -13,7 +13,15 @@ struct Block {
 }
 
 static DISCARDED: AtomicUsize = AtomicUsize::new(0);
-static VTABLE: NodeVtable = NodeVtable { discard };
+static VTABLE: NodeVtable = NodeVtable {
+    discard,
+    acts: false,
+};
+
+static ACTING: NodeVtable = NodeVtable {
+    discard,
+    acts: true,
+};
 
 unsafe fn discard(node: NodePtr) {
     DISCARDED.fetch_add(1, Ordering::Relaxed);
@@ -21,8 +29,12 @@ unsafe fn discard(node: NodePtr) {
 }
 
 fn block(value: usize) -> NodePtr {
+    block_of(&VTABLE, value)
+}
+
+fn block_of(vtable: &'static NodeVtable, value: usize) -> NodePtr {
     let block = Box::new(Block {
-        node: Node::new(&VTABLE),
+        node: Node::new(vtable),
         value,
     });
     NonNull::from(Box::leak(block)).cast()
@@ -238,4 +250,58 @@ fn what_there_is_no_room_for_is_surplus() {
     assert_eq!(word.wake_giving(), Given::Accepted(Woken::Schedule));
     assert!(word.word.finish(&word.spares).surplus);
     assert_eq!(word.wake_giving(), Given::Refused(Woken::Nothing));
+}
+
+/// What comes out of a chain by links, each block opened.
+fn values(chain: NodeChain) -> Vec<usize> {
+    let mut values = Vec::new();
+    let mut at = Some(chain.first);
+    while let Some(node) = at {
+        // SAFETY: the chain is ours.
+        at = NonNull::new(unsafe { node.as_ref().next() });
+        values.push(open(node).value);
+    }
+    assert_eq!(values.len(), chain.len);
+    values
+}
+
+proptest::proptest! {
+    /// Whatever acts, and whether there is a first block: what is plain comes out at once, up to what
+    /// acts, and all of it in order.
+    #[test]
+    fn a_list_gives_what_is_plain_at_once(
+        acts in proptest::collection::vec(proptest::bool::weighted(0.2), 0..20),
+        idle in proptest::bool::ANY,
+        pops_first in proptest::bool::ANY,
+    ) {
+        let vtable = |acts| if acts { &ACTING } else { &VTABLE };
+        let toy = Toy::scheduled();
+        if idle {
+            proptest::prop_assert_eq!(toy.end_turn(), Ended::Idle);
+        }
+        for (value, acts) in acts.iter().enumerate() {
+            // SAFETY: the block has just been made, and is given away.
+            let _ = unsafe { toy.word.push(block_of(vtable(*acts), value)) };
+        }
+        let mut inbox = toy.begin_turn();
+        let mut seen = Vec::new();
+        if pops_first && acts.first() == Some(&false) && let Some(node) = inbox.pop() {
+            seen.push(open(node).value);
+        }
+        let at = seen.len();
+        let plain = acts[at..].iter().take_while(|acts| !**acts).count();
+        match inbox.take_plain() {
+            Some(chain) => {
+                proptest::prop_assert_eq!(chain.len, plain);
+                seen.extend(values(chain));
+            }
+            None => proptest::prop_assert_eq!(plain, 0),
+        }
+        proptest::prop_assert!(inbox.take_plain().is_none());
+        proptest::prop_assert_eq!(inbox.len(), acts.len() - seen.len());
+        while let Some(node) = inbox.pop() {
+            seen.push(open(node).value);
+        }
+        proptest::prop_assert_eq!(seen, (0..acts.len()).collect::<Vec<_>>());
+    }
 }
