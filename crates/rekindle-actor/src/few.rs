@@ -1,10 +1,12 @@
-//! A map that mostly has one entry: whom a process watches, who watches it, what it holds in a registry.
+//! A map that mostly has one entry: whom a process is linked with, whom it watches, who watches it, what it
+//! holds in a registry.
 //!
-//! One entry lies in place. A second one makes a tree of them, until the last is gone.
+//! One entry lies in place. Several are a short list, and more than that a tree, until the last is gone.
 
 use std::collections::{BTreeMap, btree_map};
 use std::mem;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::slice;
 
 /// An ordered map. With at most one entry, which is the rule here, it is not on the heap.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub(crate) enum Few<K, V> {
     #[default]
     None,
     One(K, V),
+    /// Up to [`MOST`], in order. A tree would have room for eleven from its second entry on.
+    Several(Vec<(K, V)>),
     #[allow(
         clippy::box_collection,
         reason = "there are many, and most have one entry"
@@ -19,23 +23,53 @@ pub(crate) enum Few<K, V> {
     Many(Box<BTreeMap<K, V>>),
 }
 
+/// Entries of a short list: in a longer one a place in the middle is far from both ends.
+const MOST: usize = 8;
+
 impl<K: Ord + Copy, V> Few<K, V> {
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Few::None)
     }
 
+    /// Whether nothing of it is on the heap, but for what its entry may have there.
+    #[inline]
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(self, Few::None | Few::One(..))
+    }
+
     /// Adds an entry, or puts the value into the one that there is.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        match mem::take(self) {
+        if let Some(known) = self.get_mut(key) {
+            *known = value;
+            return;
+        }
+        match self {
             Few::None => *self = Few::One(key, value),
-            Few::One(known, _) if known == key => *self = Few::One(key, value),
-            Few::One(known, old) => {
-                let many = BTreeMap::from([(known, old), (key, value)]);
-                *self = Few::Many(Box::new(many));
+            Few::One(..) => {
+                let mut several = Vec::with_capacity(2);
+                several.extend(mem::take(self));
+                *self = Few::Several(several);
+                self.add(key, value);
             }
-            Few::Many(mut many) => {
+            Few::Several(_) | Few::Many(_) => self.add(key, value),
+        }
+    }
+
+    /// Adds an entry that there is not, to some.
+    fn add(&mut self, key: K, value: V) {
+        match self {
+            Few::Several(several) if several.len() < MOST => {
+                // Most keys are newer, hence larger, than those before.
+                let behind = several.iter().rposition(|(known, _)| *known < key);
+                several.insert(behind.map_or(0, |at| at + 1), (key, value));
+            }
+            Few::Many(many) => {
                 many.insert(key, value);
-                *self = Few::Many(many);
+            }
+            _ => {
+                let mut many: BTreeMap<K, V> = mem::take(self).into_iter().collect();
+                many.insert(key, value);
+                *self = Few::Many(Box::new(many));
             }
         }
     }
@@ -43,6 +77,10 @@ impl<K: Ord + Copy, V> Few<K, V> {
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
         match self {
             Few::One(known, value) if *known == key => Some(value),
+            Few::Several(several) => {
+                let found = several.iter_mut().find(|(known, _)| *known == key);
+                found.map(|(_, value)| value)
+            }
             Few::Many(many) => many.get_mut(&key),
             _ => None,
         }
@@ -51,23 +89,31 @@ impl<K: Ord + Copy, V> Few<K, V> {
     pub(crate) fn get(&self, key: K) -> Option<&V> {
         match self {
             Few::One(known, value) if *known == key => Some(value),
+            Few::Several(several) => {
+                let found = several.iter().find(|(known, _)| *known == key);
+                found.map(|(_, value)| value)
+            }
             Few::Many(many) => many.get(&key),
             _ => None,
         }
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
-        match self {
-            Few::One(known, _) if *known == key => self.pop_first().map(|(_, value)| value),
-            Few::Many(many) => {
-                let value = many.remove(&key);
-                if many.is_empty() {
-                    *self = Few::None;
-                }
-                value
+        let (value, is_last) = match self {
+            Few::One(known, _) if *known == key => {
+                return self.pop_first().map(|(_, value)| value);
             }
-            _ => None,
+            Few::Several(several) => {
+                let at = several.iter().position(|(known, _)| *known == key)?;
+                (Some(several.remove(at).1), several.is_empty())
+            }
+            Few::Many(many) => (many.remove(&key), many.is_empty()),
+            _ => (None, false),
+        };
+        if is_last {
+            *self = Few::None;
         }
+        value
     }
 
     pub(crate) fn first(&self) -> Option<(K, &V)> {
@@ -75,13 +121,23 @@ impl<K: Ord + Copy, V> Few<K, V> {
     }
 
     pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
-        match mem::take(self) {
+        match self {
             Few::None => None,
-            Few::One(key, value) => Some((key, value)),
-            Few::Many(mut many) => {
+            Few::One(..) => match mem::take(self) {
+                Few::One(key, value) => Some((key, value)),
+                _ => None,
+            },
+            Few::Several(several) => {
+                let first = several.remove(0);
+                if several.is_empty() {
+                    *self = Few::None;
+                }
+                Some(first)
+            }
+            Few::Many(many) => {
                 let first = many.pop_first();
-                if !many.is_empty() {
-                    *self = Few::Many(many);
+                if many.is_empty() {
+                    *self = Few::None;
                 }
                 first
             }
@@ -89,19 +145,40 @@ impl<K: Ord + Copy, V> Few<K, V> {
     }
 
     /// The entries behind a key, or all of them, in order.
-    pub(crate) fn after(&self, key: Option<K>) -> impl Iterator<Item = (K, &V)> {
-        let from = key.map_or(Unbounded, Excluded);
-        let (one, many) = match self {
-            Few::None => (None, None),
-            Few::One(known, value) => {
-                let behind = key.is_none_or(|key| *known > key);
-                (behind.then_some((*known, value)), None)
+    pub(crate) fn after(&self, key: Option<K>) -> After<'_, K, V> {
+        let is_behind = |known: &K| key.is_none_or(|key| *known > key);
+        match self {
+            Few::None => After::One(None),
+            Few::One(known, value) => After::One(is_behind(known).then_some((*known, value))),
+            Few::Several(several) => {
+                let first = several.partition_point(|(known, _)| !is_behind(known));
+                After::Several(several[first..].iter())
             }
-            Few::Many(many) => (None, Some(many.range((from, Unbounded)))),
-        };
-        let many = many.into_iter().flatten();
-        one.into_iter()
-            .chain(many.map(|(key, value)| (*key, value)))
+            Few::Many(many) => {
+                let from = key.map_or(Unbounded, Excluded);
+                After::Many(many.range((from, Unbounded)))
+            }
+        }
+    }
+}
+
+/// See [`Few::after`].
+#[derive(Debug)]
+pub(crate) enum After<'a, K, V> {
+    One(Option<(K, &'a V)>),
+    Several(slice::Iter<'a, (K, V)>),
+    Many(btree_map::Range<'a, K, V>),
+}
+
+impl<'a, K: Copy, V> Iterator for After<'a, K, V> {
+    type Item = (K, &'a V);
+
+    fn next(&mut self) -> Option<(K, &'a V)> {
+        match self {
+            After::One(one) => one.take(),
+            After::Several(several) => several.next().map(|(key, value)| (*key, value)),
+            After::Many(many) => many.next().map(|(key, value)| (*key, value)),
+        }
     }
 }
 
@@ -111,8 +188,9 @@ impl<K, V> IntoIterator for Few<K, V> {
 
     fn into_iter(self) -> IntoIter<K, V> {
         match self {
-            Few::None => IntoIter::None,
-            Few::One(key, value) => IntoIter::One(key, value),
+            Few::None => IntoIter::One(None),
+            Few::One(key, value) => IntoIter::One(Some((key, value))),
+            Few::Several(several) => IntoIter::Several(several.into_iter()),
             Few::Many(many) => IntoIter::Many(Box::new(many.into_iter())),
         }
     }
@@ -121,9 +199,15 @@ impl<K, V> IntoIterator for Few<K, V> {
 /// What is left of one that is taken apart.
 #[derive(Debug)]
 pub(crate) enum IntoIter<K, V> {
-    None,
-    One(K, V),
+    One(Option<(K, V)>),
+    Several(std::vec::IntoIter<(K, V)>),
     Many(Box<btree_map::IntoIter<K, V>>),
+}
+
+impl<K, V> Default for IntoIter<K, V> {
+    fn default() -> Self {
+        IntoIter::One(None)
+    }
 }
 
 impl<K, V> Iterator for IntoIter<K, V> {
@@ -131,12 +215,9 @@ impl<K, V> Iterator for IntoIter<K, V> {
 
     fn next(&mut self) -> Option<(K, V)> {
         match self {
-            IntoIter::None => None,
+            IntoIter::One(one) => one.take(),
+            IntoIter::Several(several) => several.next(),
             IntoIter::Many(many) => many.next(),
-            IntoIter::One(..) => match mem::replace(self, IntoIter::None) {
-                IntoIter::One(key, value) => Some((key, value)),
-                _ => None,
-            },
         }
     }
 }
@@ -188,14 +269,14 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0..4_u8, any::<u16>()).prop_map(|(key, value)| Step::Insert(key, value)),
-            (0..4_u8).prop_map(Step::Remove),
+            (0..16_u8, any::<u16>()).prop_map(|(key, value)| Step::Insert(key, value)),
+            (0..16_u8).prop_map(Step::Remove),
         ]
     }
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec(step(), 0..40)) {
+        fn it_is_a_map(steps in prop::collection::vec(step(), 0..80)) {
             let (mut few, mut model) = (Few::default(), BTreeMap::new());
             for step in steps {
                 match step {
@@ -206,8 +287,11 @@ mod tests {
                     Step::Remove(key) => prop_assert_eq!(few.remove(key), model.remove(&key)),
                 }
                 prop_assert_eq!(few.is_empty(), model.is_empty());
-                prop_assert!((0..4).all(|key| few.get(key) == model.get(&key)));
+                prop_assert!((0..16).all(|key| few.get(key) == model.get(&key)));
                 prop_assert!(few.after(None).eq(model.iter().map(|(key, value)| (*key, value))));
+                let behind = model.range(8..).map(|(key, value)| (*key, value));
+                prop_assert!(few.after(Some(7)).eq(behind));
+                prop_assert_eq!(few.first().map(|(key, _)| key), model.keys().next().copied());
             }
             prop_assert!(few.into_iter().eq(model));
         }
@@ -219,9 +303,12 @@ mod tests {
         few.insert(1, "one");
         assert!(matches!(few, Few::One(1, "one")));
         few.insert(2, "two");
+        assert!(matches!(&few, Few::Several(several) if several.capacity() == 2));
+        (3..=MOST).for_each(|n| few.insert(n, "more"));
+        assert!(matches!(few, Few::Several(_)));
+        few.insert(0, "too many for a list");
         assert!(matches!(few, Few::Many(_)));
-        assert_eq!(few.remove(1), Some("one"));
-        assert_eq!(few.remove(2), Some("two"));
+        (0..=MOST).for_each(|n| assert!(few.remove(n).is_some()));
         assert!(matches!(few, Few::None));
     }
 }

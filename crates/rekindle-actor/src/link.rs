@@ -18,9 +18,8 @@
 //! 3. A death sends one exit signal for one record, and the receiver's record goes with it: so
 //!    one death is heard once (LINK-010).
 
-use std::collections::BTreeMap;
-
 use crate::exit::ExitReason;
+use crate::few::Few;
 use crate::mailbox;
 use crate::pid::Pid;
 use crate::process::Owner;
@@ -54,84 +53,85 @@ impl LinkIds {
 }
 
 /// The links of one process. Most have one: to their supervisor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) enum Links {
-    #[default]
-    None,
-    One(Pid, LinkIds),
-    #[allow(clippy::box_collection, reason = "two words less in every process")]
-    Many(Box<BTreeMap<Pid, LinkIds>>),
+    With(Few<Pid, LinkIds>),
     /// The process has ended, for this reason: it has no links, and makes none. (Here, because it
     /// has one or the other, and there are many processes.)
     Ended(ExitReason),
 }
 
+impl Default for Links {
+    fn default() -> Self {
+        Links::NONE
+    }
+}
+
 impl Links {
+    pub(crate) const NONE: Links = Links::With(Few::None);
+
     /// Whether to drop it would do nothing.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         match self {
-            Links::None | Links::One(..) => true,
-            Links::Many(_) => false,
+            Links::With(links) => links.is_in_place(),
             Links::Ended(reason) => reason.is_bare(),
         }
     }
 
     /// The links of a child that was spawned linked; `id` is the spawner's.
     pub(crate) fn to_parent(parent: Pid, id: u64) -> Links {
-        Links::One(
+        Links::With(Few::One(
             parent,
             LinkIds {
                 mine: 0,
                 theirs: id,
             },
-        )
+        ))
     }
 
     fn get_mut(&mut self, other: Pid) -> Option<&mut LinkIds> {
         match self {
-            Links::One(pid, ids) if *pid == other => Some(ids),
-            Links::Many(many) => many.get_mut(&other),
-            _ => None,
+            Links::With(links) => links.get_mut(other),
+            Links::Ended(_) => None,
         }
     }
 
     fn contains(&self, other: Pid) -> bool {
         match self {
-            Links::One(pid, _) => *pid == other,
-            Links::Many(many) => many.contains_key(&other),
-            Links::None | Links::Ended(_) => false,
+            Links::With(links) => links.get(other).is_some(),
+            Links::Ended(_) => false,
         }
-    }
-
-    fn entry(&mut self, other: Pid) -> &mut LinkIds {
-        match self {
-            Links::None => *self = Links::One(other, LinkIds::default()),
-            Links::One(pid, ids) if *pid != other => {
-                let many = BTreeMap::from([(*pid, *ids), (other, LinkIds::default())]);
-                *self = Links::Many(Box::new(many));
-            }
-            Links::One(..) => {}
-            Links::Ended(_) => unreachable!("the callers look first"),
-            Links::Many(many) => {
-                many.entry(other).or_default();
-            }
-        }
-        self.get_mut(other).expect("the entry has just been made")
     }
 
     /// Notes a link of our own making; `false` if there is one already.
     pub(crate) fn add_mine(&mut self, other: Pid, id: u64) -> bool {
-        if self.get_mut(other).is_some() || matches!(self, Links::Ended(_)) {
-            return false;
+        match self {
+            Links::With(links) if links.get(other).is_none() => {
+                links.insert(
+                    other,
+                    LinkIds {
+                        mine: id,
+                        theirs: 0,
+                    },
+                );
+                true
+            }
+            _ => false,
         }
-        self.entry(other).mine = id;
-        true
     }
 
     pub(crate) fn add_theirs(&mut self, other: Pid, id: u64) {
-        if !matches!(self, Links::Ended(_)) {
-            self.entry(other).theirs = id;
+        let Links::With(links) = self else { return };
+        match links.get_mut(other) {
+            Some(record) => record.theirs = id,
+            None => links.insert(
+                other,
+                LinkIds {
+                    mine: 0,
+                    theirs: id,
+                },
+            ),
         }
     }
 
@@ -155,44 +155,27 @@ impl Links {
 
     pub(crate) fn remove(&mut self, other: Pid) -> Option<LinkIds> {
         match self {
-            Links::One(pid, ids) if *pid == other => {
-                let ids = *ids;
-                *self = Links::None;
-                Some(ids)
-            }
-            Links::Many(many) => {
-                let ids = many.remove(&other);
-                if many.is_empty() {
-                    *self = Links::None;
-                }
-                ids
-            }
-            _ => None,
+            Links::With(links) => links.remove(other),
+            Links::Ended(_) => None,
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Links::None)
+        matches!(self, Links::With(Few::None))
     }
 
     pub(crate) fn pids(&self) -> Vec<Pid> {
         match self {
-            Links::None | Links::Ended(_) => Vec::new(),
-            Links::One(pid, _) => vec![*pid],
-            Links::Many(many) => many.keys().copied().collect(),
+            Links::With(links) => links.after(None).map(|(pid, _)| pid).collect(),
+            Links::Ended(_) => Vec::new(),
         }
     }
 
     /// Takes one link out.
     pub(crate) fn pop(&mut self) -> Option<(Pid, LinkIds)> {
         match self {
-            Links::None | Links::Ended(_) => None,
-            Links::One(pid, ids) => {
-                let link = (*pid, *ids);
-                *self = Links::None;
-                Some(link)
-            }
-            Links::Many(many) => many.pop_first(),
+            Links::With(links) => links.pop_first(),
+            Links::Ended(_) => None,
         }
     }
 }
@@ -390,7 +373,7 @@ mod tests {
 
     #[test]
     fn an_old_unlink_does_not_take_a_new_link_away() {
-        let (mut links, other) = (Links::None, pid(2));
+        let (mut links, other) = (Links::NONE, pid(2));
         assert!(links.add_mine(other, 1));
         let old = links.remove(other).unwrap();
         assert!(links.add_mine(other, 2));
@@ -400,7 +383,7 @@ mod tests {
 
     #[test]
     fn two_links_made_at_once_from_both_ends_are_one_link() {
-        let (mut links, other) = (Links::None, pid(2));
+        let (mut links, other) = (Links::NONE, pid(2));
         assert!(links.add_mine(other, 1));
         links.add_theirs(other, 9);
         assert!(!links.add_mine(other, 3));
@@ -411,8 +394,13 @@ mod tests {
     }
 
     #[test]
+    fn every_process_keeps_four_words_for_its_links() {
+        assert_eq!(size_of::<Links>(), 4 * size_of::<u64>());
+    }
+
+    #[test]
     fn links_grow_from_none_to_many_and_back() {
-        let mut links = Links::None;
+        let mut links = Links::NONE;
         for n in 0..10 {
             assert!(links.add_mine(pid(n), 1));
         }
@@ -420,6 +408,6 @@ mod tests {
         for n in 0..10 {
             assert!(links.remove(pid(n)).is_some());
         }
-        assert!(matches!(links, Links::None));
+        assert!(links.is_empty());
     }
 }

@@ -317,9 +317,9 @@ impl Process {
             before_news: UNREAD_BEFORE_NEWS,
             rare: private.rare.take(),
             named: false,
-            links: Links::None,
-            watchers: few::IntoIter::None,
-            monitors: few::IntoIter::None,
+            links: Links::NONE,
+            watchers: few::IntoIter::default(),
+            monitors: few::IntoIter::default(),
             report,
             announced: false,
         };

@@ -417,7 +417,7 @@ impl Order {
         });
         let links = match (tie, parent) {
             (Tie::Link, Some(parent)) => Links::to_parent(parent, id),
-            _ => Links::None,
+            _ => Links::NONE,
         };
         let birth = Birth {
             kind: self.kind,
