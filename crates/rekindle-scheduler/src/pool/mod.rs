@@ -1,6 +1,7 @@
 //! The pool: workers that steal from each other, and the monitor that watches them.
 //!
-//! Suggested reading order: [`worker`] (what a worker does all day), [`idle`] with `SLEEP.md` (how
+//! Suggested reading order: [`worker`] (what a worker does all day), [`run_queue`]
+//! and [`ring`], [`idle`] with `SLEEP.md` (how
 //! it goes to sleep and is woken), [`handover`] with `HANDOVER.md` and [`monitor`] (what happens
 //! when it is stuck), [`inject`], [`park`].
 //!
@@ -24,6 +25,8 @@ pub(crate) mod idle;
 mod inject;
 mod monitor;
 mod park;
+mod ring;
+mod run_queue;
 pub(crate) mod worker;
 
 use std::fmt;
@@ -33,7 +36,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_deque::Worker as Deque;
 use parking_lot::Mutex;
 
 use crate::around::within;
@@ -42,9 +44,10 @@ use crate::metrics::Metrics;
 use crate::task::Runnable;
 
 use idle::Idle;
-use inject::{Inject, until_decided};
+use inject::Inject;
 use monitor::Monitor;
 use park::Parker;
+use run_queue::RunQueue;
 use worker::{Context, Worker};
 
 pub(crate) use park::Parked;
@@ -109,7 +112,7 @@ struct Threads {
 struct Body {
     index: usize,
     context: Arc<Context>,
-    deque: Deque<Runnable>,
+    queue: RunQueue,
 }
 
 /// Where a spare waits.
@@ -184,8 +187,8 @@ impl Pool {
     fn new_body(&self, threads: &mut Threads) -> Body {
         let index = threads.contexts;
         threads.contexts += 1;
-        let deque = Deque::new_fifo();
-        let context = Arc::new(Context::new(deque.stealer()));
+        let queue = RunQueue::new();
+        let context = Arc::new(Context::new(queue.far_end()));
         let fresh = self.contexts[index].set(Arc::clone(&context)).is_ok();
         assert!(
             fresh,
@@ -194,7 +197,7 @@ impl Pool {
         Body {
             index,
             context,
-            deque,
+            queue,
         }
     }
 
@@ -351,10 +354,9 @@ impl Pool {
 
     /// An entry of any queue, for cancelling.
     pub(crate) fn take_queued(&self) -> Option<Runnable> {
-        self.inject.pop().or_else(|| {
-            self.all_contexts()
-                .find_map(|context| until_decided(|| context.stealer.steal()))
-        })
+        self.inject
+            .pop()
+            .or_else(|| self.all_contexts().find_map(|context| context.queue.take()))
     }
 
     pub(crate) fn add_to(&self, metrics: &mut Metrics) {
@@ -384,9 +386,9 @@ fn thread_main(core: CoreRef, body: Body, seat: u32) {
     let Body {
         index,
         context,
-        deque,
+        queue,
     } = body;
-    let worker = Worker::new(core.clone(), index, context, deque);
+    let worker = Worker::new(core.clone(), index, context, queue);
     let own = crate::context::own_worker(&worker);
     call(
         &pool.settings.on_start,
@@ -401,11 +403,11 @@ fn thread_main(core: CoreRef, body: Body, seat: u32) {
     }
     call(&pool.settings.on_stop, "the hook for the end of a worker");
     drop(own);
-    let (context, deque) = worker.into_parts();
+    let (context, queue) = worker.into_parts();
     pool.thread_ends(Body {
         index,
         context,
-        deque,
+        queue,
     });
 }
 

@@ -25,7 +25,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::doze::Doze;
-use super::inject::until_decided;
 use super::worker::Context;
 use super::{Pool, join};
 use crate::core::{CoreRef, Stage};
@@ -188,7 +187,7 @@ impl Round<'_> {
 
     /// Whether anything can go on only when this worker does, or when another comes.
     fn something_waits(&self, context: &Context) -> bool {
-        !context.stealer.is_empty()
+        !context.queue.is_empty()
             || context.handover.is_occupied()
             || !self.pool.inject.is_empty()
             || self.core.timers.next(self.seat as u32) <= self.now
@@ -250,7 +249,7 @@ impl Round<'_> {
             // one `Runnable` that was put in, and we alone got it.
             self.pool.inject.push(unsafe { Runnable::from_raw(header) });
         }
-        while let Some(runnable) = until_decided(|| context.stealer.steal()) {
+        while let Some(runnable) = context.queue.take() {
             self.pool.inject.push(runnable);
         }
         true

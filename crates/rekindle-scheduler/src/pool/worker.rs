@@ -36,11 +36,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_deque::{Stealer, Worker as Deque};
-
 use super::handover::{Handover, Put, Tenure};
 use super::idle::Look;
-use super::inject::until_decided;
+use super::run_queue::{FarEnd, RunQueue};
 use super::{Pool, pool_of};
 use crate::budget;
 use crate::collision;
@@ -73,8 +71,6 @@ const TAKEOVER: Duration = Duration::from_nanos(400);
 /// enough for a sleeper to wake up and come.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
 const BALANCE_FOR: Duration = Duration::from_micros(100);
-/// How much a thief takes at most.
-const LOOT: usize = 32;
 /// How long a searcher spins: about what being woken would cost.
 const SPIN: Duration = Duration::from_micros(30);
 /// After so many searches in vain a worker spins no more, until a search succeeds.
@@ -96,7 +92,7 @@ pub(crate) struct Context {
     /// Whether thieves are welcome.
     pub(super) offered: AtomicBool,
     /// The far end of the queue.
-    pub(super) stealer: Stealer<Runnable>,
+    pub(super) queue: FarEnd,
     spawned: Counter,
     finished: Counter,
     steals: Counter,
@@ -119,7 +115,7 @@ pub(crate) struct Worker {
     local: Local,
     index: usize,
     context: Arc<Context>,
-    deque: Deque<Runnable>,
+    queue: RunQueue,
     seat: Cell<u32>,
     /// Whether a task is being polled.
     in_turn: Cell<bool>,
@@ -159,12 +155,12 @@ pub(crate) struct Worker {
 }
 
 impl Context {
-    pub(super) fn new(stealer: Stealer<Runnable>) -> Context {
+    pub(super) fn new(queue: FarEnd) -> Context {
         Context {
             handover: Handover::new(),
             doing: AtomicU64::new(TIMERS),
             offered: AtomicBool::new(false),
-            stealer,
+            queue,
             spawned: Counter::default(),
             finished: Counter::default(),
             steals: Counter::default(),
@@ -194,13 +190,13 @@ impl Worker {
         core: CoreRef,
         index: usize,
         context: Arc<Context>,
-        deque: Deque<Runnable>,
+        queue: RunQueue,
     ) -> Worker {
         let now = core.clock.now();
         Worker {
             index,
             context,
-            deque,
+            queue,
             seat: Cell::new(0),
             in_turn: Cell::new(false),
             lost: Cell::new(true),
@@ -226,8 +222,8 @@ impl Worker {
         }
     }
 
-    pub(super) fn into_parts(self) -> (Arc<Context>, Deque<Runnable>) {
-        (self.context, self.deque)
+    pub(super) fn into_parts(self) -> (Arc<Context>, RunQueue) {
+        (self.context, self.queue)
     }
 
     #[inline]
@@ -347,7 +343,7 @@ impl Worker {
             self.slot_turns.set(self.slot_turns.get() + 1);
             return true;
         }
-        if !self.deque.is_empty() {
+        if !self.queue.is_empty() {
             return false;
         }
         // There is nobody who would have to wait for it.
@@ -427,7 +423,7 @@ impl Worker {
         }
         self.slot_turns.set(0);
         budget::reset(true);
-        self.deque.pop()
+        self.queue.pop()
     }
 
     /// Queues a task that was woken here.
@@ -483,7 +479,7 @@ impl Worker {
         if self.lost.get() {
             return self.give_away(runnable);
         }
-        self.deque.push(runnable);
+        self.queue.push(runnable);
         self.queued.set(self.queued.get() + 1);
         if !self.context.handover.still_kept() {
             self.lose();
@@ -500,7 +496,7 @@ impl Worker {
     #[cold]
     fn lose(&self) {
         self.lost.set(true);
-        while let Some(runnable) = self.deque.pop() {
+        while let Some(runnable) = self.queue.pop() {
             self.give_away(runnable);
         }
     }
@@ -582,7 +578,7 @@ impl Worker {
 
     /// Wakes a thief if work here is old, or much, and worth its while.
     fn offer(&self, now: Time) {
-        let waiting = self.deque.len();
+        let waiting = self.queue.len();
         let gone = self.queued.get().saturating_sub(waiting as u64);
         let (since, mark) = self.mark.get();
         let from_before = gone < mark;
@@ -616,15 +612,15 @@ impl Worker {
 
     fn take_injected(&self) -> Option<Runnable> {
         let pool = self.pool();
-        self.counting_what_comes(|| pool.inject.pop_share(&self.deque, pool.workers()))
+        self.counting_what_comes(|| self.queue.pop_share(&pool.inject, pool.workers()))
     }
 
     /// Keeps `queued` right when something else than `queue` fills the queue.
     fn counting_what_comes<R>(&self, fill: impl FnOnce() -> R) -> R {
-        let before = self.deque.len();
+        let before = self.queue.len();
         let result = fill();
         // Thieves may take meanwhile; then the count is low, and an old entry looks younger.
-        let came = self.deque.len().saturating_sub(before) as u64;
+        let came = self.queue.len().saturating_sub(before) as u64;
         self.queued.set(self.queued.get() + came);
         result
     }
@@ -670,7 +666,7 @@ impl Worker {
 
     /// Whether a searcher that becomes busy leaves work for another.
     fn is_there_more(&self) -> bool {
-        !self.pool().inject.is_empty() || self.deque.len() > LONG
+        !self.pool().inject.is_empty() || self.queue.len() > LONG
     }
 
     /// Looks everywhere, at least twice, a few microseconds apart.
@@ -725,16 +721,10 @@ impl Worker {
                 }
                 let in_long_turn = same_turn && turns % 2 == 1 && now.saturating_since(since) > OLD;
                 let welcome = in_long_turn || victim.offered.load(Ordering::Relaxed);
-                if !welcome || victim.stealer.is_empty() {
+                if !welcome || victim.queue.is_empty() {
                     return None;
                 }
-                let loot = self.counting_what_comes(|| {
-                    until_decided(|| {
-                        victim
-                            .stealer
-                            .steal_batch_with_limit_and_pop(&self.deque, LOOT)
-                    })
-                })?;
+                let loot = self.counting_what_comes(|| self.queue.steal_from(&victim.queue))?;
                 self.context.steals.add(1);
                 Some(loot)
             })
@@ -754,7 +744,7 @@ impl Worker {
             let (index, victim) = pool.context(seat);
             index != self.index
                 && victim.offered.load(Ordering::Relaxed)
-                && !victim.stealer.is_empty()
+                && !victim.queue.is_empty()
         };
         if core.stage() != Stage::Running
             || !pool.inject.is_empty()

@@ -129,6 +129,32 @@ fn a_second_worker_takes_part_in_long_work() {
     runtime.block_on(done.raised());
 }
 
+/// More than any part of a queue has room for; and what is queued meanwhile comes behind it.
+#[test]
+fn tasks_run_in_the_order_of_their_spawns_however_many() {
+    const TASKS: usize = 1000;
+    let runtime = pool(1);
+    let order = runtime.block_on(spawn_in(&runtime, async {
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|i| {
+                let order = Arc::clone(&order);
+                spawn(async move {
+                    order.lock().unwrap().push(i);
+                    let late = Arc::clone(&order);
+                    let late = spawn(async move { late.lock().unwrap().push(TASKS + i) });
+                    late.await.unwrap();
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        Arc::into_inner(order).unwrap().into_inner().unwrap()
+    }));
+    assert_eq!(order, (0..2 * TASKS).collect::<Vec<_>>());
+}
+
 #[test]
 fn tasks_woken_by_one_another_run_in_the_order_in_which_they_were_queued() {
     let runtime = pool(1);
