@@ -538,8 +538,7 @@ impl DynamicSupervisorRef {
         &self,
         child: C,
     ) -> impl Future<Output = Result<C::Handle, StartChildError>> + Send + use<C> {
-        let started = self.target.start(child.into());
-        async move { typed::<C>(started.await?) }
+        self.target.start(child.into(), typed::<C>)
     }
 
     /// Stops a child by its shutdown, and forgets it (DYN-013). A child whose process has ended,

@@ -175,6 +175,13 @@ impl<K: Kind> Target<K> {
         }
     }
 
+    fn into_sender(self) -> Option<Sender<Message<K>>> {
+        match self {
+            Target::Life(sender) => Some(sender),
+            Target::Name(name) => Sender::whereis(&name),
+        }
+    }
+
     /// Asks, and waits for as long as it takes: a supervisor that starts a child answers when the
     /// child's init is done.
     #[track_caller]
@@ -185,22 +192,43 @@ impl<K: Kind> Target<K> {
     where
         F: FnOnce(ReplyTo<T>) -> Request + Send,
     {
+        self.ask_then(make, |answer| answer)
+    }
+
+    /// As [`ask`](Self::ask), and makes something of the answer: in one future, for each one around
+    /// another is moved as often as that is.
+    #[track_caller]
+    pub(crate) fn ask_then<T: Send + 'static, F, H, R>(
+        &self,
+        make: F,
+        then: H,
+    ) -> impl Future<Output = R> + Send + use<K, T, F, H, R>
+    where
+        F: FnOnce(ReplyTo<T>) -> Request + Send,
+        H: FnOnce(Result<T, CallError>) -> R + Send,
+    {
         let (target, at) = (self.clone(), Location::caller());
         async move {
-            let sender = target.resolve().ok_or(CallError::NoProc)?;
+            let Some(sender) = target.into_sender() else {
+                return then(Err(CallError::NoProc));
+            };
             let call = sender.call(|reply| Message::new(make(reply)));
-            call.called_at(at).no_timeout().await
+            then(call.called_at(at).no_timeout().await)
         }
     }
 
+    /// Starts a child; `then` makes the handle.
     #[track_caller]
-    pub(crate) fn start(
+    pub(crate) fn start<H>(
         &self,
         spec: ChildSpec,
-    ) -> impl Future<Output = Result<ChildHandle, StartChildError>> + Send + use<K> {
+        then: fn(ChildHandle) -> Result<H, StartChildError>,
+    ) -> impl Future<Output = Result<H, StartChildError>> + Send + use<K, H> {
         let spec = Box::new(spec);
-        let asked = self.ask(|reply| Request::Start(spec, reply));
-        async move { asked.await.map_err(StartChildError::Supervisor)? }
+        self.ask_then(
+            |reply| Request::Start(spec, reply),
+            move |answer| then(answer.map_err(StartChildError::Supervisor)??),
+        )
     }
 
     #[track_caller]
@@ -208,8 +236,10 @@ impl<K: Kind> Target<K> {
         &self,
         who: Who,
     ) -> impl Future<Output = Result<(), TerminateChildError>> + Send + use<K> {
-        let asked = self.ask(|reply| Request::Terminate(who, reply));
-        async move { asked.await.map_err(TerminateChildError::Supervisor)? }
+        self.ask_then(
+            |reply| Request::Terminate(who, reply),
+            |answer| answer.map_err(TerminateChildError::Supervisor)?,
+        )
     }
 }
 

@@ -8,7 +8,7 @@
 //! 1. One thing at a time. While a child's init runs, or a child is being stopped, the supervisor
 //!    waits, and what comes meanwhile is served afterwards, in order.
 //! 2. Every child is linked with it, and its death is an `Exit` that comes by the link. An exit signal
-//!    that a child sends is not a death.
+//!    that a child sends is not a death. Who takes its link away is no longer heard of, until it is stopped.
 //! 3. A restart that fails is tried again by a message of the supervisor to itself, behind the
 //!    requests that wait (SUP-030). The message carries a number: if anything else has happened to
 //!    the child meanwhile, the number is stale, and the message means nothing.

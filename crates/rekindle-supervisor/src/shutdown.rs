@@ -1,7 +1,7 @@
 //! Stopping children: ask, wait, kill.
 //!
 //! The link tells of the end, with the true reason and the crash report. But a child may take it away,
-//! at any time: then a monitor tells.
+//! at any time: then a monitor tells. One tells besides of whoever is overdue.
 //!
 //! | `Shutdown`  | first signal | and after the time is up |
 //! |-------------|--------------|--------------------------|
@@ -87,6 +87,8 @@ impl<M: Send + 'static> Inbox<M> {
                     return Ended::new(death, down.reason, overdue);
                 }
                 Told::TimeIsUp => {
+                    // It may have ended without a word, if this process did not trap exits for a while.
+                    monitoring.get_or_insert_with(|| monitor(pid));
                     exit(pid, ExitReason::Kill);
                     (overdue, deadline) = (true, None);
                 }
@@ -145,6 +147,7 @@ impl<M: Send + 'static> Inbox<M> {
                     for pid in late {
                         if let Some(overdue) = left.get_mut(&pid) {
                             *overdue = true;
+                            let _ = monitor(pid);
                             exit(pid, ExitReason::Kill);
                         }
                     }

@@ -500,8 +500,7 @@ impl SupervisorRef {
         &self,
         child: C,
     ) -> impl Future<Output = Result<C::Handle, StartChildError>> + Send + use<C> {
-        let started = self.target.start(child.into());
-        async move { typed::<C>(started.await?) }
+        self.target.start(child.into(), typed::<C>)
     }
 
     /// Stops a child by its shutdown; Ok when it is gone, or did not run. It stays in the books
@@ -559,8 +558,10 @@ impl SupervisorRef {
         id: I,
     ) -> impl Future<Output = Result<ChildHandle, RestartChildError>> + Send + use<I> {
         let id = id.into();
-        let asked = self.target.ask(|reply| Request::Restart(id, reply));
-        async move { asked.await.map_err(RestartChildError::Supervisor)? }
+        self.target.ask_then(
+            |reply| Request::Restart(id, reply),
+            |answer| answer.map_err(RestartChildError::Supervisor)?,
+        )
     }
 
     /// Forgets a child that does not run (SUP-049).
@@ -587,8 +588,10 @@ impl SupervisorRef {
         id: I,
     ) -> impl Future<Output = Result<(), DeleteChildError>> + Send + use<I> {
         let id = id.into();
-        let asked = self.target.ask(|reply| Request::Delete(id, reply));
-        async move { asked.await.map_err(DeleteChildError::Supervisor)? }
+        self.target.ask_then(
+            |reply| Request::Delete(id, reply),
+            |answer| answer.map_err(DeleteChildError::Supervisor)?,
+        )
     }
 
     /// The children, the newest first (SUP-050).
@@ -641,8 +644,10 @@ impl SupervisorRef {
         id: I,
     ) -> impl Future<Output = Result<ChildEntry, FindChildError>> + Send + use<I> {
         let id = id.into();
-        let asked = self.target.ask(|reply| Request::Which(id, reply));
-        async move { asked.await.map_err(FindChildError::Supervisor)? }
+        self.target.ask_then(
+            |reply| Request::Which(id, reply),
+            |answer| answer.map_err(FindChildError::Supervisor)?,
+        )
     }
 
     /// The specification of a child, with the defaults filled in (SUP-011). That of a temporary
@@ -672,8 +677,10 @@ impl SupervisorRef {
         id: I,
     ) -> impl Future<Output = Result<ChildSpec, FindChildError>> + Send + use<I> {
         let id = id.into();
-        let asked = self.target.ask(|reply| Request::Spec(id, reply));
-        async move { asked.await.map_err(FindChildError::Supervisor)? }
+        self.target.ask_then(
+            |reply| Request::Spec(id, reply),
+            |answer| answer.map_err(FindChildError::Supervisor)?,
+        )
     }
 }
 

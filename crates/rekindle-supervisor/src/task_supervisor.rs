@@ -503,8 +503,7 @@ impl TaskSupervisorRef {
         &self,
         spec: ChildSpec,
     ) -> impl Future<Output = Result<Pid, StartChildError>> + Send + use<> {
-        let started = self.target.start(spec);
-        async move { started.await.map(|started| started.pid()) }
+        self.target.start(spec, |started| Ok(started.pid()))
     }
 
     /// The tasks that run, the newest first (TASK-023).
@@ -529,11 +528,10 @@ impl TaskSupervisorRef {
     /// ```
     #[track_caller]
     pub fn children(&self) -> impl Future<Output = Result<Vec<Pid>, CallError>> + Send + use<> {
-        let asked = self.target.ask(Request::WhichAll);
-        async move {
-            let children = asked.await?.into_iter();
+        self.target.ask_then(Request::WhichAll, |children| {
+            let children = children?.into_iter();
             Ok(children.filter_map(|child| child.state.pid()).collect())
-        }
+        })
     }
 
     /// Stops a task by its shutdown (TASK-023).
@@ -569,7 +567,7 @@ impl TaskSupervisorRef {
         shutdown: Shutdown,
     ) -> impl Future<Output = Result<Pid, StartChildError>> + Send + use<> {
         let ask = move |reply| Request::StartTask(body, shutdown, reply);
-        let asked = self.target.ask(ask);
-        async move { asked.await.map_err(StartChildError::Supervisor)? }
+        self.target
+            .ask_then(ask, |answer| answer.map_err(StartChildError::Supervisor)?)
     }
 }

@@ -54,23 +54,22 @@ struct SignalBlock {
     signal: Signal,
 }
 
-impl<M> Letter<M> {
-    const KIND: Kind = Kind {
-        base: NodeVtable {
-            discard: discard_block::<Letter<M>>,
-            acts: false,
-        },
-        class: Class::Letter,
-    };
+impl Kind {
+    /// Signals act when they are received, and nothing else does.
+    pub(super) const fn new(class: Class, discard: unsafe fn(NodePtr)) -> Kind {
+        let acts = matches!(class, Class::Signal);
+        Kind {
+            base: NodeVtable { discard, acts },
+            class,
+        }
+    }
 }
 
-static SIGNAL: Kind = Kind {
-    base: NodeVtable {
-        discard: discard_block::<SignalBlock>,
-        acts: true,
-    },
-    class: Class::Signal,
-};
+impl<M> Letter<M> {
+    const KIND: Kind = Kind::new(Class::Letter, discard_block::<Letter<M>>);
+}
+
+static SIGNAL: Kind = Kind::new(Class::Signal, discard_block::<SignalBlock>);
 
 /// # Safety
 ///

@@ -421,7 +421,9 @@ impl<M: Send + 'static> Mailbox<M> {
     ///
     /// # Delivery
     ///
-    /// In order with what that process sends. It is not held up by a bound. Only
+    /// In order with what that process sends, when nothing is left of the link: not while it stands by what
+    /// this process did itself. By the time it is read there may be another link; ask
+    /// [`is_linked`](crate::is_linked). It is not held up by a bound. Only
     /// [`next_event`](Self::next_event) and [`next_arrival`](Self::next_arrival) take it out.
     ///
     /// # Panics

@@ -52,7 +52,7 @@ use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 
-use rekindle_scheduler::{Node, NodePtr, NodeVtable};
+use rekindle_scheduler::{Node, NodePtr};
 
 use super::node::{self, Class, Kind};
 use crate::exit::ExitReason;
@@ -181,13 +181,7 @@ struct Request<M, T> {
 
 impl<M, T> Request<M, T> {
     const KIND: RequestKind = RequestKind {
-        kind: Kind {
-            base: NodeVtable {
-                discard: discard_request,
-                acts: false,
-            },
-            class: Class::Request,
-        },
+        kind: Kind::new(Class::Request, discard_request),
         free: free::<M, T>,
         drop_message: drop_message::<M, T>,
         message_offset: offset_of!(Request<M, T>, message),

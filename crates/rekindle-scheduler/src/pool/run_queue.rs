@@ -2,8 +2,9 @@
 //!
 //! The deque of `crossbeam` has no end, and for that it doubles and halves its buffer, from 64 entries on:
 //! a worker that queues a hundred tasks at a time and runs them would have two buffers made and thrown away
-//! each time. So what is ordinary lies in a [`Ring`], and only what finds no place there goes into the deque.
-//! Tasks keep their order: until the deque is empty again, all that is new goes there.
+//! each time. So what is ordinary lies in a [`Ring`], and only what finds no place there stays in the deque.
+//! Tasks keep their order: while anything is in the deque, all that is new goes there; and when that has
+//! become little, it goes on into the ring.
 //!
 //! Both may be taken from by any thread at any time, so nothing waits behind a worker that is stuck.
 //!
@@ -18,13 +19,13 @@ use std::sync::Arc;
 use crossbeam_deque::{Stealer, Worker as Deque};
 
 use super::inject::{Inject, until_decided};
-use super::ring::Ring;
+use super::ring::{ROOM, Ring};
 use crate::task::{Header, Runnable};
 
 /// How much a thief takes at most.
 const LOOT: usize = 32;
 
-/// The owner's end.
+/// The owner's end. Whoever drops it has emptied it before, for it does not look at what it holds.
 pub(crate) struct RunQueue {
     ring: Arc<Ring<Header>>,
     deque: Deque<Runnable>,
@@ -91,8 +92,21 @@ impl RunQueue {
     fn pop_spilled(&self) -> Option<Runnable> {
         let oldest = self.deque.pop();
         // At once: a task that is alone in the deque may queue a hundred more in its turn.
-        self.spilled.set(!self.deque.is_empty());
+        if self.deque.len() <= ROOM / 2 {
+            self.settle();
+        }
         oldest
+    }
+
+    /// What is in the deque goes on into the ring, which has nothing that is younger.
+    fn settle(&self) {
+        while self.ring.len() < ROOM
+            && let Some(runnable) = self.deque.pop()
+        {
+            let pushed = self.ring.push(runnable.into_raw().as_ptr());
+            debug_assert!(pushed, "others only take");
+        }
+        self.spilled.set(!self.deque.is_empty());
     }
 
     /// How many entries there are; others may take some meanwhile.
@@ -114,7 +128,7 @@ impl RunQueue {
     /// Takes a share of the common queue: one entry to run now, the rest behind all others.
     pub(super) fn pop_share(&self, common: &Inject, workers: usize) -> Option<Runnable> {
         let first = common.pop_share(&self.deque, workers)?;
-        self.spilled.set(true);
+        self.settle();
         Some(first)
     }
 
@@ -123,18 +137,22 @@ impl RunQueue {
         let mut loot = [ptr::null_mut(); LOOT];
         let share = victim.ring.take_half(&mut loot);
         let mut entries = loot[..share].iter().filter_map(|entry| runnable(*entry));
-        if let Some(first) = entries.next() {
-            entries.for_each(|runnable| self.push(runnable));
-            return Some(first);
+        let mut first = entries.next();
+        entries.for_each(|runnable| self.push(runnable));
+        if share < LOOT / 2 && !victim.deque.is_empty() {
+            if first.is_none() {
+                first = until_decided(|| {
+                    victim
+                        .deque
+                        .steal_batch_with_limit_and_pop(&self.deque, LOOT)
+                });
+            } else {
+                // If another thief is quicker, that one has it.
+                let _ = victim.deque.steal_batch_with_limit(&self.deque, LOOT);
+            }
+            self.settle();
         }
-        let steal = || {
-            victim
-                .deque
-                .steal_batch_with_limit_and_pop(&self.deque, LOOT)
-        };
-        let first = until_decided(steal)?;
-        self.spilled.set(true);
-        Some(first)
+        first
     }
 }
 

@@ -148,7 +148,7 @@ pub struct NodeList {
 }
 
 /// Blocks one after another, which belong to whoever has this.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct NodeChain {
     /// The oldest.
     pub first: NodePtr,

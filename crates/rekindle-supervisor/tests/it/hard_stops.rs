@@ -522,3 +522,26 @@ fn the_last_words_of_a_child_are_not_the_reason_of_its_end() {
         assert!(rekindle_actor::recent_crashes().is_empty());
     });
 }
+
+/// Whoever does not trap exits hears nothing of an end that is normal, and so a child's start function that turns
+/// trapping off has the supervisor miss that. Its time limit holds all the same.
+#[test]
+fn a_child_whose_end_was_missed_is_not_waited_for_beyond_its_limit() {
+    simulated(|_| async move {
+        let quiet = ChildSpec::worker("quiet", || async {
+            trap_exit(false);
+            rekindle_actor::spawn_link(|mut inbox: Mailbox<()>| async move {
+                trap_exit(true);
+                inbox.next().await;
+            })
+        });
+        let supervisor = Supervisor::one_for_one()
+            .child(quiet.shutdown(Shutdown::Within(seconds(2))))
+            .start()
+            .await
+            .unwrap();
+        let begun = now();
+        supervisor.terminate_child("quiet").await.unwrap();
+        assert_eq!(now().saturating_since(begun).as_secs(), 2);
+    });
+}
