@@ -43,21 +43,13 @@ impl<K: Ord + Copy, V> Few<K, V> {
             *known = value;
             return;
         }
+        if let Few::One(..) = self {
+            let mut several = Vec::with_capacity(2);
+            several.extend(mem::take(self));
+            *self = Few::Several(several);
+        }
         match self {
             Few::None => *self = Few::One(key, value),
-            Few::One(..) => {
-                let mut several = Vec::with_capacity(2);
-                several.extend(mem::take(self));
-                *self = Few::Several(several);
-                self.add(key, value);
-            }
-            Few::Several(_) | Few::Many(_) => self.add(key, value),
-        }
-    }
-
-    /// Adds an entry that there is not, to some.
-    fn add(&mut self, key: K, value: V) {
-        match self {
             Few::Several(several) if several.len() < MOST => {
                 // Most keys are newer, hence larger, than those before.
                 let behind = several.iter().rposition(|(known, _)| *known < key);

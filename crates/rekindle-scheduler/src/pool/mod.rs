@@ -1,9 +1,8 @@
 //! The pool: workers that steal from each other, and the monitor that watches them.
 //!
-//! Suggested reading order: [`worker`] (what a worker does all day), [`run_queue`]
-//! and [`ring`], [`idle`] with `SLEEP.md` (how
-//! it goes to sleep and is woken), [`handover`] with `HANDOVER.md` and [`monitor`] (what happens
-//! when it is stuck), [`inject`], [`park`].
+//! Suggested reading order: [`worker`] (what a worker does all day), [`run_queue`] and [`ring`] (where
+//! its work lies), [`idle`] with `SLEEP.md` (how it goes to sleep and is woken), [`handover`] with
+//! `HANDOVER.md` and [`monitor`] (what happens when it is stuck), [`inject`], [`park`].
 //!
 //! | word    | meaning                                                                            |
 //! |---------|------------------------------------------------------------------------------------|
