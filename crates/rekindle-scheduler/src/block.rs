@@ -3,10 +3,10 @@
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
-//! (two chains of a size). More than that goes to the depot of its runtime, a chain at a time, and
-//! comes from there to the workers that allocate more than they free. What nobody has, and what nobody
-//! wants, is in the store of the program, which cuts blocks from chunks of two megabytes; threads that are
-//! no workers use it directly.
+//! (two chains of a size). More than that goes to the depot of its runtime, a chain at a time. So does what it
+//! frees and did not cut itself: the depot has it for the worker whose it is (see [`Home`]). What nobody has, and
+//! what nobody wants, is in the store of the program, which cuts blocks from chunks of two megabytes; threads
+//! that are no workers use it directly.
 //!
 //! | what              | whose         | in what          | behind                             |
 //! |-------------------|---------------|------------------|------------------------------------|
@@ -17,15 +17,17 @@
 //! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
 //! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
 //!
-//! A block may be freed on any thread: where it goes then is nobody's business but this file's. With
+//! A block may be freed on any thread: where it goes then is nobody's business but this module's. With
 //! `--cfg rekindle_plain_blocks` each is one of the global allocator's, for tools that watch that.
 //!
 //! Invariants
 //! 1. A block of class `c` was cut by the store for `c`, and nothing else is in list `c`.
 //! 2. A block in a list belongs to the list: its first word is the link, the rest is not looked at.
 //! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
-//! 4. A chain of class `c` has exactly `chain_len(c)` blocks of it, each the link to the next, and
-//!    owns them.
+//! 4. A chain of class `c` has blocks of it, as many as its `len` says, each the link to the next, and owns
+//!    them.
+//!
+//! Whom a chain is for (its `home`) is advice: what a worker has borrowed from another goes on with its own.
 
 mod chunk;
 mod depot;
@@ -37,6 +39,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use crate::context;
+use crate::home::Home;
 
 pub(crate) use depot::Depot;
 
@@ -64,6 +67,8 @@ static STORE: Store = Store::new();
 
 /// The free blocks of one worker.
 pub(crate) struct BlockCache {
+    /// Whose blocks it keeps.
+    home: Home,
     lists: [List; CLASSES],
 }
 
@@ -73,6 +78,8 @@ struct List {
     len: Cell<u32>,
     /// A full chain besides, or none.
     spare: Cell<Option<Chain>>,
+    /// Blocks of one other home, to be sent there together.
+    away: Cell<Option<Chain>>,
 }
 
 /// What a free block begins with.
@@ -80,34 +87,118 @@ struct Link {
     next: *mut Link,
 }
 
-/// Blocks on their way from one worker to another.
+/// Blocks that go together.
 struct Chain {
     first: NonNull<Link>,
     class: usize,
+    len: u32,
+    /// Whose they are, most of them.
+    home: Home,
 }
 
 // SAFETY: by invariant 4 it owns its blocks, which are plain memory.
 unsafe impl Send for Chain {}
 
 impl BlockCache {
-    pub(crate) fn new() -> BlockCache {
+    pub(crate) fn new(home: Home) -> BlockCache {
         BlockCache {
+            home,
             lists: std::array::from_fn(|_| List {
                 first: Cell::new(ptr::null_mut()),
                 len: Cell::new(0),
                 spare: Cell::new(None),
+                away: Cell::new(None),
             }),
+        }
+    }
+
+    /// A block of this class.
+    #[inline]
+    fn take(&self, class: usize) -> Option<NonNull<u8>> {
+        self.lists[class].pop()
+    }
+
+    /// Keeps a block, if it is one of ours and there is room at hand: says whether it did.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this class.
+    #[inline]
+    unsafe fn keep(&self, class: usize, block: NonNull<u8>) -> bool {
+        let list = &self.lists[class];
+        // SAFETY: the block is the caller's; by invariant 1 the store has cut it.
+        let is_ours = unsafe { chunk::home_of(block) } == self.home;
+        let keeps = is_ours && list.len.get() < chain_len(class);
+        if keeps {
+            // SAFETY: the caller's promise.
+            unsafe { list.push(block) };
+        }
+        keeps
+    }
+
+    /// Makes room for a block of ours, or sends one where it belongs.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this class.
+    unsafe fn put(&self, class: usize, block: NonNull<u8>) {
+        let list = &self.lists[class];
+        // SAFETY: as in `keep`.
+        let home = unsafe { chunk::home_of(block) };
+        if home == self.home {
+            list.put_by(class, home);
+            // SAFETY: as in `keep`.
+            unsafe { list.push(block) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { list.send_home(class, home, block) };
         }
     }
 }
 
 impl Chain {
-    fn class(&self) -> usize {
-        self.class
+    /// A chain of one block.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this class.
+    unsafe fn of(class: usize, home: Home, block: NonNull<u8>) -> Chain {
+        let first = block.cast::<Link>();
+        let next = ptr::null_mut();
+        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
+        unsafe { first.write(Link { next }) };
+        Chain {
+            first,
+            class,
+            len: 1,
+            home,
+        }
+    }
+
+    /// Adds a block in front.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this chain's class.
+    unsafe fn push(&mut self, block: NonNull<u8>) {
+        let next = self.first.as_ptr();
+        self.first = block.cast();
+        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
+        unsafe { self.first.write(Link { next }) };
+        self.len += 1;
     }
 
     fn into_first(self) -> NonNull<Link> {
         ManuallyDrop::new(self).first
+    }
+
+    /// Hands it over to whoever needs it next.
+    fn hand_in(self) {
+        context::with_depot(|depot| match depot {
+            // What nobody calls his own was cut by the store for a thread that asks there again.
+            Some(depot) if self.home != Home::NOBODY => depot.give(self),
+            _ => drop(self),
+        });
     }
 }
 
@@ -128,16 +219,13 @@ impl List {
         Some(first.cast())
     }
 
-    /// Keeps a block.
+    /// Keeps a block. The list must not be full.
     ///
     /// # Safety
     ///
-    /// The block is the caller's and of this list's class, which is `class`.
+    /// The block is the caller's and of this list's class.
     #[inline]
-    unsafe fn push(&self, class: usize, block: NonNull<u8>) {
-        if self.len.get() == chain_len(class) {
-            self.put_by(class);
-        }
+    unsafe fn push(&self, block: NonNull<u8>) {
         let next = self.first.get();
         let link = block.cast::<Link>();
         // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
@@ -147,29 +235,57 @@ impl List {
     }
 
     /// Makes room: what is at hand becomes the spare chain, and that one goes to the depot.
-    #[inline(never)]
-    fn put_by(&self, class: usize) {
-        self.len.set(0);
+    fn put_by(&self, class: usize, home: Home) {
+        let len = self.len.replace(0);
         let Some(first) = NonNull::new(self.first.replace(ptr::null_mut())) else {
             return;
         };
-        // Invariant 4: it is full.
-        if let Some(chain) = self.spare.replace(Some(Chain { first, class })) {
-            context::with_depot(|depot| match depot {
-                Some(depot) => depot.give(chain),
-                None => drop(chain),
-            });
+        let chain = Chain {
+            first,
+            class,
+            len,
+            home,
+        };
+        if let Some(chain) = self.spare.replace(Some(chain)) {
+            chain.hand_in();
+        }
+    }
+
+    /// Collects a block of another home with others of that home.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's and of this list's class, which is `class`.
+    unsafe fn send_home(&self, class: usize, home: Home, block: NonNull<u8>) {
+        let chain = match self.away.take() {
+            Some(mut chain) if chain.home == home => {
+                // SAFETY: the caller's promise.
+                unsafe { chain.push(block) };
+                chain
+            }
+            others => {
+                if let Some(chain) = others {
+                    chain.hand_in();
+                }
+                // SAFETY: the caller's promise.
+                unsafe { Chain::of(class, home, block) }
+            }
+        };
+        if chain.len < chain_len(class) {
+            self.away.set(Some(chain));
+        } else {
+            chain.hand_in();
         }
     }
 
     /// The first block of the spare chain, of one of the depot's, or of some that the store has; the
     /// list is empty.
-    fn refill(&self, class: usize) -> Option<NonNull<u8>> {
+    fn refill(&self, class: usize, home: Home) -> Option<NonNull<u8>> {
         let chain = self.spare.take();
-        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class)));
-        let (first, len) = match chain {
-            Some(chain) => (chain.into_first(), chain_len(class)),
-            None => (STORE.cut(class, cut_len(class)), cut_len(class)),
+        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class, home)));
+        let (len, first) = match chain {
+            Some(chain) => (chain.len, chain.into_first()),
+            None => (cut_len(class), STORE.cut(class, home, cut_len(class))),
         };
         self.first.set(first.as_ptr());
         self.len.set(len);
@@ -217,7 +333,7 @@ pub fn allocate<T>() -> NonNull<MaybeUninit<T>> {
     let Some(class) = (const { class_of::<T>() }) else {
         return NonNull::from(Box::leak(Box::<T>::new_uninit()));
     };
-    let kept = context::with_blocks(|cache| cache?.lists[class].pop());
+    let kept = context::with_blocks(|cache| cache?.take(class));
     match kept {
         Some(block) => block.cast(),
         None => from_elsewhere(class).cast(),
@@ -227,8 +343,11 @@ pub fn allocate<T>() -> NonNull<MaybeUninit<T>> {
 /// A block that is not at hand.
 #[inline(never)]
 fn from_elsewhere(class: usize) -> NonNull<u8> {
-    let kept = context::with_blocks(|cache| cache?.lists[class].refill(class));
-    kept.unwrap_or_else(|| STORE.cut(class, 1).cast())
+    let kept = context::with_blocks(|cache| {
+        let cache = cache?;
+        cache.lists[class].refill(class, cache.home)
+    });
+    kept.unwrap_or_else(|| STORE.cut(class, Home::NOBODY, 1).cast())
 }
 
 /// Gives the memory of a `T` back, without looking at what is in it.
@@ -242,24 +361,36 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
         // SAFETY: the caller's promise; such blocks are boxes.
         return drop(unsafe { Box::from_raw(block.cast::<MaybeUninit<T>>().as_ptr()) });
     };
-    let kept = context::with_blocks(|cache| match cache {
-        Some(cache) => {
-            // SAFETY: by the caller's promise the block is ours, and was allocated for this class.
-            unsafe { cache.lists[class].push(class, block.cast()) };
-            true
-        }
-        None => false,
+    // SAFETY: by the caller's promise the block is ours, and was allocated for this class.
+    let kept = context::with_blocks(|cache| {
+        cache.is_some_and(|cache| unsafe { cache.keep(class, block.cast()) })
     });
     if !kept {
-        // SAFETY: invariant 1.
-        unsafe { release(class, block.cast()) };
+        // SAFETY: as above.
+        unsafe { give_up(class, block.cast()) };
     }
 }
 
+/// A block that is not to be kept at hand.
+///
 /// # Safety
 ///
 /// The block is of this class and the caller's.
 #[inline(never)]
+unsafe fn give_up(class: usize, block: NonNull<u8>) {
+    context::with_blocks(|cache| match cache {
+        // SAFETY: the caller's promise.
+        Some(cache) => unsafe { cache.put(class, block) },
+        // SAFETY: as above.
+        None => unsafe { release(class, block) },
+    });
+}
+
+/// Gives a block back to the store.
+///
+/// # Safety
+///
+/// The block is of this class and the caller's.
 unsafe fn release(class: usize, block: NonNull<u8>) {
     let link = block.cast::<Link>();
     // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
@@ -331,8 +462,18 @@ mod tests {
 
     /// A chain of fresh blocks.
     pub(super) fn chain(class: usize) -> Chain {
-        let first = STORE.cut(class, chain_len(class));
-        Chain { first, class }
+        chain_of(class, Home::from_number(1))
+    }
+
+    /// A chain of fresh blocks of a home.
+    pub(super) fn chain_of(class: usize, home: Home) -> Chain {
+        let len = chain_len(class);
+        Chain {
+            first: STORE.cut(class, home, len),
+            class,
+            len,
+            home,
+        }
     }
 
     impl Chain {
@@ -351,6 +492,11 @@ mod tests {
             }
             count
         }
+    }
+
+    /// Whose blocks this thread keeps.
+    fn own_home() -> Home {
+        context::with_blocks(|cache| cache.expect("it keeps some").home)
     }
 
     fn in_a_worker<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
@@ -392,6 +538,7 @@ mod tests {
         }
         in_a_worker(|| {
             let class = class_of::<[u64; 6]>().expect("a small block");
+            let home = own_home();
             let fill = || {
                 let blocks = (0..4 * chain_len(class)).map(|n| put([u64::from(n); 6]));
                 blocks.collect::<Vec<_>>()
@@ -406,7 +553,7 @@ mod tests {
             let look_into_the_depot = || {
                 context::with_depot(|depot| {
                     let depot = depot.expect("this is a worker");
-                    let chains: Vec<_> = std::iter::from_fn(|| depot.take(class)).collect();
+                    let chains: Vec<_> = std::iter::from_fn(|| depot.take(class, home)).collect();
                     let full = [chain_len(class); 2];
                     assert_eq!(chains.iter().map(Chain::count).collect::<Vec<_>>(), full);
                     chains.into_iter().for_each(|chain| depot.give(chain));
@@ -423,6 +570,56 @@ mod tests {
                 unsafe { deallocate(block) };
             }
             look_into_the_depot();
+        });
+    }
+
+    #[test]
+    fn what_another_worker_frees_goes_home() {
+        if !cached() {
+            return;
+        }
+        in_a_worker(|| {
+            let class = class_of::<[u64; 6]>().expect("a small block");
+            let stranger = Home::from_number(own_home().number() + 1);
+            let third = Home::from_number(own_home().number() + 2);
+            let free = |chain: Chain, count: u32| {
+                let len = chain.len;
+                let mut next = chain.into_first().as_ptr();
+                for freed in 0..len {
+                    let block = NonNull::new(next).expect("a chain has as many as it says");
+                    // SAFETY: by invariant 4 the block is ours and begins with a link.
+                    next = unsafe { block.as_ref() }.next;
+                    // SAFETY: as above; each goes one way.
+                    unsafe {
+                        if freed < count {
+                            deallocate(block.cast::<[u64; 6]>());
+                        } else {
+                            release(class, block.cast());
+                        }
+                    }
+                }
+            };
+            let in_the_depot = |home| {
+                context::with_depot(|depot| depot.expect("this is a worker").take(class, home)).map(
+                    |chain| {
+                        assert_eq!(chain.count(), chain.len);
+                        chain.len
+                    },
+                )
+            };
+            // A full chain goes at once, one that is not waits for more.
+            free(chain_of(class, stranger), chain_len(class));
+            free(chain_of(class, stranger), 5);
+            assert_eq!(in_the_depot(stranger), Some(chain_len(class)));
+            assert_eq!(in_the_depot(stranger), None);
+            // It goes when others are on their way.
+            free(chain_of(class, third), 1);
+            assert_eq!(in_the_depot(stranger), Some(5));
+            assert_eq!(in_the_depot(third), None);
+            // Nobody asks the depot for nobody's.
+            free(chain_of(class, Home::NOBODY), chain_len(class));
+            assert_eq!(in_the_depot(third), Some(1));
+            assert_eq!(in_the_depot(Home::NOBODY), None);
         });
     }
 
@@ -464,7 +661,8 @@ mod tests {
                 unsafe { deallocate(block) };
             }
             let class = class_of::<[u64; 6]>().expect("a small block");
-            let given = context::with_depot(|depot| depot.map(|d| d.take(class).is_some()));
+            let given =
+                context::with_depot(|depot| depot.map(|d| d.take(class, own_home()).is_some()));
             assert_eq!(given, Some(false));
         });
     }

@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 
 use crate::block::{BlockCache, Depot};
 use crate::core::{Core, CoreRef};
+use crate::home::OwnHome;
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
 use crate::table::SlotCache;
@@ -108,16 +109,20 @@ pub(crate) struct Local {
     blocks: BlockCache,
     core: CoreRef,
     slots: RefCell<SlotCache>,
+    /// Whose both are.
+    _home: OwnHome,
     /// Counts on the core that were taken in advance.
     stock: Cell<usize>,
 }
 
 impl Local {
     pub(crate) fn new(core: CoreRef) -> Local {
+        let home = OwnHome::take();
         Local {
             core,
-            slots: RefCell::default(),
-            blocks: BlockCache::new(),
+            slots: RefCell::new(SlotCache::new(home.get())),
+            blocks: BlockCache::new(home.get()),
+            _home: home,
             stock: Cell::new(0),
         }
     }

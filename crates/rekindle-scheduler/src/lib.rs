@@ -46,6 +46,8 @@ pub mod block;
 
 mod task;
 
+mod home;
+
 mod table;
 
 pub mod budget;

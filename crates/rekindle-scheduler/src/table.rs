@@ -9,7 +9,8 @@
 //! has the comparison.
 //!
 //! Free slots live in the stock of a worker ([`SlotCache`]) and travel to and from the common
-//! pool 256 at a time, so that spawning and ending touch no line that another worker writes.
+//! pool 256 at a time: a page of them, which is one worker's [`Home`]. A slot that another worker frees goes back
+//! there. So spawning and ending touch no line that another worker writes.
 //!
 //! | LOCKED | task     | meaning                                                      |
 //! |--------|----------|--------------------------------------------------------------|
@@ -26,17 +27,25 @@
 //!    the very task it was made for is in the slot.
 //! 4. A slot whose generation reaches the limit is never used again: an id never comes back.
 //! 5. No foreign code runs under a slot's lock.
+//! 6. A slot's home changes only while it is free, under the lock of the common pool.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
-use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::home::Home;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering};
 use crate::sync::{Mutex, hint, thread};
 use crate::task::{Header, TaskId, TaskRef, TaskView};
 
 /// Slots that travel together between a stock and the common pool.
 const BATCH: usize = if cfg!(loom) { 2 } else { 256 };
+/// Free slots of another home that a worker collects before it sends them there.
+const AWAY: usize = if cfg!(loom) { 2 } else { 64 };
+/// A home with so many batches in the common pool lends one to another: else the table would grow by what each
+/// worker once needed.
+const LENDS: usize = 4;
 /// Slots in the first bucket; each further bucket doubles the table.
 const FIRST: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Enough buckets for every index of 32 bits.
@@ -47,19 +56,27 @@ const SPINS: u32 = 64;
 /// One place in the table.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    locked: AtomicU32,
+    locked: AtomicBool,
+    /// Whose it is when it is free.
+    home: AtomicU16,
     generation: AtomicU32,
     task: AtomicPtr<Header>,
 }
 
 /// Free slots at a worker's hand.
-#[derive(Debug, Default)]
-pub(crate) struct SlotCache(Vec<u32>);
+#[derive(Debug)]
+pub(crate) struct SlotCache {
+    home: Home,
+    stock: Vec<u32>,
+    /// Those that are to be sent to another home.
+    away: Vec<u32>,
+    away_to: Home,
+}
 
-/// The free slots that belong to nobody, and how far the table has grown.
+/// The free slots that no worker has, by whose they are, and how far the table has grown.
 #[derive(Debug, Default)]
 struct Common {
-    free: Vec<u32>,
+    free: BTreeMap<Home, Vec<u32>>,
     fresh: u32,
 }
 
@@ -84,7 +101,8 @@ fn locate(index: u32) -> (usize, usize) {
 impl Slot {
     fn empty() -> Slot {
         Slot {
-            locked: AtomicU32::new(0),
+            locked: AtomicBool::new(false),
+            home: AtomicU16::new(Home::NOBODY.number()),
             generation: AtomicU32::new(1),
             task: AtomicPtr::new(ptr::null_mut()),
         }
@@ -103,7 +121,7 @@ impl Slot {
         // Acquire: pairs with the Release of the guard, so that we see what the last holder did.
         while self
             .locked
-            .compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_err()
         {
             self.wait();
@@ -119,7 +137,7 @@ impl Slot {
             return thread::yield_now();
         }
         let mut spins = 0;
-        while self.locked.load(Ordering::Relaxed) != 0 {
+        while self.locked.load(Ordering::Relaxed) {
             spins += 1;
             if spins < SPINS {
                 hint::spin_loop();
@@ -131,13 +149,44 @@ impl Slot {
     }
 }
 
+impl SlotCache {
+    pub(crate) fn new(home: Home) -> SlotCache {
+        SlotCache {
+            home,
+            stock: Vec::new(),
+            away: Vec::new(),
+            away_to: Home::NOBODY,
+        }
+    }
+}
+
+impl Common {
+    /// Some that a worker may have, of its own or of a home that has many; none, if there are no such.
+    fn batch(&mut self, home: Home) -> Vec<u32> {
+        let may_give = |(whose, free): &(&Home, &mut Vec<u32>)| {
+            let keeps = if **whose == home { 1 } else { LENDS * BATCH };
+            free.len() >= keeps
+        };
+        let can = self.free.iter_mut().filter(may_give);
+        // Its own first.
+        let from = can.max_by_key(|(whose, free)| (**whose == home, free.len()));
+        from.map_or_else(Vec::new, |(_, free)| {
+            free.split_off(free.len().saturating_sub(BATCH))
+        })
+    }
+
+    fn give(&mut self, home: Home, free: impl IntoIterator<Item = u32>) {
+        self.free.entry(home).or_default().extend(free);
+    }
+}
+
 /// Releases the lock, also when `f` unwinds.
 struct Unlock<'a>(&'a Slot);
 
 impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.locked.store(0, Ordering::Release);
+        self.0.locked.store(false, Ordering::Release);
     }
 }
 
@@ -161,9 +210,9 @@ impl Table {
     #[inline]
     pub(crate) fn take(&self, cache: Option<&mut SlotCache>) -> (TaskId, &Slot) {
         let index = match cache {
-            Some(SlotCache(stock)) => match stock.pop() {
+            Some(cache) => match cache.stock.pop() {
                 Some(index) => index,
-                None => self.restock(stock),
+                None => self.restock(cache),
             },
             None => self.take_common(),
         };
@@ -174,26 +223,33 @@ impl Table {
     }
 
     #[cold]
-    fn restock(&self, stock: &mut Vec<u32>) -> u32 {
+    fn restock(&self, cache: &mut SlotCache) -> u32 {
         let mut common = self.common.lock();
-        let keep = common.free.len().saturating_sub(BATCH);
-        stock.extend(common.free.drain(keep..));
+        let mut stock = common.batch(cache.home);
         if stock.is_empty() {
             let fresh = common.fresh;
+            // Up to the end of a page.
             common.fresh = fresh
-                .checked_add(BATCH as u32)
+                .checked_add(1)
+                .and_then(|next| next.checked_next_multiple_of(BATCH as u32))
                 .expect("fewer than 2^32 live tasks");
             self.grow(fresh, common.fresh);
             // Low numbers last, for they are popped first.
             stock.extend((fresh..common.fresh).rev());
         }
-        stock.pop().expect("the stock has just been filled")
+        for &index in &stock {
+            let slot = self.slot(index).expect("a free index has a slot");
+            slot.home.store(cache.home.number(), Ordering::Relaxed);
+        }
+        cache.stock = stock;
+        cache.stock.pop().expect("the stock has just been filled")
     }
 
     #[cold]
     fn take_common(&self) -> u32 {
         let mut common = self.common.lock();
-        if let Some(index) = common.free.pop() {
+        let free = common.free.get_mut(&Home::NOBODY);
+        if let Some(index) = free.and_then(Vec::pop) {
             return index;
         }
         let fresh = common.fresh;
@@ -228,21 +284,47 @@ impl Table {
             // Invariant 4: the slot stays empty for ever.
             return;
         }
+        // Relaxed: by invariant 6 it was written before we had the slot.
+        let home = Home::from_number(slot.home.load(Ordering::Relaxed));
         match cache {
-            Some(SlotCache(stock)) => {
-                stock.push(id.index());
-                if stock.len() >= 2 * BATCH {
-                    self.common.lock().free.extend(stock.drain(..BATCH));
+            Some(cache) if cache.home == home => {
+                cache.stock.push(id.index());
+                if cache.stock.len() >= 2 * BATCH {
+                    let surplus = cache.stock.drain(..BATCH);
+                    self.common.lock().give(home, surplus);
                 }
             }
-            None => self.common.lock().free.push(id.index()),
+            Some(cache) => self.send_home(home, id.index(), cache),
+            None => self.common.lock().give(home, [id.index()]),
+        }
+    }
+
+    /// Collects a slot of another home with others of that home.
+    #[cold]
+    fn send_home(&self, home: Home, index: u32, cache: &mut SlotCache) {
+        if cache.away_to != home {
+            self.return_away(cache);
+            cache.away_to = home;
+        }
+        cache.away.push(index);
+        if cache.away.len() >= AWAY {
+            self.return_away(cache);
+        }
+    }
+
+    fn return_away(&self, cache: &mut SlotCache) {
+        if !cache.away.is_empty() {
+            let away = cache.away.drain(..);
+            self.common.lock().give(cache.away_to, away);
         }
     }
 
     /// Gives a worker's stock back.
-    pub(crate) fn return_stock(&self, SlotCache(stock): &mut SlotCache) {
-        if !stock.is_empty() {
-            self.common.lock().free.append(stock);
+    pub(crate) fn return_stock(&self, cache: &mut SlotCache) {
+        self.return_away(cache);
+        if !cache.stock.is_empty() {
+            let stock = cache.stock.drain(..);
+            self.common.lock().give(cache.home, stock);
         }
     }
 
@@ -299,6 +381,9 @@ impl fmt::Debug for Table {
 mod tests {
     use super::*;
 
+    const ONE: Home = Home::from_number(1);
+    const OTHER: Home = Home::from_number(2);
+
     #[test]
     fn every_index_has_one_place() {
         assert_eq!(locate(0), (0, 0));
@@ -312,7 +397,7 @@ mod tests {
     #[test]
     fn an_id_never_comes_back_though_its_slot_does() {
         let table = Table::new(u32::MAX);
-        let mut stock = SlotCache::default();
+        let mut stock = SlotCache::new(ONE);
         let (first, _) = table.take(Some(&mut stock));
         table.vacate(first, Some(&mut stock));
         let (second, _) = table.take(Some(&mut stock));
@@ -352,19 +437,82 @@ mod tests {
     #[test]
     fn stocks_give_their_surplus_back_in_batches() {
         let table = Table::new(u32::MAX);
-        let mut one = SlotCache::default();
-        let ids: Vec<_> = (0..10 * BATCH)
-            .map(|_| table.take(Some(&mut one)).0)
-            .collect();
-        let mut other = SlotCache::default();
+        let mut one = SlotCache::new(ONE);
+        let ids = take(&table, &mut one, 10 * BATCH);
+        for id in ids {
+            table.vacate(id, Some(&mut one));
+        }
+        assert!(one.stock.len() < 2 * BATCH);
+        table.return_stock(&mut one);
+        assert_eq!(one.stock.len(), 0);
+        assert_eq!(free(&table, ONE), 10 * BATCH);
+    }
+
+    fn take(table: &Table, cache: &mut SlotCache, count: usize) -> Vec<TaskId> {
+        (0..count).map(|_| table.take(Some(cache)).0).collect()
+    }
+
+    /// How many of a home the common pool has.
+    fn free(table: &Table, home: Home) -> usize {
+        let common = table.common.lock();
+        common.free.get(&home).map_or(0, Vec::len)
+    }
+
+    #[test]
+    fn a_slot_that_another_worker_frees_goes_home() {
+        let table = Table::new(u32::MAX);
+        let (mut one, mut other) = (SlotCache::new(ONE), SlotCache::new(OTHER));
+        let mut ids = take(&table, &mut one, BATCH);
+        ids.extend(take(&table, &mut other, AWAY));
+        let others = ids.split_off(BATCH);
         for id in ids {
             table.vacate(id, Some(&mut other));
         }
-        assert!(other.0.len() < 2 * BATCH);
-        table.return_stock(&mut other);
+        assert_eq!(free(&table, ONE), BATCH, "each is where it belongs");
+        let again = take(&table, &mut one, BATCH);
+        assert!(again.iter().all(|id| id.index() < BATCH as u32));
+        // Some that are on their way are not forgotten when a slot of another home follows, nor at the end.
+        table.vacate(others[0], Some(&mut one));
+        let nobodys = table.take(None).0;
+        table.vacate(nobodys, Some(&mut one));
+        assert_eq!(free(&table, OTHER), 1);
+        assert_eq!(free(&table, Home::NOBODY), 0);
         table.return_stock(&mut one);
-        let common = table.common.lock();
-        assert_eq!(common.free.len(), common.fresh as usize);
+        assert_eq!(free(&table, Home::NOBODY), 1);
+    }
+
+    #[test]
+    fn pages_of_two_homes_do_not_overlap() {
+        let table = Table::new(u32::MAX);
+        table.take(None);
+        let (mut one, mut other) = (SlotCache::new(ONE), SlotCache::new(OTHER));
+        let page = |id: &TaskId| id.index() as usize / BATCH;
+        let of_one = take(&table, &mut one, 1);
+        let of_other = take(&table, &mut other, 1);
+        assert_eq!((page(&of_one[0]), page(&of_other[0])), (0, 1));
+        let more_of_one = take(&table, &mut one, BATCH);
+        let pages: std::collections::HashSet<_> = more_of_one.iter().map(page).collect();
+        assert_eq!(pages, [0, 2].into());
+    }
+
+    #[test]
+    fn a_home_with_many_free_slots_lends_some() {
+        let table = Table::new(u32::MAX);
+        let (mut one, mut other) = (SlotCache::new(ONE), SlotCache::new(OTHER));
+        let ids = take(&table, &mut one, 16 * BATCH);
+        for id in ids {
+            table.vacate(id, Some(&mut one));
+        }
+        table.return_stock(&mut one);
+        let lent = take(&table, &mut other, 16 * BATCH);
+        let size = table.common.lock().fresh as usize;
+        assert_eq!(size, (16 + LENDS - 1) * BATCH, "it keeps some");
+        // What was lent belongs to who took it.
+        for id in lent {
+            table.vacate(id, Some(&mut other));
+        }
+        table.return_stock(&mut other);
+        assert_eq!(free(&table, OTHER), 16 * BATCH);
     }
 }
 
@@ -438,8 +586,8 @@ mod loom_tests {
     fn loom_two_workers_never_have_one_slot() {
         explore(|| {
             let table = Arc::new(Table::new(u32::MAX));
-            let worker = |table: &Table| {
-                let mut stock = SlotCache::default();
+            let worker = |table: &Table, home| {
+                let mut stock = SlotCache::new(Home::from_number(home));
                 let (first, _) = table.take(Some(&mut stock));
                 table.vacate(first, Some(&mut stock));
                 table.return_stock(&mut stock);
@@ -447,10 +595,34 @@ mod loom_tests {
             };
             let other = {
                 let table = Arc::clone(&table);
-                thread::spawn(move || worker(&table))
+                thread::spawn(move || worker(&table, 1))
             };
-            let own = worker(&table);
+            let own = worker(&table, 2);
             assert_ne!(own.index(), other.join().unwrap().index());
+        });
+    }
+
+    #[test]
+    fn loom_a_slot_that_comes_home_is_had_once() {
+        explore(|| {
+            let table = Arc::new(Table::new(u32::MAX));
+            let mut stock = SlotCache::new(Home::from_number(1));
+            let take = |stock: &mut SlotCache| [(); 2].map(|()| table.take(Some(stock)).0);
+            let first = take(&mut stock);
+            let other = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || {
+                    let mut stock = SlotCache::new(Home::from_number(2));
+                    first.map(|id| table.vacate(id, Some(&mut stock)));
+                    table.take(Some(&mut stock)).0
+                })
+            };
+            let second = take(&mut stock);
+            let third = take(&mut stock);
+            let mut had = [&second[..], &third[..], &[other.join().unwrap()]].concat();
+            had.sort_unstable_by_key(|id| id.index());
+            assert!(had.windows(2).all(|two| two[0].index() != two[1].index()));
+            assert!(had.iter().all(|id| !first.contains(id)));
         });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | offset                | what lies there                                                       |
 //! |-----------------------|-----------------------------------------------------------------------|
-//! | 0                     | the [`Chunk`]: a [`Slab`] for each part, and which of them are free   |
+//! | 0                     | the [`Chunk`]: a [`Slab`] for each part, whose it is, and which are free |
 //! | behind that           | the blocks of the first slab                                          |
 //! | `n` times [`SLAB`]    | the blocks of slab `n`                                                |
 //!
@@ -14,13 +14,15 @@
 //! 1. A chunk lies at a multiple of its size. So the address of a block says which slab it is of.
 //! 2. Which slabs of a chunk are free is changed under the lock of all chunks alone; what else a slab
 //!    knows of itself, by its owner alone: the chunk while it is free, and then whom it was given to.
-//! 3. A slab hands a block out whose bit is set, and clears it; who has the block puts it back once.
+//! 3. Whose a slab is changes only while it is free. So who has a block of it may read that.
+//! 4. A slab hands a block out whose bit is set, and clears it; who has the block puts it back once.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 
 use super::{GRAIN, Link, size_of_class};
+use crate::home::Home;
 
 /// The size of a huge page.
 const CHUNK: usize = 2 << 20;
@@ -40,6 +42,8 @@ const LAYOUT: Layout = match Layout::from_size_align(CHUNK, CHUNK) {
 /// What a chunk begins with.
 #[repr(C)]
 pub(super) struct Chunk {
+    /// Whose the slabs are. Together, for each block that is freed is asked.
+    homes: [Home; SLABS],
     slabs: [Slab; SLABS],
     /// A bit for each slab that nobody has.
     free: u32,
@@ -113,7 +117,11 @@ impl Chunk {
     /// # Safety
     ///
     /// The chunk is alive, has a free slab, and the caller has the lock of all chunks.
-    pub(super) unsafe fn give(chunk: NonNull<Chunk>, class: usize) -> (NonNull<Slab>, usize) {
+    pub(super) unsafe fn give(
+        chunk: NonNull<Chunk>,
+        class: usize,
+        home: Home,
+    ) -> (NonNull<Slab>, usize) {
         // SAFETY: by invariant 2, and the caller's promise. (The whole chunk is never borrowed: others
         // use slabs of it meanwhile.)
         let free = unsafe { &mut (*chunk.as_ptr()).free };
@@ -128,7 +136,11 @@ impl Chunk {
         // SAFETY: `n` is below the number of slabs, so both are within the chunk.
         let (slab, start) = unsafe { (Chunk::slab(chunk, n), chunk.cast::<u8>().add(offset)) };
         // SAFETY: by invariant 2 it has no owner but us.
-        unsafe { slab.write(Slab::new(start, room, size_of_class(class))) };
+        unsafe {
+            slab.write(Slab::new(start, room, size_of_class(class)));
+            // By invariant 3 nobody reads it now.
+            (&raw mut (*chunk.as_ptr()).homes[n]).write(home);
+        }
         (slab, free.count_ones() as usize)
     }
 
@@ -236,7 +248,21 @@ impl Slab {
     }
 }
 
+/// Whose slab a block was taken from.
+///
+/// # Safety
+///
+/// It was taken from one, and nobody has put it back.
+#[inline]
+pub(super) unsafe fn home_of(block: NonNull<u8>) -> Home {
+    let (chunk, offset) = place(block);
+    // SAFETY: by invariant 1 the chunk is alive and has so many slabs, and by invariant 3 nobody writes
+    // this one's home while one of its blocks is out.
+    unsafe { (&raw const (*chunk.as_ptr()).homes[offset / SLAB]).read() }
+}
+
 /// In which chunk an address lies, and where in it.
+#[inline]
 fn place(at: NonNull<u8>) -> (NonNull<Chunk>, usize) {
     let offset = at.addr().get() % CHUNK;
     let chunk = ptr::with_exposed_provenance_mut(at.addr().get() - offset);

@@ -1,6 +1,6 @@
-//! Free blocks that no worker has at hand, in chains.
+//! Free blocks that no worker has at hand, in chains, each for the worker whose they are.
 //!
-//! Where one worker allocates and another frees, blocks go from the one to the other through here,
+//! Where one worker allocates and another frees, blocks go back to the one through here,
 //! and the allocator sees neither of them. To free on another thread what this one allocates is what
 //! allocators are worst at: glibc's takes the lock of the first thread's arena for each block, and
 //! two threads at it sleep and wake in turn.
@@ -9,13 +9,14 @@
 //! its ticks, and [`Depot::clear`] when all sleep. A simulation has no monitor, and keeps nothing
 //! here; its one thread has no use for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::{CLASSES, Chain, STORE};
+use crate::home::Home;
 
 /// So many of a size may lie here unused while anybody works: to give them back and to ask for them
 /// anew, over and over, would cost more than they are worth.
@@ -25,6 +26,8 @@ const FLOOR: usize = 16;
 const WINDOW: u32 = 32;
 /// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
 const PART: usize = 2;
+/// A home that has so many of a size lends some to another: it has moved on, or has no use for them now.
+const LENDS: usize = FLOOR;
 /// Where nobody has taken any for so many windows, blocks come in and do not go out: they are freed here and
 /// made elsewhere. Then those beyond the floor go on to the store at once, at the cost of who frees them.
 const UNTAKEN: u32 = 4;
@@ -43,11 +46,12 @@ pub(crate) struct Depot {
 #[repr(align(64))]
 #[derive(Default)]
 struct Shelf {
-    /// As many as in `stock`, to be looked at without the lock.
+    /// As many as in all of `stocks`, to be looked at without the lock.
     count: AtomicUsize,
-    stock: Mutex<Stock>,
+    stocks: Mutex<BTreeMap<Home, Stock>>,
 }
 
+/// Those of one home.
 #[derive(Default)]
 struct Stock {
     /// Oldest first.
@@ -73,13 +77,13 @@ impl Depot {
     /// Takes a full chain over.
     pub(super) fn give(&self, chain: Chain) {
         if self.keeps {
-            self.shelves[chain.class()].give(chain);
+            self.shelves[chain.class].give(chain);
         }
     }
 
-    /// The chain that was given last.
-    pub(super) fn take(&self, class: usize) -> Option<Chain> {
-        self.shelves[class].take()
+    /// The chain of this home that was given last; or else one of the home that has most, if that has many.
+    pub(super) fn take(&self, class: usize, home: Home) -> Option<Chain> {
+        self.shelves[class].take(home)
     }
 
     /// Gives some of what was not needed lately back to the store. To be called at each tick.
@@ -114,42 +118,50 @@ impl Drop for Depot {
 
 impl Shelf {
     fn give(&self, chain: Chain) {
-        let mut stock = self.stock.lock();
+        let mut stocks = self.stocks.lock();
+        let stock = stocks.entry(chain.home).or_default();
         if stock.untaken > UNTAKEN && stock.chains.len() >= FLOOR {
-            drop(stock);
+            drop(stocks);
             return drop(chain);
         }
         stock.chains.push_back(chain);
-        self.count.store(stock.chains.len(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn take(&self) -> Option<Chain> {
+    fn take(&self, home: Home) -> Option<Chain> {
         // Who misses what has just been given asks the store, and finds it the next time.
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let mut stock = self.stock.lock();
-        let chain = stock.chains.pop_back();
+        let mut stocks = self.stocks.lock();
+        let may_give = |(whose, stock): &(&Home, &mut Stock)| {
+            let keeps = if **whose == home { 1 } else { LENDS };
+            stock.chains.len() >= keeps
+        };
+        let can = stocks.iter_mut().filter(may_give);
+        // Its own first.
+        let (_, stock) = can.max_by_key(|(whose, stock)| (**whose == home, stock.chains.len()))?;
+        let chain = stock.chains.pop_back()?;
         stock.untaken = 0;
         stock.fewest = stock.fewest.min(stock.chains.len());
-        self.count.store(stock.chains.len(), Ordering::Relaxed);
-        chain
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(chain)
     }
 
-    /// Takes as many as `choose` says. They are given back by the caller, for that takes its time.
-    fn oldest(&self, choose: impl FnOnce(&mut Stock) -> usize) -> Vec<Chain> {
+    /// Takes as many of each stock as `choose` says. They are given back by the caller, for that takes its time.
+    fn oldest(&self, mut choose: impl FnMut(&mut Stock) -> usize) -> Vec<Chain> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Vec::new();
         }
-        let mut stock = self.stock.lock();
-        let how_many = choose(&mut stock);
-        let oldest = stock.chains.drain(..how_many).collect();
-        if stock.chains.is_empty() {
-            stock.chains = VecDeque::new();
-            stock.untaken = 0;
-        }
-        stock.fewest = stock.fewest.saturating_sub(how_many);
-        self.count.store(stock.chains.len(), Ordering::Relaxed);
+        let mut oldest = Vec::new();
+        let mut stocks = self.stocks.lock();
+        stocks.retain(|_, stock| {
+            let how_many = choose(stock);
+            oldest.extend(stock.chains.drain(..how_many));
+            stock.fewest = stock.fewest.saturating_sub(how_many);
+            !stock.chains.is_empty()
+        });
+        self.count.fetch_sub(oldest.len(), Ordering::Relaxed);
         oldest
     }
 }
@@ -179,8 +191,11 @@ impl fmt::Debug for Depot {
 
 #[cfg(all(test, not(any(loom, miri))))]
 mod tests {
-    use super::super::tests::chain;
+    use super::super::tests::{chain, chain_of};
     use super::*;
+
+    const ONE: Home = Home::from_number(1);
+    const OTHER: Home = Home::from_number(2);
 
     #[test]
     fn what_was_given_last_is_taken_first() {
@@ -190,17 +205,43 @@ mod tests {
         depot.give(one);
         depot.give(two);
         depot.give(chain(4));
-        assert_eq!(depot.take(3).map(|c| c.address()), Some(second));
-        assert_eq!(depot.take(3).map(|c| c.address()), Some(first));
-        assert!(depot.take(3).is_none());
+        assert_eq!(depot.take(3, ONE).map(|c| c.address()), Some(second));
+        assert_eq!(depot.take(3, ONE).map(|c| c.address()), Some(first));
+        assert!(depot.take(3, ONE).is_none());
         assert_eq!(depot.len(), 1);
+    }
+
+    #[test]
+    fn chains_are_for_the_home_that_they_are_of() {
+        let depot = Depot::new(true);
+        let ours = chain(3);
+        let first = ours.address();
+        depot.give(ours);
+        depot.give(chain_of(3, OTHER));
+        assert_eq!(depot.take(3, ONE).map(|c| c.address()), Some(first));
+        assert!(depot.take(3, ONE).is_none());
+        assert_eq!(depot.len(), 1);
+        assert!(depot.take(3, OTHER).is_some());
+    }
+
+    #[test]
+    fn a_home_that_has_many_lends_some() {
+        let depot = Depot::new(true);
+        (0..LENDS + 1).for_each(|_| depot.give(chain_of(3, OTHER)));
+        let ours = chain(3);
+        let first = ours.address();
+        depot.give(ours);
+        assert_eq!(depot.take(3, ONE).map(|c| c.address()), Some(first));
+        assert!((0..2).all(|_| depot.take(3, ONE).is_some()));
+        assert!(depot.take(3, ONE).is_none());
+        assert_eq!(depot.len(), LENDS - 1);
     }
 
     #[test]
     fn a_depot_that_nobody_trims_keeps_nothing() {
         let depot = Depot::new(false);
         depot.give(chain(0));
-        assert!(depot.take(0).is_none());
+        assert!(depot.take(0, ONE).is_none());
     }
 
     /// As many trims as are looked at as one.
@@ -216,7 +257,7 @@ mod tests {
         a_window_passes(&depot);
         assert_eq!(depot.len(), MANY, "it has just come");
         for _ in 0..5 {
-            let all: Vec<_> = std::iter::from_fn(|| depot.take(2)).collect();
+            let all: Vec<_> = std::iter::from_fn(|| depot.take(2, ONE)).collect();
             // What is away for a while is not unused.
             depot.trim();
             all.into_iter().for_each(|c| depot.give(c));
@@ -259,7 +300,7 @@ mod tests {
         give();
         assert_eq!(depot.len(), FLOOR, "nobody has taken any for long");
         // Somebody takes one: they may be needed.
-        let one = depot.take(1).expect("there are some");
+        let one = depot.take(1, ONE).expect("there are some");
         depot.give(one);
         give();
         assert_eq!(depot.len(), 3 * FLOOR);
@@ -277,7 +318,7 @@ mod tests {
         a_window_passes(&depot);
         depot.trim();
         assert_eq!(depot.len(), MANY - MOST);
-        let all: Vec<_> = std::iter::from_fn(|| depot.take(1)).collect();
+        let all: Vec<_> = std::iter::from_fn(|| depot.take(1, ONE)).collect();
         all.into_iter().for_each(|c| depot.give(c));
         (1..WINDOW).for_each(|_| depot.trim());
         assert_eq!(depot.len(), MANY - MOST);
@@ -292,7 +333,7 @@ mod tests {
             let taken = scope.spawn(|| {
                 let mut taken = 0;
                 while taken < CHAINS {
-                    match depot.take(5) {
+                    match depot.take(5, ONE) {
                         Some(_) => taken += 1,
                         None => std::thread::yield_now(),
                     }

@@ -5,12 +5,14 @@
 //! global allocator. A size keeps the last slab with room, and the program one free chunk, until
 //! [`Store::trim`]. Of several slabs with room the lowest is cut first, so that the higher ones may become whole.
 //!
+//! A slab is cut for one [`Home`], until it is whole again: so the blocks of two workers do not lie side by side.
+//!
 //! There is one store in a program: a block may outlive the runtime that it was made in.
 //!
 //! Invariants
 //! 1. A slab belongs to the shelf of its class from [`Chunk::give`] to [`Chunk::take_back`], and is reached
 //!    under the shelf's lock.
-//! 2. `with_room` of a shelf are its slabs that have a free block.
+//! 2. `with_room` of a shelf are its slabs that have a free block, by whose they are.
 //! 3. `with_room` of the chunks are those that have a free slab and others, and `spare` is one of which all
 //!    are free. What a chunk knows of its slabs is changed under the lock of `chunks`.
 //! 4. Who takes both locks takes the shelf's first. The global allocator is asked for chunks, and given
@@ -22,8 +24,9 @@ use std::ptr::{self, NonNull};
 
 use parking_lot::Mutex;
 
-use super::chunk::{Chunk, SLABS, Slab, WholeChunk};
+use super::chunk::{Chunk, SLABS, Slab, WholeChunk, home_of};
 use super::{CLASSES, Link};
+use crate::home::Home;
 
 /// The blocks of a program that no worker has.
 pub(super) struct Store {
@@ -33,7 +36,7 @@ pub(super) struct Store {
 
 /// The slabs of one class.
 struct Shelf {
-    with_room: BTreeSet<NonNull<Slab>>,
+    with_room: BTreeSet<(Home, NonNull<Slab>)>,
 }
 
 struct Chunks {
@@ -60,10 +63,11 @@ impl Store {
         }
     }
 
-    /// So many blocks, each linked to the next. There is one at least, and they are the caller's.
-    pub(super) fn cut(&self, class: usize, count: u32) -> NonNull<Link> {
+    /// So many blocks, each linked to the next, of the slabs of a home. There is one at least, and they are the
+    /// caller's.
+    pub(super) fn cut(&self, class: usize, home: Home, count: u32) -> NonNull<Link> {
         let mut shelf = self.shelves[class].lock();
-        let first = shelf.cut(count, || self.slab(class));
+        let first = shelf.cut(home, count, || self.slab(class, home));
         NonNull::new(first).expect("one block at least was asked for")
     }
 
@@ -103,28 +107,33 @@ impl Store {
     }
 
     /// Another slab for blocks of a class, whose shelf the caller has.
-    fn slab(&self, class: usize) -> NonNull<Slab> {
+    fn slab(&self, class: usize, home: Home) -> NonNull<Slab> {
         let mut chunks = self.chunks.lock();
-        if let Some(slab) = chunks.give(class) {
+        if let Some(slab) = chunks.give(class, home) {
             return slab;
         }
         chunks.count += 1;
         let is_first = chunks.count == 1;
         drop(chunks);
         let chunk = WholeChunk::allocate(!is_first);
-        self.chunks.lock().give_of(chunk.into_inner(), class)
+        self.chunks.lock().give_of(chunk.into_inner(), class, home)
     }
 }
 
 impl Shelf {
     /// Blocks of the lowest slabs that have some, and then of other slabs, in the order of their addresses:
     /// what is used in that order is fetched before it is asked for, three times as fast as in any other.
-    fn cut(&mut self, count: u32, mut another: impl FnMut() -> NonNull<Slab>) -> *mut Link {
+    fn cut(
+        &mut self,
+        home: Home,
+        count: u32,
+        mut another: impl FnMut() -> NonNull<Slab>,
+    ) -> *mut Link {
         let mut first: *mut Link = ptr::null_mut();
         let mut end = &raw mut first;
         let mut missing = count;
         while missing > 0 {
-            let lowest = self.with_room.first().copied();
+            let lowest = self.of(home).next();
             let mut slab = lowest.unwrap_or_else(&mut another);
             // SAFETY: by invariant 1 it is ours.
             let inside = unsafe { slab.as_mut() };
@@ -142,15 +151,23 @@ impl Shelf {
                 missing -= 1;
             }
             if !inside.has_room() {
-                self.with_room.remove(&slab);
+                self.with_room.remove(&(home, slab));
             } else if lowest.is_none() {
-                self.with_room.insert(slab);
+                self.with_room.insert((home, slab));
             }
         }
         first
     }
 
-    /// Puts a block back where it came from. Gives the slab, if that is whole now and there is another one:
+    /// The slabs of a home, the lowest first.
+    fn of(&self, home: Home) -> impl Iterator<Item = NonNull<Slab>> {
+        let of_home = self.with_room.range((home, NonNull::dangling())..);
+        of_home
+            .take_while(move |(whose, _)| *whose == home)
+            .map(|(_, slab)| *slab)
+    }
+
+    /// Puts a block back where it came from. Gives the slab, if that is whole now and its home has another one:
     /// it is nobody's then.
     ///
     /// # Safety
@@ -158,18 +175,18 @@ impl Shelf {
     /// The block is the caller's, and came from a slab of this shelf.
     unsafe fn put(&mut self, block: NonNull<Link>) -> Option<NonNull<Slab>> {
         // SAFETY: the caller's promise.
-        let mut slab = unsafe { Slab::of(block) };
+        let (mut slab, home) = unsafe { (Slab::of(block), home_of(block.cast())) };
         // SAFETY: by invariant 1 it is ours.
         let inside = unsafe { slab.as_mut() };
         let had_room = inside.has_room();
         // SAFETY: the caller's promise.
         unsafe { inside.put(block) };
-        if inside.is_whole() && self.with_room.len() > 1 {
-            self.with_room.remove(&slab);
+        if inside.is_whole() && self.of(home).any(|other| other != slab) {
+            self.with_room.remove(&(home, slab));
             return Some(slab);
         }
         if !had_room {
-            self.with_room.insert(slab);
+            self.with_room.insert((home, slab));
         }
         None
     }
@@ -177,12 +194,9 @@ impl Shelf {
     /// Takes the slabs out of which no block is in use: they are nobody's then.
     fn take_whole(&mut self) -> Vec<NonNull<Slab>> {
         // SAFETY: by invariant 1 they are ours.
-        let is_whole = |slab: &&NonNull<Slab>| unsafe { slab.as_ref() }.is_whole();
-        let whole: Vec<_> = self.with_room.iter().filter(is_whole).copied().collect();
-        for slab in &whole {
-            self.with_room.remove(slab);
-        }
-        whole
+        let is_whole = |(_, slab): &(Home, NonNull<Slab>)| unsafe { slab.as_ref() }.is_whole();
+        let whole = self.with_room.extract_if(.., is_whole);
+        whole.map(|(_, slab)| slab).collect()
     }
 }
 
@@ -196,16 +210,16 @@ impl Chunks {
     }
 
     /// A slab of the lowest chunk that has one.
-    fn give(&mut self, class: usize) -> Option<NonNull<Slab>> {
+    fn give(&mut self, class: usize, home: Home) -> Option<NonNull<Slab>> {
         let known = self.with_room.first().copied();
         let chunk = known.or_else(|| self.spare.take().map(WholeChunk::into_inner))?;
-        Some(self.give_of(chunk, class))
+        Some(self.give_of(chunk, class, home))
     }
 
     /// A slab of a chunk of ours that has one.
-    fn give_of(&mut self, chunk: NonNull<Chunk>, class: usize) -> NonNull<Slab> {
+    fn give_of(&mut self, chunk: NonNull<Chunk>, class: usize, home: Home) -> NonNull<Slab> {
         // SAFETY: the chunk is ours, for we are reached by who has the lock (invariant 3).
-        let (slab, left) = unsafe { Chunk::give(chunk, class) };
+        let (slab, left) = unsafe { Chunk::give(chunk, class, home) };
         if left == 0 {
             self.with_room.remove(&chunk);
         } else {
@@ -250,6 +264,9 @@ mod tests {
     use super::super::size_of_class;
     use super::*;
 
+    const ONE: Home = Home::from_number(1);
+    const OTHER: Home = Home::from_number(2);
+
     /// How many chunks there are.
     fn chunks(store: &Store) -> usize {
         store.chunks.lock().count
@@ -257,8 +274,12 @@ mod tests {
 
     /// Blocks with their links taken out, as their users have them: each full of its own number.
     fn cut(store: &Store, class: usize, count: u32) -> Vec<NonNull<Link>> {
+        cut_for(ONE, store, class, count)
+    }
+
+    fn cut_for(home: Home, store: &Store, class: usize, count: u32) -> Vec<NonNull<Link>> {
         let mut blocks = Vec::new();
-        let mut next = store.cut(class, count).as_ptr();
+        let mut next = store.cut(class, home, count).as_ptr();
         while let Some(block) = NonNull::new(next) {
             // SAFETY: the block is ours and begins with a link.
             next = unsafe { block.as_ref() }.next;
@@ -310,6 +331,43 @@ mod tests {
         assert_eq!(again, [7, 1_500, 2_950].map(|n| blocks[n]));
         blocks.reverse();
         give_back(&store, 2, &blocks);
+        store.trim();
+        assert_eq!(chunks(&store), 0);
+    }
+
+    #[test]
+    fn each_home_has_slabs_of_its_own() {
+        let store = Store::new();
+        let slabs = |blocks: &[NonNull<Link>]| {
+            // SAFETY: they come from a store.
+            let slabs = blocks.iter().map(|&block| unsafe { Slab::of(block) });
+            slabs.collect::<BTreeSet<_>>()
+        };
+        let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            of_one.extend(cut_for(ONE, &store, 2, 300));
+            of_other.extend(cut_for(OTHER, &store, 2, 200));
+        }
+        assert!(slabs(&of_one).is_disjoint(&slabs(&of_other)));
+        for (home, blocks) in [(ONE, &of_one), (OTHER, &of_other)] {
+            // SAFETY: they come from a store, and are ours.
+            assert!(blocks.iter().all(|b| unsafe { home_of(b.cast()) } == home));
+        }
+        // Whoever gives them back, they are cut for the same home again.
+        let mut back: Vec<_> = of_other[..50]
+            .iter()
+            .chain(&of_one[..50])
+            .copied()
+            .collect();
+        give_back(&store, 2, &back);
+        back.truncate(50);
+        assert_eq!(cut_for(OTHER, &store, 2, 50), back);
+        let rest = cut_for(ONE, &store, 2, 50);
+        assert_eq!(rest, of_one[..50]);
+        // One home's last slab is not another's.
+        give_back(&store, 2, &of_one);
+        give_back(&store, 2, &of_other);
+        assert_eq!(store.shelves[2].lock().with_room.len(), 2);
         store.trim();
         assert_eq!(chunks(&store), 0);
     }
