@@ -361,13 +361,15 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
         // SAFETY: the caller's promise; such blocks are boxes.
         return drop(unsafe { Box::from_raw(block.cast::<MaybeUninit<T>>().as_ptr()) });
     };
-    // SAFETY: by the caller's promise the block is ours, and was allocated for this class.
-    let kept = context::with_blocks(|cache| {
-        cache.is_some_and(|cache| unsafe { cache.keep(class, block.cast()) })
+    let block = block.cast();
+    let kept = context::with_blocks(|cache| match cache {
+        // SAFETY: by the caller's promise the block is ours, and was allocated for this class.
+        Some(cache) => unsafe { cache.keep(class, block) },
+        None => false,
     });
     if !kept {
         // SAFETY: as above.
-        unsafe { give_up(class, block.cast()) };
+        unsafe { give_up(class, block) };
     }
 }
 
