@@ -3,16 +3,15 @@
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
-//! (two chains of a size). More than that goes to the depot of its runtime, a chain at a time. So does what it
-//! frees and did not cut itself: the depot has it for the worker whose it is (see [`Home`]). What nobody has, and
-//! what nobody wants, is in the store of the program, which cuts blocks from chunks of two megabytes; threads
-//! that are no workers use it directly.
+//! (two chains of a size). More than that goes to the store of the program, a chain at a time, and so does what
+//! it frees and has not cut itself. The store cuts blocks from slabs, of which each worker has its own (see
+//! [`Home`]), and slabs from chunks of two megabytes; threads that are no workers use it directly.
 //!
 //! | what              | whose         | in what          | behind                             |
 //! |-------------------|---------------|------------------|------------------------------------|
 //! | `BlockCache`      | a worker      | single blocks    | nothing: it is the thread's own    |
-//! | `Depot`           | a runtime     | chains           | a lock for each size               |
-//! | `Store`           | the program   | slabs, chunks    | a lock for each size, one for all  |
+//! | a heap of `Store` | a home        | slabs            | a lock for each size               |
+//! | `Chunks`          | the program   | chunks           | one lock                           |
 //!
 //! It is for the layer above, whose messages are such blocks ([`Node`](crate::Node) shows one); what
 //! [`put`] gives must be taken back by [`take`] or [`drop_in_place`], which takes `unsafe`.
@@ -24,13 +23,11 @@
 //! 1. A block of class `c` was cut by the store for `c`, and nothing else is in list `c`.
 //! 2. A block in a list belongs to the list: its first word is the link, the rest is not looked at.
 //! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
-//! 4. A chain of class `c` has blocks of it, as many as its `len` says, each the link to the next, and owns
-//!    them.
-//!
-//! Whom a chain is for (its `home`) is advice: what a worker has borrowed from another goes on with its own.
+//! 4. A chain of class `c` has blocks of it and of one home, as many as its `len` says, each the link to the
+//!    next, and owns them. What is in a list is of the worker's own home.
 
 mod chunk;
-mod depot;
+mod chunks;
 mod store;
 
 use std::cell::Cell;
@@ -40,8 +37,6 @@ use std::ptr::{self, NonNull};
 
 use crate::context;
 use crate::home::Home;
-
-pub(crate) use depot::Depot;
 
 use store::Store;
 
@@ -92,7 +87,7 @@ struct Chain {
     first: NonNull<Link>,
     class: usize,
     len: u32,
-    /// Whose they are, most of them.
+    /// Whose they are.
     home: Home,
 }
 
@@ -191,21 +186,12 @@ impl Chain {
     fn into_first(self) -> NonNull<Link> {
         ManuallyDrop::new(self).first
     }
-
-    /// Hands it over to whoever needs it next.
-    fn hand_in(self) {
-        context::with_depot(|depot| match depot {
-            // What nobody calls his own was cut by the store for a thread that asks there again.
-            Some(depot) if self.home != Home::NOBODY => depot.give(self),
-            _ => drop(self),
-        });
-    }
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
         // SAFETY: by invariants 1 and 4.
-        unsafe { STORE.give_back(self.class, self.first) };
+        unsafe { STORE.give_back(self.class, self.home, self.first) };
     }
 }
 
@@ -234,7 +220,7 @@ impl List {
         self.len.set(self.len.get() + 1);
     }
 
-    /// Makes room: what is at hand becomes the spare chain, and that one goes to the depot.
+    /// Makes room: what is at hand becomes the spare chain, and that one goes to the store.
     fn put_by(&self, class: usize, home: Home) {
         let len = self.len.replace(0);
         let Some(first) = NonNull::new(self.first.replace(ptr::null_mut())) else {
@@ -246,9 +232,7 @@ impl List {
             len,
             home,
         };
-        if let Some(chain) = self.spare.replace(Some(chain)) {
-            chain.hand_in();
-        }
+        drop(self.spare.replace(Some(chain)));
     }
 
     /// Collects a block of another home with others of that home.
@@ -264,26 +248,20 @@ impl List {
                 chain
             }
             others => {
-                if let Some(chain) = others {
-                    chain.hand_in();
-                }
+                drop(others);
                 // SAFETY: the caller's promise.
                 unsafe { Chain::of(class, home, block) }
             }
         };
         if chain.len < chain_len(class) {
             self.away.set(Some(chain));
-        } else {
-            chain.hand_in();
         }
+        // Else it goes home, by its drop.
     }
 
-    /// The first block of the spare chain, of one of the depot's, or of some that the store has; the
-    /// list is empty.
+    /// The first block of the spare chain, or of some that the store has; the list is empty.
     fn refill(&self, class: usize, home: Home) -> Option<NonNull<u8>> {
-        let chain = self.spare.take();
-        let chain = chain.or_else(|| context::with_depot(|depot| depot?.take(class, home)));
-        let (len, first) = match chain {
+        let (len, first) = match self.spare.take() {
             Some(chain) => (chain.len, chain.into_first()),
             None => (cut_len(class), STORE.cut(class, home, cut_len(class))),
         };
@@ -298,7 +276,7 @@ impl Drop for BlockCache {
         for (class, list) in self.lists.iter().enumerate() {
             if let Some(first) = NonNull::new(list.first.replace(ptr::null_mut())) {
                 // SAFETY: by invariants 1 and 2.
-                unsafe { STORE.give_back(class, first) };
+                unsafe { STORE.give_back(class, self.home, first) };
             }
         }
     }
@@ -373,6 +351,40 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
     }
 }
 
+/// What a runtime does about memory that nobody uses.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    #[cfg(test)]
+    cleared: std::sync::atomic::AtomicUsize,
+}
+
+impl Upkeep {
+    /// How often it gave everything back.
+    #[cfg(test)]
+    fn cleared(&self) -> usize {
+        self.cleared.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Gives some of what was not needed lately back to the system. To be called at each tick.
+    pub(crate) fn tick(&self) {
+        STORE.tick();
+    }
+
+    /// Gives everything back.
+    pub(crate) fn clear(&self) {
+        #[cfg(test)]
+        self.cleared
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        STORE.trim();
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// A block that is not to be kept at hand.
 ///
 /// # Safety
@@ -401,8 +413,8 @@ unsafe fn release(class: usize, block: NonNull<u8>) {
             next: ptr::null_mut(),
         })
     };
-    // SAFETY: by invariant 1 and the caller's promise.
-    unsafe { STORE.give_back(class, link) };
+    // SAFETY: by invariant 1 and the caller's promise; and it is of that home.
+    unsafe { STORE.give_back(class, chunk::home_of(block), link) };
 }
 
 /// Moves a value into a block of its own.
@@ -452,7 +464,7 @@ pub unsafe fn drop_in_place<T>(block: NonNull<T>) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Builder, Runtime};
+    use crate::Builder;
 
     #[repr(align(64))]
     struct Aligned([u8; 64]);
@@ -462,13 +474,8 @@ mod tests {
         class_of::<u64>().is_some()
     }
 
-    /// A chain of fresh blocks.
-    pub(super) fn chain(class: usize) -> Chain {
-        chain_of(class, Home::from_number(1))
-    }
-
     /// A chain of fresh blocks of a home.
-    pub(super) fn chain_of(class: usize, home: Home) -> Chain {
+    fn chain_of(class: usize, home: Home) -> Chain {
         let len = chain_len(class);
         Chain {
             first: STORE.cut(class, home, len),
@@ -479,26 +486,53 @@ mod tests {
     }
 
     impl Chain {
-        pub(super) fn address(&self) -> usize {
-            self.first.addr().get()
-        }
-
-        /// How many blocks it has.
-        fn count(&self) -> u32 {
-            let mut count = 0;
-            let mut next = self.first.as_ptr();
-            while let Some(block) = NonNull::new(next) {
-                count += 1;
-                // SAFETY: by invariant 4 the block is the chain's and begins with a link.
-                next = unsafe { block.as_ref() }.next;
-            }
-            count
+        /// The blocks, which are the caller's now.
+        fn into_blocks(self) -> Vec<NonNull<u8>> {
+            let len = self.len as usize;
+            let blocks = linked(self.into_first().as_ptr());
+            assert_eq!(blocks.len(), len, "a chain has as many as it says");
+            blocks
         }
     }
 
-    /// Whose blocks this thread keeps.
-    fn own_home() -> Home {
-        context::with_blocks(|cache| cache.expect("it keeps some").home)
+    /// The blocks from this one on.
+    fn linked(first: *mut Link) -> Vec<NonNull<u8>> {
+        let mut next = first;
+        let mut blocks = Vec::new();
+        while let Some(block) = NonNull::new(next) {
+            blocks.push(block.cast());
+            // SAFETY: by invariants 2 and 4 the block is a list's or a chain's and begins with a link.
+            next = unsafe { block.as_ref() }.next;
+        }
+        blocks
+    }
+
+    /// How many blocks of a class this thread has at hand: in its list, and in the chain besides.
+    fn at_hand(class: usize) -> (usize, usize) {
+        context::with_blocks(|cache| {
+            let list = &cache.expect("it keeps some").lists[class];
+            let first = linked(list.first.get()).len();
+            assert_eq!(first, list.len.get() as usize);
+            let spare = list.spare.take();
+            let besides = spare.as_ref().map_or(0, |chain| {
+                let blocks = linked(chain.first.as_ptr()).len();
+                assert_eq!(blocks, chain.len as usize);
+                blocks
+            });
+            list.spare.set(spare);
+            (first, besides)
+        })
+    }
+
+    /// How many blocks of another home wait to be sent there, and whose they are.
+    fn away(class: usize) -> Option<(u32, Home)> {
+        context::with_blocks(|cache| {
+            let list = &cache.expect("it keeps some").lists[class];
+            let chain = list.away.take();
+            let seen = chain.as_ref().map(|chain| (chain.len, chain.home));
+            list.away.set(chain);
+            seen
+        })
     }
 
     fn in_a_worker<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
@@ -534,44 +568,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_for_one_worker_is_there_for_all() {
+    fn a_worker_keeps_two_chains_and_what_comes_back_is_had_once() {
         if !cached() {
             return;
         }
         in_a_worker(|| {
             let class = class_of::<[u64; 6]>().expect("a small block");
-            let home = own_home();
-            let fill = || {
-                let blocks = (0..4 * chain_len(class)).map(|n| put([u64::from(n); 6]));
-                blocks.collect::<Vec<_>>()
-            };
-            let blocks = fill();
-            let mut known: Vec<_> = blocks.iter().map(|block| block.addr()).collect();
-            for block in blocks {
-                // SAFETY: it is not used any more.
-                unsafe { deallocate(block) };
+            let (chain, many) = (chain_len(class) as usize, 4 * chain_len(class) + 7);
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..10 {
+                let blocks: Vec<_> = (0..many).map(|n| put([u64::from(n); 6])).collect();
+                let mut known: Vec<_> = blocks.iter().map(|block| block.addr()).collect();
+                known.sort_unstable();
+                known.dedup();
+                assert_eq!(known.len(), many as usize);
+                for block in blocks {
+                    // SAFETY: it is not used any more.
+                    unsafe { deallocate(block) };
+                }
+                let (list, besides) = at_hand(class);
+                assert_eq!(besides, chain, "it is full");
+                assert!((1..=chain).contains(&list));
+                seen.extend(known);
             }
-            // Two chains are at hand, two in the depot, and each is full.
-            let look_into_the_depot = || {
-                context::with_depot(|depot| {
-                    let depot = depot.expect("this is a worker");
-                    let chains: Vec<_> = std::iter::from_fn(|| depot.take(class, home)).collect();
-                    let full = [chain_len(class); 2];
-                    assert_eq!(chains.iter().map(Chain::count).collect::<Vec<_>>(), full);
-                    chains.into_iter().for_each(|chain| depot.give(chain));
-                });
-            };
-            look_into_the_depot();
-            let again = fill();
-            let mut found: Vec<_> = again.iter().map(|block| block.addr()).collect();
-            known.sort_unstable();
-            found.sort_unstable();
-            assert_eq!(found, known, "each comes back, and once");
-            for block in again {
-                // SAFETY: as above.
-                unsafe { deallocate(block) };
-            }
-            look_into_the_depot();
+            let most = many as usize + 3 * chain;
+            assert!(seen.len() <= most, "what came back is used again");
         });
     }
 
@@ -582,54 +603,39 @@ mod tests {
         }
         in_a_worker(|| {
             let class = class_of::<[u64; 6]>().expect("a small block");
-            let stranger = Home::from_number(own_home().number() + 1);
-            let third = Home::from_number(own_home().number() + 2);
-            let free = |chain: Chain, count: u32| {
-                let len = chain.len;
-                let mut next = chain.into_first().as_ptr();
-                for freed in 0..len {
-                    let block = NonNull::new(next).expect("a chain has as many as it says");
-                    // SAFETY: by invariant 4 the block is ours and begins with a link.
-                    next = unsafe { block.as_ref() }.next;
-                    // SAFETY: as above; each goes one way.
-                    unsafe {
-                        if freed < count {
-                            deallocate(block.cast::<[u64; 6]>());
-                        } else {
-                            release(class, block.cast());
-                        }
-                    }
-                }
-            };
-            let in_the_depot = |home| {
-                context::with_depot(|depot| depot.expect("this is a worker").take(class, home)).map(
-                    |chain| {
-                        assert_eq!(chain.count(), chain.len);
-                        chain.len
-                    },
-                )
+            // Nobody else has these.
+            let [stranger, third] = [1_001, 1_002].map(Home::from_number);
+            let mut blocks = chain_of(class, stranger).into_blocks();
+            blocks.sort_unstable();
+            let free = |block: NonNull<u8>| {
+                // SAFETY: it is ours, of this class, and not used any more.
+                unsafe { deallocate(block.cast::<[u64; 6]>()) };
             };
             // A full chain goes at once, one that is not waits for more.
-            free(chain_of(class, stranger), chain_len(class));
-            free(chain_of(class, stranger), 5);
-            assert_eq!(in_the_depot(stranger), Some(chain_len(class)));
-            assert_eq!(in_the_depot(stranger), None);
+            let again = |count: u32| {
+                let cut = linked(STORE.cut(class, stranger, count).as_ptr());
+                assert_eq!(cut, blocks[..count as usize]);
+                cut
+            };
+            blocks.iter().rev().copied().for_each(free);
+            assert_eq!(away(class), None);
+            let some = again(5);
+            some.into_iter().for_each(free);
+            assert_eq!(away(class), Some((5, stranger)));
             // It goes when others are on their way.
-            free(chain_of(class, third), 1);
-            assert_eq!(in_the_depot(stranger), Some(5));
-            assert_eq!(in_the_depot(third), None);
-            // Nobody asks the depot for nobody's.
-            free(chain_of(class, Home::NOBODY), chain_len(class));
-            assert_eq!(in_the_depot(third), Some(1));
-            assert_eq!(in_the_depot(Home::NOBODY), None);
+            let others = chain_of(class, third).into_blocks();
+            free(others[0]);
+            assert_eq!(away(class), Some((1, third)));
+            let all = again(chain_len(class));
+            for block in all.into_iter().chain(others[1..].iter().copied()) {
+                // SAFETY: as above.
+                unsafe { release(class, block) };
+            }
         });
     }
 
     #[test]
     fn a_runtime_at_rest_hoards_nothing() {
-        if !cached() {
-            return;
-        }
         let runtime = Builder::new().workers(2).start().expect("a runtime");
         let burst = runtime.handle().spawn(async {
             let blocks: Vec<_> = (0..64_000_u64).map(|n| put([n; 6])).collect();
@@ -639,34 +645,13 @@ mod tests {
             }
         });
         runtime.block_on(burst).expect("the burst");
+        let before = runtime.core().upkeep.cleared();
         // A guard against hanging for ever, not a measure of anything.
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while runtime.core().depot.len() > 0 {
-            assert!(
-                std::time::Instant::now() < patience,
-                "{:?}",
-                runtime.core().depot
-            );
-            std::thread::yield_now();
+        while runtime.core().upkeep.cleared() == before {
+            assert!(std::time::Instant::now() < patience, "it keeps everything");
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
-    }
-
-    #[test]
-    fn a_simulation_hoards_nothing() {
-        if !cached() {
-            return;
-        }
-        Runtime::simulated(1).block_on(async {
-            let blocks: Vec<_> = (0..256_u64).map(|n| put([n; 6])).collect();
-            for block in blocks {
-                // SAFETY: it is not used any more.
-                unsafe { deallocate(block) };
-            }
-            let class = class_of::<[u64; 6]>().expect("a small block");
-            let given =
-                context::with_depot(|depot| depot.map(|d| d.take(class, own_home()).is_some()));
-            assert_eq!(given, Some(false));
-        });
     }
 
     #[test]

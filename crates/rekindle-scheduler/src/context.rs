@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use crate::block::{BlockCache, Depot};
+use crate::block::BlockCache;
 use crate::core::{Core, CoreRef};
 use crate::home::OwnHome;
 use crate::pool::worker::Worker;
@@ -235,13 +235,6 @@ pub(crate) fn with_blocks<R>(f: impl FnOnce(Option<&BlockCache>) -> R) -> R {
     let local = TLS.with(|tls| tls.local.get());
     // SAFETY: as in `with_local`.
     f(unsafe { local.as_ref() }.map(|local| &local.blocks))
-}
-
-/// Calls `f` with the free blocks of the runtime whose thread this is, if it is one's.
-pub(crate) fn with_depot<R>(f: impl FnOnce(Option<&Depot>) -> R) -> R {
-    let local = TLS.with(|tls| tls.local.get());
-    // SAFETY: as in `with_local`.
-    f(unsafe { local.as_ref() }.map(|local| &local.core.depot))
 }
 
 /// Calls `f` with the free slots that this thread keeps for `core`, if it keeps any.

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use crate::around::Around;
-use crate::block::Depot;
+use crate::block::Upkeep;
 use crate::blocking::BlockingPool;
 use crate::context;
 use crate::life::Life;
@@ -86,7 +86,7 @@ pub(crate) struct Parts {
 /// The heart of one runtime. Read-mostly; what is written often lies in a line of its own.
 pub(crate) struct Core {
     pub(crate) table: Table,
-    pub(crate) depot: Depot,
+    pub(crate) upkeep: Upkeep,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
     pub(crate) blocking: BlockingPool,
@@ -121,8 +121,7 @@ impl Core {
         let now = parts.clock.now();
         let core = Box::new(Core {
             table: Table::new(GENERATIONS),
-            // Only a pool has a monitor that trims it.
-            depot: Depot::new(matches!(parts.kind, Kind::Pool(_))),
+            upkeep: Upkeep::default(),
             clock: parts.clock,
             timers: Timers::new(parts.seats, now),
             blocking: parts.blocking,

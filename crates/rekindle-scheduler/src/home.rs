@@ -21,6 +21,9 @@ impl Home {
     /// What threads use that are no workers.
     pub(crate) const NOBODY: Home = Home(0);
 
+    /// How many there are, with nobody's.
+    pub(crate) const COUNT: usize = 1 << 10;
+
     pub(crate) const fn from_number(number: u16) -> Home {
         Home(number)
     }
@@ -55,8 +58,9 @@ impl Vacant {
     /// The lowest number; nobody's, if all are in use.
     fn take(&mut self) -> Home {
         let number = self.left.pop_first().or_else(|| {
-            let next = self.fresh.checked_add(1)?;
-            Some(std::mem::replace(&mut self.fresh, next))
+            let fresh = Some(self.fresh).filter(|fresh| usize::from(*fresh) < Home::COUNT);
+            self.fresh += u16::from(fresh.is_some());
+            fresh
         });
         number.map_or(Home::NOBODY, Home)
     }
@@ -104,7 +108,7 @@ mod tests {
     #[test]
     fn where_there_are_more_threads_than_homes_the_rest_have_nobodys() {
         let mut vacant = Vacant::new();
-        let taken: Vec<_> = (1..u16::MAX).map(|_| vacant.take()).collect();
+        let taken: Vec<_> = (1..Home::COUNT).map(|_| vacant.take()).collect();
         assert!(taken.is_sorted() && !taken.contains(&Home::NOBODY));
         assert_eq!([vacant.take(), vacant.take()], [Home::NOBODY; 2]);
         vacant.give_back(Home::NOBODY);

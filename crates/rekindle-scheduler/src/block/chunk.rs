@@ -55,6 +55,8 @@ pub(super) struct Slab {
     start: NonNull<u8>,
     /// Of one of them.
     size: u32,
+    /// 2^32 divided by that, rounded up: to tell the place of a block without a division.
+    inverse: u32,
     /// How many there are.
     capacity: u32,
     /// How many of them are with others.
@@ -182,6 +184,7 @@ impl Slab {
         Slab {
             start,
             size: size as u32,
+            inverse: (1_u64 << 32).div_ceil(size as u64) as u32,
             capacity: capacity as u32,
             out: 0,
             lowest: 0,
@@ -225,8 +228,9 @@ impl Slab {
     ///
     /// It is the caller's, and was taken from this slab.
     pub(super) unsafe fn put(&mut self, block: NonNull<Link>) {
-        let offset = (block.addr().get() - self.start.addr().get()) as u32;
-        let n = offset / self.size;
+        let offset = (block.addr().get() - self.start.addr().get()) as u64;
+        // Exact, for `offset` is a multiple of the size, and both are far below 2^32.
+        let n = ((offset * u64::from(self.inverse)) >> 32) as u32;
         let (word, bit) = (&mut self.here[n as usize / 64], 1 << (n % 64));
         debug_assert!(
             n < self.capacity && *word & bit == 0,

@@ -1,73 +1,74 @@
-//! Where blocks come from, and where they go when no worker wants them.
+//! Where blocks come from, and where they go when their worker has enough of them.
 //!
 //! A block is cut from a slab of its size, and goes back to that slab; when all blocks of a slab are back,
-//! the slab is free for another size, and when all slabs of a chunk are, the chunk goes back to the
-//! global allocator. A size keeps the last slab with room, and the program one free chunk, until
-//! [`Store::trim`]. Of several slabs with room the lowest is cut first, so that the higher ones may become whole.
+//! the slab is free for another size, and when all slabs of a chunk are, the chunk may go back to the
+//! global allocator. A size keeps the last slab with room, until [`Store::trim`]. Of several slabs with room the
+//! lowest is cut first, so that the higher ones may become whole. So blocks are handed out in the order of their
+//! addresses, in whatever order they came back.
 //!
-//! A slab is cut for one [`Home`], until it is whole again: so the blocks of two workers do not lie side by side.
+//! Each [`Home`] has a heap of its own: the blocks of two workers do not lie side by side, and two workers meet at
+//! a lock only where one of them frees what the other has made.
 //!
 //! There is one store in a program: a block may outlive the runtime that it was made in.
 //!
 //! Invariants
-//! 1. A slab belongs to the shelf of its class from [`Chunk::give`] to [`Chunk::take_back`], and is reached
-//!    under the shelf's lock.
-//! 2. `with_room` of a shelf are its slabs that have a free block, by whose they are.
-//! 3. `with_room` of the chunks are those that have a free slab and others, and `spare` is one of which all
-//!    are free. What a chunk knows of its slabs is changed under the lock of `chunks`.
-//! 4. Who takes both locks takes the shelf's first. The global allocator is asked for chunks, and given
-//!    them back, without that of `chunks`.
+//! 1. A slab belongs to the shelf of its home and class from [`Chunk::give`] to [`Chunk::take_back`], and is
+//!    reached under the shelf's lock.
+//! 2. `with_room` of a shelf are its slabs that have a free block.
+//! 3. Who takes the lock of a shelf and that of the chunks takes the shelf's first.
+//!
+//! [`Chunk::give`]: super::chunk::Chunk::give
+//! [`Chunk::take_back`]: super::chunk::Chunk::take_back
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-use super::chunk::{Chunk, SLABS, Slab, WholeChunk, home_of};
+use super::chunk::{Slab, WholeChunk};
+use super::chunks::Chunks;
 use super::{CLASSES, Link};
 use crate::home::Home;
 
 /// The blocks of a program that no worker has.
 pub(super) struct Store {
-    shelves: [Mutex<Shelf>; CLASSES],
+    heaps: [OnceLock<Box<Heap>>; Home::COUNT],
     chunks: Mutex<Chunks>,
 }
 
-/// The slabs of one class.
-struct Shelf {
-    with_room: BTreeSet<(Home, NonNull<Slab>)>,
+/// The slabs of one home.
+struct Heap {
+    shelves: [Mutex<Shelf>; CLASSES],
 }
 
-struct Chunks {
-    with_room: BTreeSet<NonNull<Chunk>>,
-    spare: Option<WholeChunk>,
-    /// How many there are in all, with those that are full, and those about to be.
-    count: usize,
+/// The slabs of one home and class.
+struct Shelf {
+    with_room: BTreeSet<NonNull<Slab>>,
 }
 
 // SAFETY: what the pointers lead to is ours, and is reached by who has the shelf (invariant 1).
 unsafe impl Send for Shelf {}
-// SAFETY: likewise (invariant 2 of `chunk`).
-unsafe impl Send for Chunks {}
 
 impl Store {
     pub(super) const fn new() -> Store {
         Store {
-            shelves: [const {
-                Mutex::new(Shelf {
-                    with_room: BTreeSet::new(),
-                })
-            }; CLASSES],
+            heaps: [const { OnceLock::new() }; Home::COUNT],
             chunks: Mutex::new(Chunks::new()),
         }
+    }
+
+    fn shelf(&self, class: usize, home: Home) -> &Mutex<Shelf> {
+        let heap = &self.heaps[usize::from(home.number())];
+        &heap.get_or_init(|| Box::new(Heap::new())).shelves[class]
     }
 
     /// So many blocks, each linked to the next, of the slabs of a home. There is one at least, and they are the
     /// caller's.
     pub(super) fn cut(&self, class: usize, home: Home, count: u32) -> NonNull<Link> {
-        let mut shelf = self.shelves[class].lock();
-        let first = shelf.cut(home, count, || self.slab(class, home));
+        let mut shelf = self.shelf(class, home).lock();
+        let first = shelf.cut(count, || self.slab(class, home));
         NonNull::new(first).expect("one block at least was asked for")
     }
 
@@ -75,65 +76,82 @@ impl Store {
     ///
     /// # Safety
     ///
-    /// They are the caller's, and came from [`cut`](Self::cut) for this class.
-    pub(super) unsafe fn give_back(&self, class: usize, first: NonNull<Link>) {
-        let mut released = Vec::new();
-        let mut shelf = self.shelves[class].lock();
+    /// They are the caller's, and came from [`cut`](Self::cut) for this class and this home.
+    pub(super) unsafe fn give_back(&self, class: usize, home: Home, first: NonNull<Link>) {
+        let mut shelf = self.shelf(class, home).lock();
         let mut next = first.as_ptr();
         while let Some(block) = NonNull::new(next) {
             // SAFETY: the block is ours and begins with a link.
             next = unsafe { block.as_ref() }.next;
             // SAFETY: the caller's promise.
             if let Some(whole) = unsafe { shelf.put(block) } {
-                released.extend(self.chunks.lock().take_back(whole));
+                self.chunks.lock().take_back(whole);
             }
         }
-        // The system may take its time over each.
-        drop(shelf);
-        drop(released);
+    }
+
+    /// Gives some of what was not needed lately back to the global allocator; to be called at each tick of a
+    /// monitor. Of several runtimes each does so, and then less time counts as lately.
+    pub(super) fn tick(&self) {
+        // The system may take its time over each, without the lock.
+        let unneeded = self.chunks.lock().tick();
+        drop(unneeded);
     }
 
     /// Gives back to the global allocator what is kept although nobody uses it.
     pub(super) fn trim(&self) {
-        let mut released = Vec::new();
-        for shelf in &self.shelves {
-            let mut shelf = shelf.lock();
-            for whole in shelf.take_whole() {
-                released.extend(self.chunks.lock().take_back(whole));
+        for heap in self.heaps.iter().filter_map(OnceLock::get) {
+            for shelf in &heap.shelves {
+                let mut shelf = shelf.lock();
+                for whole in shelf.take_whole() {
+                    self.chunks.lock().take_back(whole);
+                }
             }
         }
-        released.extend(self.chunks.lock().take_spare());
-        drop(released);
+        let spare = self.chunks.lock().take_all_spare();
+        drop(spare);
     }
 
-    /// Another slab for blocks of a class, whose shelf the caller has.
+    /// Another slab for a shelf that the caller has.
+    #[cold]
     fn slab(&self, class: usize, home: Home) -> NonNull<Slab> {
         let mut chunks = self.chunks.lock();
         if let Some(slab) = chunks.give(class, home) {
             return slab;
         }
-        chunks.count += 1;
-        let is_first = chunks.count == 1;
+        let is_first = chunks.announce();
         drop(chunks);
         let chunk = WholeChunk::allocate(!is_first);
         self.chunks.lock().give_of(chunk.into_inner(), class, home)
+    }
+
+    /// How many chunks there are.
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks.lock().count()
+    }
+}
+
+impl Heap {
+    fn new() -> Heap {
+        Heap {
+            shelves: [const {
+                Mutex::new(Shelf {
+                    with_room: BTreeSet::new(),
+                })
+            }; CLASSES],
+        }
     }
 }
 
 impl Shelf {
     /// Blocks of the lowest slabs that have some, and then of other slabs, in the order of their addresses:
     /// what is used in that order is fetched before it is asked for, three times as fast as in any other.
-    fn cut(
-        &mut self,
-        home: Home,
-        count: u32,
-        mut another: impl FnMut() -> NonNull<Slab>,
-    ) -> *mut Link {
+    fn cut(&mut self, count: u32, mut another: impl FnMut() -> NonNull<Slab>) -> *mut Link {
         let mut first: *mut Link = ptr::null_mut();
         let mut end = &raw mut first;
         let mut missing = count;
         while missing > 0 {
-            let lowest = self.of(home).next();
+            let lowest = self.with_room.first().copied();
             let mut slab = lowest.unwrap_or_else(&mut another);
             // SAFETY: by invariant 1 it is ours.
             let inside = unsafe { slab.as_mut() };
@@ -151,23 +169,15 @@ impl Shelf {
                 missing -= 1;
             }
             if !inside.has_room() {
-                self.with_room.remove(&(home, slab));
+                self.with_room.remove(&slab);
             } else if lowest.is_none() {
-                self.with_room.insert((home, slab));
+                self.with_room.insert(slab);
             }
         }
         first
     }
 
-    /// The slabs of a home, the lowest first.
-    fn of(&self, home: Home) -> impl Iterator<Item = NonNull<Slab>> {
-        let of_home = self.with_room.range((home, NonNull::dangling())..);
-        of_home
-            .take_while(move |(whose, _)| *whose == home)
-            .map(|(_, slab)| *slab)
-    }
-
-    /// Puts a block back where it came from. Gives the slab, if that is whole now and its home has another one:
+    /// Puts a block back where it came from. Gives the slab, if that is whole now and there is another one:
     /// it is nobody's then.
     ///
     /// # Safety
@@ -175,18 +185,18 @@ impl Shelf {
     /// The block is the caller's, and came from a slab of this shelf.
     unsafe fn put(&mut self, block: NonNull<Link>) -> Option<NonNull<Slab>> {
         // SAFETY: the caller's promise.
-        let (mut slab, home) = unsafe { (Slab::of(block), home_of(block.cast())) };
+        let mut slab = unsafe { Slab::of(block) };
         // SAFETY: by invariant 1 it is ours.
         let inside = unsafe { slab.as_mut() };
         let had_room = inside.has_room();
         // SAFETY: the caller's promise.
         unsafe { inside.put(block) };
-        if inside.is_whole() && self.of(home).any(|other| other != slab) {
-            self.with_room.remove(&(home, slab));
+        if inside.is_whole() && self.with_room.len() > 1 {
+            self.with_room.remove(&slab);
             return Some(slab);
         }
         if !had_room {
-            self.with_room.insert((home, slab));
+            self.with_room.insert(slab);
         }
         None
     }
@@ -194,83 +204,30 @@ impl Shelf {
     /// Takes the slabs out of which no block is in use: they are nobody's then.
     fn take_whole(&mut self) -> Vec<NonNull<Slab>> {
         // SAFETY: by invariant 1 they are ours.
-        let is_whole = |(_, slab): &(Home, NonNull<Slab>)| unsafe { slab.as_ref() }.is_whole();
-        let whole = self.with_room.extract_if(.., is_whole);
-        whole.map(|(_, slab)| slab).collect()
-    }
-}
-
-impl Chunks {
-    const fn new() -> Chunks {
-        Chunks {
-            with_room: BTreeSet::new(),
-            spare: None,
-            count: 0,
+        let is_whole = |slab: &&NonNull<Slab>| unsafe { slab.as_ref() }.is_whole();
+        let whole: Vec<_> = self.with_room.iter().filter(is_whole).copied().collect();
+        for slab in &whole {
+            self.with_room.remove(slab);
         }
-    }
-
-    /// A slab of the lowest chunk that has one.
-    fn give(&mut self, class: usize, home: Home) -> Option<NonNull<Slab>> {
-        let known = self.with_room.first().copied();
-        let chunk = known.or_else(|| self.spare.take().map(WholeChunk::into_inner))?;
-        Some(self.give_of(chunk, class, home))
-    }
-
-    /// A slab of a chunk of ours that has one.
-    fn give_of(&mut self, chunk: NonNull<Chunk>, class: usize, home: Home) -> NonNull<Slab> {
-        // SAFETY: the chunk is ours, for we are reached by who has the lock (invariant 3).
-        let (slab, left) = unsafe { Chunk::give(chunk, class, home) };
-        if left == 0 {
-            self.with_room.remove(&chunk);
-        } else {
-            self.with_room.insert(chunk);
-        }
-        slab
-    }
-
-    /// Takes a slab back of which no block is out, and that nobody uses any more. Gives a chunk that is one
-    /// too many.
-    fn take_back(&mut self, slab: NonNull<Slab>) -> Option<WholeChunk> {
-        let chunk = Chunk::of(slab);
-        // SAFETY: as in `give_of`.
-        if unsafe { Chunk::take_back(chunk, slab) } < SLABS {
-            self.with_room.insert(chunk);
-            return None;
-        }
-        self.with_room.remove(&chunk);
-        let before = self.take_spare();
-        // SAFETY: all of it is free, and by invariant 3 we alone know it.
-        self.spare = Some(unsafe { WholeChunk::from_inner(chunk) });
-        before
-    }
-
-    /// The chunk of which nothing is in use, if there is one.
-    fn take_spare(&mut self) -> Option<WholeChunk> {
-        let spare = self.spare.take()?;
-        self.count -= 1;
-        Some(spare)
+        whole
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chunks = self.chunks.lock().count;
-        f.debug_struct("Store").field("chunks", &chunks).finish()
+        f.debug_struct("Store")
+            .field("chunks", &self.chunks())
+            .finish()
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::size_of_class;
+    use super::super::{chunk, size_of_class};
     use super::*;
 
     const ONE: Home = Home::from_number(1);
     const OTHER: Home = Home::from_number(2);
-
-    /// How many chunks there are.
-    fn chunks(store: &Store) -> usize {
-        store.chunks.lock().count
-    }
 
     /// Blocks with their links taken out, as their users have them: each full of its own number.
     fn cut(store: &Store, class: usize, count: u32) -> Vec<NonNull<Link>> {
@@ -300,6 +257,10 @@ mod tests {
 
     /// Gives blocks back, in this order, after a look whether anybody else has written to them.
     fn give_back(store: &Store, class: usize, blocks: &[NonNull<Link>]) {
+        give_back_to(ONE, store, class, blocks);
+    }
+
+    fn give_back_to(home: Home, store: &Store, class: usize, blocks: &[NonNull<Link>]) {
         for &block in blocks {
             // SAFETY: so many bytes of the block are ours, and were written.
             let bytes = unsafe {
@@ -315,7 +276,7 @@ mod tests {
         }
         if let Some(first) = NonNull::new(first) {
             // SAFETY: they are ours, and came from this store for this class.
-            unsafe { store.give_back(class, first) };
+            unsafe { store.give_back(class, home, first) };
         }
     }
 
@@ -332,7 +293,7 @@ mod tests {
         blocks.reverse();
         give_back(&store, 2, &blocks);
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
@@ -349,27 +310,25 @@ mod tests {
             of_other.extend(cut_for(OTHER, &store, 2, 200));
         }
         assert!(slabs(&of_one).is_disjoint(&slabs(&of_other)));
-        for (home, blocks) in [(ONE, &of_one), (OTHER, &of_other)] {
-            // SAFETY: they come from a store, and are ours.
-            assert!(blocks.iter().all(|b| unsafe { home_of(b.cast()) } == home));
-        }
-        // Whoever gives them back, they are cut for the same home again.
-        let mut back: Vec<_> = of_other[..50]
-            .iter()
-            .chain(&of_one[..50])
-            .copied()
-            .collect();
-        give_back(&store, 2, &back);
-        back.truncate(50);
-        assert_eq!(cut_for(OTHER, &store, 2, 50), back);
-        let rest = cut_for(ONE, &store, 2, 50);
-        assert_eq!(rest, of_one[..50]);
-        // One home's last slab is not another's.
+        // SAFETY: they come from a store, and are ours.
+        let home_of = |block: &NonNull<Link>| unsafe { chunk::home_of(block.cast()) };
+        assert!(of_one.iter().all(|block| home_of(block) == ONE));
+        assert!(of_other.iter().all(|block| home_of(block) == OTHER));
+        // They are cut for the same home again.
+        give_back_to(OTHER, &store, 2, &of_other[..50]);
+        give_back(&store, 2, &of_one[..50]);
+        assert_eq!(cut_for(OTHER, &store, 2, 50), of_other[..50]);
+        assert_eq!(cut_for(ONE, &store, 2, 50), of_one[..50]);
+        // A slab that is whole is anybody's, but each keeps its last one.
         give_back(&store, 2, &of_one);
-        give_back(&store, 2, &of_other);
-        assert_eq!(store.shelves[2].lock().with_room.len(), 2);
+        let slab = cut_for(OTHER, &store, 3, 1);
+        assert!(slabs(&of_one).is_superset(&slabs(&slab)));
+        give_back_to(OTHER, &store, 3, &slab);
+        give_back_to(OTHER, &store, 2, &of_other);
+        let with_room = |home| store.shelf(2, home).lock().with_room.len();
+        assert_eq!([ONE, OTHER].map(with_room), [1, 1]);
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
@@ -378,7 +337,7 @@ mod tests {
         let first = cut(&store, 2, 1);
         give_back(&store, 2, &first);
         let slab_stays = |stays| {
-            let shelf = store.shelves[2].lock();
+            let shelf = store.shelf(2, ONE).lock();
             assert_eq!(shelf.with_room.len(), usize::from(stays));
         };
         slab_stays(true);
@@ -386,7 +345,7 @@ mod tests {
         give_back(&store, 2, &first);
         store.trim();
         slab_stays(false);
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
@@ -406,24 +365,28 @@ mod tests {
             give_back(&store, class, blocks);
         }
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
-    fn a_chunk_that_is_whole_is_kept_for_the_next_size_and_no_more_than_one() {
+    fn a_chunk_that_is_whole_is_kept_for_the_next_size_until_the_store_is_trimmed() {
         let store = Store::new();
         // Some 3 chunks of blocks of 2,048 bytes.
         let blocks = cut(&store, CLASSES - 1, 3_000);
-        assert_eq!(chunks(&store), 3);
+        assert_eq!(store.chunks(), 3);
         give_back(&store, CLASSES - 1, &blocks);
-        assert_eq!(chunks(&store), 2, "one, and the one with the last slab");
-        let others = cut(&store, 3, 1);
-        assert_eq!(chunks(&store), 2, "slabs are of any size");
+        assert_eq!(store.chunks(), 3, "they may be needed again");
+        // Two chunks of others, of any size and of any home.
+        let others = cut_for(OTHER, &store, 3, 60_000);
+        assert_eq!(store.chunks(), 3);
         store.trim();
-        assert_eq!(chunks(&store), 1, "it is in use");
-        give_back(&store, 3, &others);
+        assert_eq!(store.chunks(), 2, "they are in use");
+        give_back_to(OTHER, &store, 3, &others[1..]);
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 1, "one of its blocks is");
+        give_back_to(OTHER, &store, 3, &others[..1]);
+        store.trim();
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
@@ -463,7 +426,7 @@ mod tests {
             give_back(&store, *class, blocks);
         }
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 
     #[test]
@@ -482,6 +445,6 @@ mod tests {
             }
         });
         store.trim();
-        assert_eq!(chunks(&store), 0);
+        assert_eq!(store.chunks(), 0);
     }
 }

@@ -14,7 +14,7 @@
 //! | the same turn for `stuck_after`, something waits   | and gives the seat to another thread           |
 //! | the same turn, and the runtime stops               | frees what waits behind it, to be cancelled    |
 //!
-//! At each tick it also gives some of the memory back that nobody uses (`block/depot.rs`).
+//! At each tick it also gives some of the memory back that nobody uses (`block/chunks.rs`).
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -120,11 +120,11 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
             }
             .judge(watch);
         }
-        core.depot.trim();
+        core.upkeep.tick();
         let is_quiet = || pool.idle.all_asleep() && core.stage() == Stage::Running;
         quiet = if is_quiet() { quiet + 1 } else { 0 };
         if quiet > QUIET_TICKS {
-            core.depot.clear();
+            core.upkeep.clear();
             monitor
                 .doze
                 .sleep_if(|| is_quiet() && !monitor.ended.load(Ordering::Acquire));

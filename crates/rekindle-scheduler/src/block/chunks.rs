@@ -1,0 +1,218 @@
+//! Which chunks have room, and how long a chunk stays of which nothing is in use.
+//!
+//! What a program needs again and again, in bursts, must not go to the system in between: to give two
+//! megabytes back and to ask for them anew takes longer than to use them. So chunks that are free are kept for
+//! a while: [`Chunks::tick`] gives back what a whole window did not need, little by little.
+//!
+//! Invariants
+//! 1. `with_room` are the chunks that have a free slab and others, and `spare` those of which all are free.
+//!    What a chunk knows of its slabs is changed by who has the lock of all chunks, and so reaches us.
+//! 2. The global allocator is asked for chunks, and given them back, without that lock.
+
+use std::collections::BTreeSet;
+use std::ptr::NonNull;
+
+use super::chunk::{Chunk, SLABS, Slab, WholeChunk};
+use crate::home::Home;
+
+/// So many ticks are looked at as one (64 ms): what a program needs again and again in that time, with
+/// pauses between, is in use.
+const WINDOW: u32 = 32;
+/// So many stay while anybody works.
+const FLOOR: usize = 1;
+/// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
+const PART: usize = 2;
+/// Chunks that one tick gives back at most: some 0.2 ms' work.
+const MOST: usize = 4;
+
+/// The chunks of a program.
+pub(super) struct Chunks {
+    with_room: BTreeSet<NonNull<Chunk>>,
+    /// The one that became free last is the last.
+    spare: Vec<WholeChunk>,
+    /// The fewest that were spare in this window: so many were not needed.
+    fewest: usize,
+    /// How many the last window has left to be given back in this one.
+    surplus: usize,
+    ticks: u32,
+    /// How many there are in all, with those that are full, and those about to be.
+    count: usize,
+}
+
+// SAFETY: what the pointers lead to is ours, and is reached by who reaches us (invariant 2 of `chunk`).
+unsafe impl Send for Chunks {}
+
+impl Chunks {
+    pub(super) const fn new() -> Chunks {
+        Chunks {
+            with_room: BTreeSet::new(),
+            spare: Vec::new(),
+            fewest: 0,
+            surplus: 0,
+            ticks: 0,
+            count: 0,
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Another chunk is about to be allocated. Says whether it is the only one.
+    pub(super) fn announce(&mut self) -> bool {
+        self.count += 1;
+        self.count == 1
+    }
+
+    /// A slab of the lowest chunk that has one, or of a spare one.
+    pub(super) fn give(&mut self, class: usize, home: Home) -> Option<NonNull<Slab>> {
+        let known = self.with_room.first().copied();
+        let chunk = known.or_else(|| {
+            let spare = self.spare.pop()?;
+            self.fewest = self.fewest.min(self.spare.len());
+            Some(spare.into_inner())
+        })?;
+        Some(self.give_of(chunk, class, home))
+    }
+
+    /// A slab of a chunk of ours that has one.
+    pub(super) fn give_of(
+        &mut self,
+        chunk: NonNull<Chunk>,
+        class: usize,
+        home: Home,
+    ) -> NonNull<Slab> {
+        // SAFETY: the chunk is ours, for we are reached by who has the lock (invariant 1).
+        let (slab, left) = unsafe { Chunk::give(chunk, class, home) };
+        if left == 0 {
+            self.with_room.remove(&chunk);
+        } else {
+            self.with_room.insert(chunk);
+        }
+        slab
+    }
+
+    /// Takes a slab back of which no block is out, and that nobody uses any more.
+    pub(super) fn take_back(&mut self, slab: NonNull<Slab>) {
+        let chunk = Chunk::of(slab);
+        // SAFETY: as in `give_of`.
+        if unsafe { Chunk::take_back(chunk, slab) } < SLABS {
+            self.with_room.insert(chunk);
+            return;
+        }
+        self.with_room.remove(&chunk);
+        // SAFETY: all of it is free, and by invariant 1 we alone know it.
+        self.spare.push(unsafe { WholeChunk::from_inner(chunk) });
+    }
+
+    /// Some of what was not needed lately; to be called at each tick of a monitor.
+    pub(super) fn tick(&mut self) -> Vec<WholeChunk> {
+        if self.ticks.is_multiple_of(WINDOW) {
+            self.surplus = self.fewest.saturating_sub(FLOOR).div_ceil(PART);
+            self.fewest = self.spare.len();
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        // They are needed after all, if there were fewer since.
+        let now = self.surplus.min(self.fewest).min(MOST);
+        self.surplus -= now;
+        self.fewest -= now;
+        self.take_spare(now)
+    }
+
+    /// All of which nothing is in use.
+    pub(super) fn take_all_spare(&mut self) -> Vec<WholeChunk> {
+        self.fewest = 0;
+        self.surplus = 0;
+        self.take_spare(self.spare.len())
+    }
+
+    /// Those that have been spare for longest.
+    fn take_spare(&mut self, how_many: usize) -> Vec<WholeChunk> {
+        self.count -= how_many;
+        self.spare.drain(..how_many).collect()
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+
+    const ONE: Home = Home::from_number(1);
+
+    /// Slabs of as many chunks as `chunks`, all that these have.
+    fn take(chunks: &mut Chunks, how_many: usize) -> Vec<NonNull<Slab>> {
+        let slab = |_| {
+            chunks.give(5, ONE).unwrap_or_else(|| {
+                chunks.announce();
+                chunks.give_of(WholeChunk::allocate(false).into_inner(), 5, ONE)
+            })
+        };
+        (0..how_many * SLABS).map(slab).collect()
+    }
+
+    fn give_back(chunks: &mut Chunks, slabs: Vec<NonNull<Slab>>) {
+        slabs.into_iter().for_each(|slab| chunks.take_back(slab));
+    }
+
+    /// As many ticks as are looked at as one. Says how many chunks they gave back.
+    fn a_window_passes(chunks: &mut Chunks) -> usize {
+        (0..WINDOW).map(|_| chunks.tick().len()).sum()
+    }
+
+    /// Some chunks of which nothing is in use.
+    fn spare(how_many: usize) -> Chunks {
+        let mut chunks = Chunks::new();
+        let slabs = take(&mut chunks, how_many);
+        give_back(&mut chunks, slabs);
+        assert_eq!(chunks.count(), how_many);
+        chunks
+    }
+
+    #[test]
+    fn what_is_used_within_a_window_stays() {
+        let mut chunks = spare(11);
+        assert_eq!(a_window_passes(&mut chunks), 0, "they have just come");
+        for _ in 0..5 {
+            let slabs = take(&mut chunks, 11);
+            // What is in use for a while is not spare.
+            assert_eq!(chunks.tick().len(), 0);
+            give_back(&mut chunks, slabs);
+            let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+            assert_eq!(later, 0, "all of it was in use");
+        }
+        // Nobody uses it.
+        assert_eq!(a_window_passes(&mut chunks), 0);
+        for given in [5, 3, 1, 1, 0] {
+            assert_eq!(a_window_passes(&mut chunks), given);
+        }
+        assert_eq!(chunks.count(), FLOOR);
+        assert_eq!(chunks.take_all_spare().len(), FLOOR);
+        assert_eq!(chunks.count(), 0);
+    }
+
+    #[test]
+    fn much_that_is_not_used_goes_in_parts() {
+        let mut chunks = spare(41);
+        assert_eq!(
+            a_window_passes(&mut chunks),
+            0,
+            "nothing is known of it yet"
+        );
+        assert_eq!(chunks.tick().len(), MOST);
+        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        assert_eq!(MOST + later, 20);
+        drop(chunks.take_all_spare());
+    }
+
+    #[test]
+    fn what_is_needed_after_all_is_not_given_back() {
+        let mut chunks = spare(41);
+        a_window_passes(&mut chunks);
+        assert_eq!(chunks.tick().len(), MOST);
+        let slabs = take(&mut chunks, 37);
+        give_back(&mut chunks, slabs);
+        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        assert_eq!(later, 0);
+        drop(chunks.take_all_spare());
+    }
+}
