@@ -29,11 +29,14 @@
 //! 5. No foreign code runs under a slot's lock.
 //! 6. A slot's home changes only while it is free, under the lock of the common pool.
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
+use self::pages::Pages;
 use crate::home::Home;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering};
 use crate::sync::{Mutex, hint, thread};
@@ -76,7 +79,7 @@ pub(crate) struct SlotCache {
 /// The free slots that no worker has, by whose they are, and how far the table has grown.
 #[derive(Debug, Default)]
 struct Common {
-    free: BTreeMap<Home, Vec<u32>>,
+    free: BTreeMap<Home, Pages>,
     fresh: u32,
 }
 
@@ -163,16 +166,14 @@ impl SlotCache {
 impl Common {
     /// Some that a worker may have, of its own or of a home that has many; none, if there are no such.
     fn batch(&mut self, home: Home) -> Vec<u32> {
-        let may_give = |(whose, free): &(&Home, &mut Vec<u32>)| {
+        let may_give = |(whose, free): &(&Home, &mut Pages)| {
             let keeps = if **whose == home { 1 } else { LENDS * BATCH };
             free.len() >= keeps
         };
         let can = self.free.iter_mut().filter(may_give);
         // Its own first.
         let from = can.max_by_key(|(whose, free)| (**whose == home, free.len()));
-        from.map_or_else(Vec::new, |(_, free)| {
-            free.split_off(free.len().saturating_sub(BATCH))
-        })
+        from.map_or_else(Vec::new, |(_, free)| free.take_batch())
     }
 
     fn give(&mut self, home: Home, free: impl IntoIterator<Item = u32>) {
@@ -249,7 +250,7 @@ impl Table {
     fn take_common(&self) -> u32 {
         let mut common = self.common.lock();
         let free = common.free.get_mut(&Home::NOBODY);
-        if let Some(index) = free.and_then(Vec::pop) {
+        if let Some(index) = free.and_then(Pages::pop) {
             return index;
         }
         let fresh = common.fresh;
@@ -455,7 +456,7 @@ mod tests {
     /// How many of a home the common pool has.
     fn free(table: &Table, home: Home) -> usize {
         let common = table.common.lock();
-        common.free.get(&home).map_or(0, Vec::len)
+        common.free.get(&home).map_or(0, Pages::len)
     }
 
     #[test]
