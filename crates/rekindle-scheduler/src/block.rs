@@ -577,7 +577,12 @@ mod tests {
             let (chain, many) = (chain_len(class) as usize, 4 * chain_len(class) + 7);
             let mut seen = std::collections::BTreeSet::new();
             for _ in 0..10 {
-                let blocks: Vec<_> = (0..many).map(|n| put([u64::from(n); 6])).collect();
+                let take = |n| {
+                    // It knows what it has, at each step.
+                    at_hand(class);
+                    put([u64::from(n); 6])
+                };
+                let blocks: Vec<_> = (0..many).map(take).collect();
                 let mut known: Vec<_> = blocks.iter().map(|block| block.addr()).collect();
                 known.sort_unstable();
                 known.dedup();
