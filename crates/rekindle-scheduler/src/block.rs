@@ -1,11 +1,11 @@
-//! Memory for cells and nodes, kept by the worker that frees it.
+//! Memory for cells and nodes, kept by the worker whose it is.
 //!
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
 //! (two chains of a size). More than that goes to the store of the program, a chain at a time, and so does what
 //! it frees and has not cut itself. The store cuts blocks from slabs, of which each worker has its own (see
-//! [`Home`]), and slabs from chunks of two megabytes; threads that are no workers use it directly.
+//! `home.rs`), and slabs from chunks of two megabytes; threads that are no workers use it directly.
 //!
 //! | what              | whose         | in what          | behind                             |
 //! |-------------------|---------------|------------------|------------------------------------|
