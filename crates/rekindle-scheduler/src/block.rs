@@ -3,8 +3,8 @@
 //! A message lives for less than a microsecond, a short task for little more, and the allocator
 //! is a good part of what they cost. So a worker keeps the blocks that are freed on it, by size,
 //! and hands them out again; the next one is as a rule still in its cache. What it keeps is bounded
-//! (two chains of a size). More than that goes to the store of the program, a chain at a time, and so does what
-//! it frees and has not cut itself. The store cuts blocks from slabs, of which each worker has its own (see
+//! (two chains of a size, and one of what it has not cut itself). More than that goes to the store of the program, a
+//! chain at a time. The store cuts blocks from slabs, of which each worker has its own (see
 //! `home.rs`), and slabs from chunks of two megabytes; threads that are no workers use it directly.
 //!
 //! | what              | whose         | in what          | behind                             |
@@ -25,6 +25,7 @@
 //! 3. A list is reached by its own thread only (it lies in a `Local`: invariant 2 of `context`).
 //! 4. A chain of class `c` has blocks of it and of one home, as many as its `len` says, each the link to the
 //!    next, and owns them. What is in a list is of the worker's own home.
+//! 5. What is `away` belongs to the list too; it is of its class, and of any home.
 
 mod chunk;
 mod chunks;
@@ -34,6 +35,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::context;
 use crate::home::Home;
@@ -73,8 +75,9 @@ struct List {
     len: Cell<u32>,
     /// A full chain besides, or none.
     spare: Cell<Option<Chain>>,
-    /// Blocks of one other home, to be sent there together.
-    away: Cell<Option<Chain>>,
+    /// Blocks of other homes, to be sent there together.
+    away: Cell<*mut Link>,
+    away_len: Cell<u32>,
 }
 
 /// What a free block begins with.
@@ -91,9 +94,6 @@ struct Chain {
     home: Home,
 }
 
-// SAFETY: by invariant 4 it owns its blocks, which are plain memory.
-unsafe impl Send for Chain {}
-
 impl BlockCache {
     pub(crate) fn new(home: Home) -> BlockCache {
         BlockCache {
@@ -102,7 +102,8 @@ impl BlockCache {
                 first: Cell::new(ptr::null_mut()),
                 len: Cell::new(0),
                 spare: Cell::new(None),
-                away: Cell::new(None),
+                away: Cell::new(ptr::null_mut()),
+                away_len: Cell::new(0),
             }),
         }
     }
@@ -125,7 +126,7 @@ impl BlockCache {
         let is_ours = unsafe { chunk::home_of(block) } == self.home;
         let keeps = is_ours && list.len.get() < chain_len(class);
         if keeps {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's promise, and it is of our home.
             unsafe { list.push(block) };
         }
         keeps
@@ -142,47 +143,16 @@ impl BlockCache {
         let home = unsafe { chunk::home_of(block) };
         if home == self.home {
             list.put_by(class, home);
-            // SAFETY: as in `keep`.
+            // SAFETY: the caller's promise, and it is of our home.
             unsafe { list.push(block) };
         } else {
             // SAFETY: the caller's promise.
-            unsafe { list.send_home(class, home, block) };
+            unsafe { list.send_home(class, block) };
         }
     }
 }
 
 impl Chain {
-    /// A chain of one block.
-    ///
-    /// # Safety
-    ///
-    /// The block is the caller's and of this class.
-    unsafe fn of(class: usize, home: Home, block: NonNull<u8>) -> Chain {
-        let first = block.cast::<Link>();
-        let next = ptr::null_mut();
-        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
-        unsafe { first.write(Link { next }) };
-        Chain {
-            first,
-            class,
-            len: 1,
-            home,
-        }
-    }
-
-    /// Adds a block in front.
-    ///
-    /// # Safety
-    ///
-    /// The block is the caller's and of this chain's class.
-    unsafe fn push(&mut self, block: NonNull<u8>) {
-        let next = self.first.as_ptr();
-        self.first = block.cast();
-        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
-        unsafe { self.first.write(Link { next }) };
-        self.len += 1;
-    }
-
     fn into_first(self) -> NonNull<Link> {
         ManuallyDrop::new(self).first
     }
@@ -209,7 +179,7 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The block is the caller's and of this list's class.
+    /// The block is the caller's, of this list's class and of the worker's home.
     #[inline]
     unsafe fn push(&self, block: NonNull<u8>) {
         let next = self.first.get();
@@ -235,28 +205,49 @@ impl List {
         drop(self.spare.replace(Some(chain)));
     }
 
-    /// Collects a block of another home with others of that home.
+    /// Collects a block of another home with others of other homes.
     ///
     /// # Safety
     ///
     /// The block is the caller's and of this list's class, which is `class`.
-    unsafe fn send_home(&self, class: usize, home: Home, block: NonNull<u8>) {
-        let chain = match self.away.take() {
-            Some(mut chain) if chain.home == home => {
-                // SAFETY: the caller's promise.
-                unsafe { chain.push(block) };
-                chain
-            }
-            others => {
-                drop(others);
-                // SAFETY: the caller's promise.
-                unsafe { Chain::of(class, home, block) }
-            }
-        };
-        if chain.len < chain_len(class) {
-            self.away.set(Some(chain));
+    unsafe fn send_home(&self, class: usize, block: NonNull<u8>) {
+        let next = self.away.get();
+        let link = block.cast::<Link>();
+        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
+        unsafe { link.write(Link { next }) };
+        self.away.set(link.as_ptr());
+        self.away_len.set(self.away_len.get() + 1);
+        if self.away_len.get() == chain_len(class) {
+            self.send_all_home(class);
         }
-        // Else it goes home, by its drop.
+    }
+
+    /// Gives what was collected to the store, those of one home together.
+    fn send_all_home(&self, class: usize) {
+        self.away_len.set(0);
+        let mut left = self.away.replace(ptr::null_mut());
+        while let Some(first) = NonNull::new(left) {
+            // SAFETY: by invariant 5 the block is ours, and of a slab.
+            let home = unsafe { chunk::home_of(first.cast()) };
+            let (mut others, mut end) = (ptr::null_mut::<Link>(), first);
+            // SAFETY: by invariant 5 all of them are ours, and begin with a link.
+            unsafe {
+                let mut next = first.as_ref().next;
+                while let Some(block) = NonNull::new(next) {
+                    next = block.as_ref().next;
+                    if chunk::home_of(block.cast()) == home {
+                        (*end.as_ptr()).next = block.as_ptr();
+                        end = block;
+                    } else {
+                        (*block.as_ptr()).next = others;
+                        others = block.as_ptr();
+                    }
+                }
+                (*end.as_ptr()).next = ptr::null_mut();
+                STORE.give_back(class, home, first);
+            }
+            left = others;
+        }
     }
 
     /// The first block of the spare chain, or of some that the store has; the list is empty.
@@ -278,6 +269,7 @@ impl Drop for BlockCache {
                 // SAFETY: by invariants 1 and 2.
                 unsafe { STORE.give_back(class, self.home, first) };
             }
+            list.send_all_home(class);
         }
     }
 }
@@ -354,34 +346,39 @@ pub unsafe fn deallocate<T>(block: NonNull<T>) {
 /// What a runtime does about memory that nobody uses.
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
-    #[cfg(test)]
-    cleared: std::sync::atomic::AtomicUsize,
+    /// How often its monitor has gone to sleep.
+    rests: AtomicUsize,
 }
 
 impl Upkeep {
-    /// How often it gave everything back.
-    #[cfg(test)]
-    fn cleared(&self) -> usize {
-        self.cleared.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    /// Gives some of what was not needed lately back to the system. To be called at each tick.
-    pub(crate) fn tick(&self) {
-        STORE.tick();
-    }
-
-    /// Gives everything back.
-    pub(crate) fn clear(&self) {
-        #[cfg(test)]
-        self.cleared
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        STORE.trim();
+    /// Its monitor works from now on, and ticks.
+    pub(crate) fn mind(&self) -> Minding<'_> {
+        STORE.mind();
+        Minding(self)
     }
 }
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
-        self.clear();
+        STORE.trim_unless_minded();
+    }
+}
+
+/// Until this is dropped, somebody gives back what is not needed lately, and the rest may stay.
+#[derive(Debug)]
+pub(crate) struct Minding<'a>(&'a Upkeep);
+
+impl Minding<'_> {
+    /// To be called at each tick.
+    pub(crate) fn tick(&self) {
+        STORE.tick();
+    }
+}
+
+impl Drop for Minding<'_> {
+    fn drop(&mut self) {
+        self.0.rests.fetch_add(1, Ordering::Relaxed);
+        STORE.unmind();
     }
 }
 
@@ -524,14 +521,13 @@ mod tests {
         })
     }
 
-    /// How many blocks of another home wait to be sent there, and whose they are.
-    fn away(class: usize) -> Option<(u32, Home)> {
+    /// How many blocks of other homes wait to be sent there.
+    fn away(class: usize) -> u32 {
         context::with_blocks(|cache| {
             let list = &cache.expect("it keeps some").lists[class];
-            let chain = list.away.take();
-            let seen = chain.as_ref().map(|chain| (chain.len, chain.home));
-            list.away.set(chain);
-            seen
+            let blocks = linked(list.away.get());
+            assert_eq!(blocks.len(), list.away_len.get() as usize);
+            list.away_len.get()
         })
     }
 
@@ -612,31 +608,55 @@ mod tests {
             let [stranger, third] = [1_001, 1_002].map(Home::from_number);
             let mut blocks = chain_of(class, stranger).into_blocks();
             blocks.sort_unstable();
+            let mut others = chain_of(class, third).into_blocks();
+            others.sort_unstable();
             let free = |block: NonNull<u8>| {
                 // SAFETY: it is ours, of this class, and not used any more.
                 unsafe { deallocate(block.cast::<[u64; 6]>()) };
             };
-            // A full chain goes at once, one that is not waits for more.
-            let again = |count: u32| {
-                let cut = linked(STORE.cut(class, stranger, count).as_ptr());
-                assert_eq!(cut, blocks[..count as usize]);
-                cut
-            };
-            blocks.iter().rev().copied().for_each(free);
-            assert_eq!(away(class), None);
-            let some = again(5);
-            some.into_iter().for_each(free);
-            assert_eq!(away(class), Some((5, stranger)));
-            // It goes when others are on their way.
-            let others = chain_of(class, third).into_blocks();
-            free(others[0]);
-            assert_eq!(away(class), Some((1, third)));
-            let all = again(chain_len(class));
-            for block in all.into_iter().chain(others[1..].iter().copied()) {
+            // They go when there are enough of them, each where it belongs.
+            let half = chain_len(class) as usize / 2;
+            for n in 0..half {
+                assert_eq!(away(class) as usize, 2 * n);
+                free(others[n]);
+                free(blocks[half - 1 - n]);
+            }
+            assert_eq!(away(class), 0);
+            let again = |home| linked(STORE.cut(class, home, half as u32).as_ptr());
+            assert_eq!(again(stranger), blocks[..half]);
+            assert_eq!(again(third), others[..half]);
+            for block in blocks.into_iter().chain(others) {
                 // SAFETY: as above.
                 unsafe { release(class, block) };
             }
         });
+    }
+
+    #[test]
+    fn what_is_on_its_way_home_gets_there_when_the_worker_ends() {
+        if !cached() {
+            return;
+        }
+        let class = class_of::<[u64; 5]>().expect("a small block");
+        // Nobody else has this.
+        let stranger = Home::from_number(1_003);
+        // With one that stays, lest the slab be anybody's afterwards.
+        let stays = STORE.cut(class, stranger, 1);
+        let made = in_a_worker(move || {
+            let blocks = linked(STORE.cut(class, stranger, 3).as_ptr());
+            for &block in &blocks {
+                // SAFETY: it is ours, of this class, and not used any more.
+                unsafe { deallocate(block.cast::<[u64; 5]>()) };
+            }
+            assert_eq!(away(class), 3);
+            blocks.iter().map(|block| block.addr()).collect::<Vec<_>>()
+        });
+        let again = linked(STORE.cut(class, stranger, 3).as_ptr());
+        assert_eq!(again.iter().map(|b| b.addr()).collect::<Vec<_>>(), made);
+        for block in again.into_iter().chain([stays.cast()]) {
+            // SAFETY: as above.
+            unsafe { release(class, block) };
+        }
     }
 
     #[test]
@@ -650,10 +670,11 @@ mod tests {
             }
         });
         runtime.block_on(burst).expect("the burst");
-        let before = runtime.core().upkeep.cleared();
+        let rests = || runtime.core().upkeep.rests.load(Ordering::Relaxed);
+        let before = rests();
         // A guard against hanging for ever, not a measure of anything.
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while runtime.core().upkeep.cleared() == before {
+        while rests() == before {
             assert!(std::time::Instant::now() < patience, "it keeps everything");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }

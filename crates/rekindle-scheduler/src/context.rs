@@ -26,8 +26,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use crate::block::BlockCache;
-use crate::core::{Core, CoreRef};
-use crate::home::OwnHome;
+use crate::core::{Core, CoreRef, Kind};
+use crate::home::{Home, OwnHome};
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
 use crate::table::SlotCache;
@@ -109,7 +109,7 @@ pub(crate) struct Local {
     blocks: BlockCache,
     core: CoreRef,
     slots: RefCell<SlotCache>,
-    /// Whose both are.
+    /// Whose the blocks are, and in a pool the slots.
     _home: OwnHome,
     /// Counts on the core that were taken in advance.
     stock: Cell<usize>,
@@ -118,9 +118,14 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn new(core: CoreRef) -> Local {
         let home = OwnHome::take();
+        let of_slots = match core.kind() {
+            Kind::Pool(_) => home.get(),
+            // One thread drives it at a time, and what comes of a seed must not depend on which homes others have.
+            Kind::Sim(_) => Home::from_number(1),
+        };
         Local {
             core,
-            slots: RefCell::new(SlotCache::new(home.get())),
+            slots: RefCell::new(SlotCache::new(of_slots)),
             blocks: BlockCache::new(home.get()),
             _home: home,
             stock: Cell::new(0),

@@ -86,7 +86,6 @@ pub(crate) struct Parts {
 /// The heart of one runtime. Read-mostly; what is written often lies in a line of its own.
 pub(crate) struct Core {
     pub(crate) table: Table,
-    pub(crate) upkeep: Upkeep,
     pub(crate) clock: Clock,
     pub(crate) timers: Timers,
     pub(crate) blocking: BlockingPool,
@@ -101,6 +100,8 @@ pub(crate) struct Core {
     /// Tasks that threads other than workers started and ended.
     outside: Padded<Outside>,
     refs: Padded<AtomicUsize>,
+    /// The last, for all that comes before may give memory back.
+    pub(crate) upkeep: Upkeep,
 }
 
 #[derive(Debug, Default)]
@@ -121,7 +122,6 @@ impl Core {
         let now = parts.clock.now();
         let core = Box::new(Core {
             table: Table::new(GENERATIONS),
-            upkeep: Upkeep::default(),
             clock: parts.clock,
             timers: Timers::new(parts.seats, now),
             blocking: parts.blocking,
@@ -134,6 +134,7 @@ impl Core {
             around: parts.around,
             outside: Padded::default(),
             refs: Padded(AtomicUsize::new(1)),
+            upkeep: Upkeep::default(),
         });
         CoreRef(NonNull::from(Box::leak(core)))
     }

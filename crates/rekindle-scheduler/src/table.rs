@@ -27,7 +27,7 @@
 //!    the very task it was made for is in the slot.
 //! 4. A slot whose generation reaches the limit is never used again: an id never comes back.
 //! 5. No foreign code runs under a slot's lock.
-//! 6. A slot's home changes only while it is free, under the lock of the common pool.
+//! 6. A slot's home changes only while it is free, by who has taken it from the common pool.
 
 mod pages;
 
@@ -71,9 +71,8 @@ pub(crate) struct Slot {
 pub(crate) struct SlotCache {
     home: Home,
     stock: Vec<u32>,
-    /// Those that are to be sent to another home.
-    away: Vec<u32>,
-    away_to: Home,
+    /// Those of other homes, which are to be sent there, with whose they are.
+    away: Vec<(Home, u32)>,
 }
 
 /// The free slots that no worker has, by whose they are, and how far the table has grown.
@@ -158,22 +157,19 @@ impl SlotCache {
             home,
             stock: Vec::new(),
             away: Vec::new(),
-            away_to: Home::NOBODY,
         }
     }
 }
 
 impl Common {
-    /// Some that a worker may have, of its own or of a home that has many; none, if there are no such.
-    fn batch(&mut self, home: Home) -> Vec<u32> {
-        let may_give = |(whose, free): &(&Home, &mut Pages)| {
-            let keeps = if **whose == home { 1 } else { LENDS * BATCH };
-            free.len() >= keeps
-        };
-        let can = self.free.iter_mut().filter(may_give);
-        // Its own first.
-        let from = can.max_by_key(|(whose, free)| (**whose == home, free.len()));
-        from.map_or_else(Vec::new, |(_, free)| free.take_batch())
+    /// Whose free slots a home may take: its own, or those of one that has many.
+    fn lender(&mut self, home: Home) -> Option<&mut Pages> {
+        let has_own = self.free.get(&home).is_some_and(|own| own.len() > 0);
+        if has_own {
+            return self.free.get_mut(&home);
+        }
+        let richest = self.free.values_mut().max_by_key(|free| free.len());
+        richest.filter(|free| free.len() >= LENDS * BATCH)
     }
 
     fn give(&mut self, home: Home, free: impl IntoIterator<Item = u32>) {
@@ -226,7 +222,9 @@ impl Table {
     #[cold]
     fn restock(&self, cache: &mut SlotCache) -> u32 {
         let mut common = self.common.lock();
-        let mut stock = common.batch(cache.home);
+        let mut stock = common
+            .lender(cache.home)
+            .map_or_else(Vec::new, Pages::take_batch);
         if stock.is_empty() {
             let fresh = common.fresh;
             // Up to the end of a page.
@@ -238,9 +236,13 @@ impl Table {
             // Low numbers last, for they are popped first.
             stock.extend((fresh..common.fresh).rev());
         }
+        drop(common);
         for &index in &stock {
             let slot = self.slot(index).expect("a free index has a slot");
-            slot.home.store(cache.home.number(), Ordering::Relaxed);
+            // Most are of this home already.
+            if slot.home.load(Ordering::Relaxed) != cache.home.number() {
+                slot.home.store(cache.home.number(), Ordering::Relaxed);
+            }
         }
         cache.stock = stock;
         cache.stock.pop().expect("the stock has just been filled")
@@ -249,8 +251,7 @@ impl Table {
     #[cold]
     fn take_common(&self) -> u32 {
         let mut common = self.common.lock();
-        let free = common.free.get_mut(&Home::NOBODY);
-        if let Some(index) = free.and_then(Pages::pop) {
+        if let Some(index) = common.lender(Home::NOBODY).and_then(Pages::pop) {
             return index;
         }
         let fresh = common.fresh;
@@ -291,6 +292,8 @@ impl Table {
             Some(cache) if cache.home == home => {
                 cache.stock.push(id.index());
                 if cache.stock.len() >= 2 * BATCH {
+                    // As in `return_away`.
+                    cache.stock[..BATCH].sort_unstable();
                     let surplus = cache.stock.drain(..BATCH);
                     self.common.lock().give(home, surplus);
                 }
@@ -300,24 +303,27 @@ impl Table {
         }
     }
 
-    /// Collects a slot of another home with others of that home.
+    /// Collects a slot of another home with others of other homes.
     #[cold]
     fn send_home(&self, home: Home, index: u32, cache: &mut SlotCache) {
-        if cache.away_to != home {
-            self.return_away(cache);
-            cache.away_to = home;
-        }
-        cache.away.push(index);
+        cache.away.push((home, index));
         if cache.away.len() >= AWAY {
             self.return_away(cache);
         }
     }
 
     fn return_away(&self, cache: &mut SlotCache) {
-        if !cache.away.is_empty() {
-            let away = cache.away.drain(..);
-            self.common.lock().give(cache.away_to, away);
+        if cache.away.is_empty() {
+            return;
         }
+        // In order, and before the lock is taken: it is everybody's.
+        cache.away.sort_unstable();
+        let mut common = self.common.lock();
+        for of_one in cache.away.chunk_by(|one, next| one.0 == next.0) {
+            common.give(of_one[0].0, of_one.iter().map(|(_, index)| *index));
+        }
+        drop(common);
+        cache.away.clear();
     }
 
     /// Gives a worker's stock back.
@@ -472,14 +478,31 @@ mod tests {
         assert_eq!(free(&table, ONE), BATCH, "each is where it belongs");
         let again = take(&table, &mut one, BATCH);
         assert!(again.iter().all(|id| id.index() < BATCH as u32));
-        // Some that are on their way are not forgotten when a slot of another home follows, nor at the end.
-        table.vacate(others[0], Some(&mut one));
+        // Some that are on their way are not forgotten, nor taken for another's.
         let nobodys = table.take(None).0;
         table.vacate(nobodys, Some(&mut one));
-        assert_eq!(free(&table, OTHER), 1);
-        assert_eq!(free(&table, Home::NOBODY), 0);
+        table.vacate(others[0], Some(&mut one));
+        assert_eq!(free(&table, OTHER) + free(&table, Home::NOBODY), 0);
         table.return_stock(&mut one);
+        assert_eq!(free(&table, OTHER), 1);
         assert_eq!(free(&table, Home::NOBODY), 1);
+    }
+
+    #[test]
+    fn threads_that_are_no_workers_borrow_as_well() {
+        let table = Table::new(u32::MAX);
+        let mut one = SlotCache::new(ONE);
+        let ids = take(&table, &mut one, 8 * BATCH);
+        for id in ids {
+            table.vacate(id, Some(&mut one));
+        }
+        table.return_stock(&mut one);
+        let ids: Vec<_> = (0..4 * BATCH).map(|_| table.take(None).0).collect();
+        assert_eq!(table.common.lock().fresh as usize, 8 * BATCH);
+        for id in ids {
+            table.vacate(id, None);
+        }
+        assert_eq!(free(&table, ONE), 8 * BATCH, "they were borrowed");
     }
 
     #[test]

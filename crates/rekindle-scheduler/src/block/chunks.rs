@@ -2,7 +2,8 @@
 //!
 //! What a program needs again and again, in bursts, must not go to the system in between: to give two
 //! megabytes back and to ask for them anew takes longer than to use them. So chunks that are free are kept for
-//! a while: [`Chunks::tick`] gives back what a whole window did not need, little by little.
+//! a while: [`Chunks::tick`] gives back what a whole window did not need, little by little. That takes somebody who
+//! ticks: where no monitor is awake, one free chunk stays, and no more.
 //!
 //! Invariants
 //! 1. `with_room` are the chunks that have a free slab and others, and `spare` those of which all are free.
@@ -18,7 +19,7 @@ use crate::home::Home;
 /// So many ticks are looked at as one (64 ms): what a program needs again and again in that time, with
 /// pauses between, is in use.
 const WINDOW: u32 = 32;
-/// So many stay while anybody works.
+/// So many stay until the last monitor sleeps.
 const FLOOR: usize = 1;
 /// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
 const PART: usize = 2;
@@ -35,6 +36,8 @@ pub(super) struct Chunks {
     /// How many the last window has left to be given back in this one.
     surplus: usize,
     ticks: u32,
+    /// The monitors that are awake.
+    minders: usize,
     /// How many there are in all, with those that are full, and those about to be.
     count: usize,
 }
@@ -50,12 +53,27 @@ impl Chunks {
             fewest: 0,
             surplus: 0,
             ticks: 0,
+            minders: 0,
             count: 0,
         }
     }
 
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    pub(super) fn mind(&mut self) {
+        self.minders += 1;
+    }
+
+    /// A monitor goes to sleep. Says whether it was the last one.
+    pub(super) fn unmind(&mut self) -> bool {
+        self.minders -= 1;
+        !self.is_minded()
+    }
+
+    pub(super) fn is_minded(&self) -> bool {
+        self.minders > 0
     }
 
     /// Another chunk is about to be allocated. Says whether it is the only one.
@@ -92,17 +110,22 @@ impl Chunks {
         slab
     }
 
-    /// Takes a slab back of which no block is out, and that nobody uses any more.
-    pub(super) fn take_back(&mut self, slab: NonNull<Slab>) {
+    /// Takes a slab back of which no block is out, and that nobody uses any more. Gives a chunk that nobody would give
+    /// back later.
+    pub(super) fn take_back(&mut self, slab: NonNull<Slab>) -> Option<WholeChunk> {
         let chunk = Chunk::of(slab);
         // SAFETY: as in `give_of`.
         if unsafe { Chunk::take_back(chunk, slab) } < SLABS {
             self.with_room.insert(chunk);
-            return;
+            return None;
         }
         self.with_room.remove(&chunk);
         // SAFETY: all of it is free, and by invariant 1 we alone know it.
         self.spare.push(unsafe { WholeChunk::from_inner(chunk) });
+        if self.is_minded() || self.spare.len() <= FLOOR {
+            return None;
+        }
+        self.take_spare(1).pop()
     }
 
     /// Some of what was not needed lately; to be called at each tick of a monitor.
@@ -113,7 +136,8 @@ impl Chunks {
         }
         self.ticks = self.ticks.wrapping_add(1);
         // They are needed after all, if there were fewer since.
-        let now = self.surplus.min(self.fewest).min(MOST);
+        let unneeded = self.fewest.saturating_sub(FLOOR);
+        let now = self.surplus.min(unneeded).min(MOST);
         self.surplus -= now;
         self.fewest -= now;
         self.take_spare(now)
@@ -151,7 +175,9 @@ mod tests {
     }
 
     fn give_back(chunks: &mut Chunks, slabs: Vec<NonNull<Slab>>) {
-        slabs.into_iter().for_each(|slab| chunks.take_back(slab));
+        for slab in slabs {
+            assert!(chunks.take_back(slab).is_none());
+        }
     }
 
     /// As many ticks as are looked at as one. Says how many chunks they gave back.
@@ -162,6 +188,7 @@ mod tests {
     /// Some chunks of which nothing is in use.
     fn spare(how_many: usize) -> Chunks {
         let mut chunks = Chunks::new();
+        chunks.mind();
         let slabs = take(&mut chunks, how_many);
         give_back(&mut chunks, slabs);
         assert_eq!(chunks.count(), how_many);
@@ -213,6 +240,33 @@ mod tests {
         give_back(&mut chunks, slabs);
         let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
         assert_eq!(later, 0);
+        drop(chunks.take_all_spare());
+    }
+
+    #[test]
+    fn one_stays_whatever_comes_and_goes() {
+        let mut chunks = spare(11);
+        a_window_passes(&mut chunks);
+        chunks.tick();
+        let slabs = take(&mut chunks, 6);
+        give_back(&mut chunks, slabs);
+        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        assert_eq!(later, 0, "all but one were needed");
+        drop(chunks.take_all_spare());
+    }
+
+    #[test]
+    fn where_nobody_ticks_nothing_stays_but_one() {
+        let mut chunks = spare(3);
+        let slabs = take(&mut chunks, 3);
+        chunks.mind();
+        assert!(!chunks.unmind(), "there is another one");
+        assert!(chunks.unmind());
+        let released: usize = slabs
+            .into_iter()
+            .filter_map(|slab| chunks.take_back(slab))
+            .count();
+        assert_eq!((released, chunks.count()), (2, FLOOR));
         drop(chunks.take_all_spare());
     }
 }

@@ -78,6 +78,7 @@ impl Store {
     ///
     /// They are the caller's, and came from [`cut`](Self::cut) for this class and this home.
     pub(super) unsafe fn give_back(&self, class: usize, home: Home, first: NonNull<Link>) {
+        let mut released = Vec::new();
         let mut shelf = self.shelf(class, home).lock();
         let mut next = first.as_ptr();
         while let Some(block) = NonNull::new(next) {
@@ -85,8 +86,32 @@ impl Store {
             next = unsafe { block.as_ref() }.next;
             // SAFETY: the caller's promise.
             if let Some(whole) = unsafe { shelf.put(block) } {
-                self.chunks.lock().take_back(whole);
+                released.extend(self.chunks.lock().take_back(whole));
             }
+        }
+        // The system may take its time over each.
+        drop(shelf);
+        drop(released);
+    }
+
+    /// A monitor is awake, and ticks.
+    pub(super) fn mind(&self) {
+        self.chunks.lock().mind();
+    }
+
+    /// A monitor goes to sleep; with the last one everything goes that nobody uses.
+    pub(super) fn unmind(&self) {
+        let was_last = self.chunks.lock().unmind();
+        if was_last {
+            self.trim();
+        }
+    }
+
+    /// As [`trim`](Self::trim), where nobody ticks.
+    pub(super) fn trim_unless_minded(&self) {
+        let is_minded = self.chunks.lock().is_minded();
+        if !is_minded {
+            self.trim();
         }
     }
 
@@ -99,17 +124,18 @@ impl Store {
     }
 
     /// Gives back to the global allocator what is kept although nobody uses it.
-    pub(super) fn trim(&self) {
+    fn trim(&self) {
+        let mut released = Vec::new();
         for heap in self.heaps.iter().filter_map(OnceLock::get) {
             for shelf in &heap.shelves {
                 let mut shelf = shelf.lock();
                 for whole in shelf.take_whole() {
-                    self.chunks.lock().take_back(whole);
+                    released.extend(self.chunks.lock().take_back(whole));
                 }
             }
         }
-        let spare = self.chunks.lock().take_all_spare();
-        drop(spare);
+        released.extend(self.chunks.lock().take_all_spare());
+        drop(released);
     }
 
     /// Another slab for a shelf that the caller has.
@@ -371,6 +397,7 @@ mod tests {
     #[test]
     fn a_chunk_that_is_whole_is_kept_for_the_next_size_until_the_store_is_trimmed() {
         let store = Store::new();
+        store.mind();
         // Some 3 chunks of blocks of 2,048 bytes.
         let blocks = cut(&store, CLASSES - 1, 3_000);
         assert_eq!(store.chunks(), 3);

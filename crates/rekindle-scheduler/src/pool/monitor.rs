@@ -107,6 +107,7 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
     };
     let mut watches = vec![unseen; pool.workers()];
     let mut quiet = 0;
+    let mut minding = core.upkeep.mind();
     while !monitor.ended.load(Ordering::Acquire) {
         monitor.doze.wait(TICK);
         let now = core.clock.now();
@@ -120,14 +121,15 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
             }
             .judge(watch);
         }
-        core.upkeep.tick();
+        minding.tick();
         let is_quiet = || pool.idle.all_asleep() && core.stage() == Stage::Running;
         quiet = if is_quiet() { quiet + 1 } else { 0 };
         if quiet > QUIET_TICKS {
-            core.upkeep.clear();
+            drop(minding);
             monitor
                 .doze
                 .sleep_if(|| is_quiet() && !monitor.ended.load(Ordering::Acquire));
+            minding = core.upkeep.mind();
             quiet = 0;
         }
     }

@@ -60,7 +60,7 @@ impl Pages {
 
     /// Takes those of the lowest pages: half a batch at least, if there are so many. The lowest is the last.
     pub(super) fn take_batch(&mut self) -> Vec<u32> {
-        let mut batch = Vec::new();
+        let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH.div_ceil(2)
             && let Some((page, bits)) = self.pages.pop_first()
         {

@@ -46,6 +46,27 @@ fn the_same_seed_makes_the_same_run() {
     }
 }
 
+/// A worker of another runtime that starts between two drives takes what they might have used: a home.
+#[test]
+fn what_else_the_program_does_changes_nothing() {
+    let run = |is_alone: bool| {
+        let runtime = Runtime::simulated(7);
+        let (mut ids, mut others) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            let spawned = runtime.block_on(async {
+                let tasks = (0..300).map(|_| spawn(async {}).id());
+                tasks.collect::<Vec<_>>()
+            });
+            ids.extend(spawned);
+            if !is_alone {
+                others.push(Builder::new().workers(2).start().unwrap());
+            }
+        }
+        (ids, runtime.simulation().unwrap().trace_hash())
+    };
+    assert_eq!(run(true), run(false));
+}
+
 #[test]
 fn different_seeds_make_different_runs() {
     let runs: HashSet<_> = (0..50).map(racy).collect();
