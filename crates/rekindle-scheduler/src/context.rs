@@ -8,7 +8,7 @@
 //! |-----------|--------------------------------------|---------------------------------------------|
 //! | `core`    | worker, simulator, [`EnterGuard`]    | the runtime entered last: the current one   |
 //! | `local`   | worker, simulator                    | the thread's own stocks of that runtime     |
-//! | `home`    | whoever sets `core` or `local`       | the current runtime, if `local` is of it    |
+//! | `inside`  | whoever sets `core` or `local`       | the current runtime, if `local` is of it    |
 //! | `worker`  | worker                               | the rest of the worker                      |
 //! | `running` | a turn of a task                     | the task that is polled                     |
 //!
@@ -18,7 +18,7 @@
 //! 2. `local` and `worker` are null or point to values that only this thread uses; the guard that
 //!    set them lies further down this thread's stack and borrows the value.
 //! 3. `running` is empty or the task that is polled further down this thread's stack.
-//! 4. `home` is null or both `core` and the runtime of `local`.
+//! 4. `inside` is null or both `core` and the runtime of `local`.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -40,21 +40,21 @@ const STOCK: usize = 1 << 12;
 struct Tls {
     core: Cell<*const Core>,
     local: Cell<*const Local>,
-    home: Cell<*const Core>,
+    inside: Cell<*const Core>,
     worker: Cell<*const Worker>,
     running: Cell<Option<NonNull<Header>>>,
 }
 
 impl Tls {
     /// Restores invariant 4.
-    fn note_home(&self) {
+    fn note_inside(&self) {
         let core = self.core.get();
         // SAFETY: by invariant 2 the pointer is null or to a live value that only this thread uses.
-        let at_home = match unsafe { self.local.get().as_ref() } {
+        let is_inside = match unsafe { self.local.get().as_ref() } {
             Some(local) => ptr::eq(local.core.as_ptr(), core),
             None => false,
         };
-        self.home.set(if at_home { core } else { ptr::null() });
+        self.inside.set(if is_inside { core } else { ptr::null() });
     }
 }
 
@@ -63,7 +63,7 @@ thread_local! {
         Tls {
             core: Cell::new(ptr::null()),
             local: Cell::new(ptr::null()),
-            home: Cell::new(ptr::null()),
+            inside: Cell::new(ptr::null()),
             worker: Cell::new(ptr::null()),
             running: Cell::new(None),
         }
@@ -86,7 +86,7 @@ impl Entered {
             .map_or(ptr::null(), |(_, core)| core.as_ptr());
         TLS.with(|tls| {
             tls.core.set(top);
-            tls.note_home();
+            tls.note_inside();
         });
     }
 }
@@ -96,7 +96,7 @@ impl Drop for Entered {
         // Only forgotten guards are left when the thread ends; what follows sees no runtime.
         TLS.with(|tls| {
             tls.core.set(ptr::null());
-            tls.note_home();
+            tls.note_inside();
         });
     }
 }
@@ -206,7 +206,7 @@ impl Drop for OwnGuard<'_> {
         TLS.with(|tls| {
             tls.local.set(self.local);
             tls.worker.set(self.worker);
-            tls.note_home();
+            tls.note_inside();
         });
     }
 }
@@ -435,9 +435,9 @@ pub fn with_handle<R>(f: impl FnOnce(Option<&Handle>) -> R) -> R {
 /// ```
 #[inline]
 pub fn coarse_now() -> Option<Time> {
-    let home = TLS.with(|tls| tls.home.get());
+    let inside = TLS.with(|tls| tls.inside.get());
     // SAFETY: by invariant 4 the core is null or counted, by invariant 1, until the guard is dropped.
-    match unsafe { home.as_ref() } {
+    match unsafe { inside.as_ref() } {
         Some(core) => Some(core.clock.coarse()),
         None => coarse_now_elsewhere(),
     }

@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 
-use super::chunk::{Slab, WholeChunk};
+use super::chunk::{Slab, WholeChunk, home_of};
 use super::chunks::Chunks;
 use super::{CLASSES, Link};
 use crate::home::Home;
@@ -84,6 +84,8 @@ impl Store {
         while let Some(block) = NonNull::new(next) {
             // SAFETY: the block is ours and begins with a link.
             next = unsafe { block.as_ref() }.next;
+            // SAFETY: the block is ours, and came from a slab.
+            debug_assert_eq!(unsafe { home_of(block.cast()) }, home, "not its home");
             // SAFETY: the caller's promise.
             if let Some(whole) = unsafe { shelf.put(block) } {
                 released.extend(self.chunks.lock().take_back(whole));
