@@ -26,8 +26,9 @@ use crate::home::Home;
 
 /// The size of a huge page.
 const CHUNK: usize = 2 << 20;
-/// Room for hundreds of messages, and for thirty of the largest blocks.
-const SLAB: usize = 64 << 10;
+/// Room for hundreds of messages, and for fifteen of the largest blocks. Each worker has one of each size that it
+/// uses, and all of them should find room in one chunk.
+const SLAB: usize = 32 << 10;
 pub(super) const SLABS: usize = CHUNK / SLAB;
 /// For as many blocks as a slab can have.
 const WORDS: usize = SLAB / GRAIN / 64;
@@ -46,7 +47,7 @@ pub(super) struct Chunk {
     homes: [Home; SLABS],
     slabs: [Slab; SLABS],
     /// A bit for each slab that nobody has.
-    free: u32,
+    free: u64,
 }
 
 /// The part of a chunk that blocks of one size are cut from.
@@ -90,7 +91,7 @@ impl WholeChunk {
         let chunk = memory.cast::<Chunk>();
         // SAFETY: the memory is ours, and large enough and aligned for it. What a slab knows of itself is
         // written when it is given out.
-        unsafe { (&raw mut (*chunk.as_ptr()).free).write(u32::MAX) };
+        unsafe { (&raw mut (*chunk.as_ptr()).free).write(u64::MAX) };
         WholeChunk(chunk)
     }
 
