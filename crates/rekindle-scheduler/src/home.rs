@@ -5,8 +5,8 @@
 //! end, and each would wait for memory that the other has just written, or that its processor has fetched
 //! ahead: `docs/design/blocks.md` has what that costs.
 //!
-//! A home is a number. It is advice and no more: nothing breaks if two threads have the same, or if
-//! a block is kept by the wrong one.
+//! A home is a number. Two threads may have the same, and a worker may keep what is another's: that is slower, and
+//! no more. But what goes back to the store goes to the heap of its own home, whose lock guards it.
 
 use std::collections::BTreeSet;
 
