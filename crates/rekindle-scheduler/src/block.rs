@@ -85,6 +85,21 @@ struct Link {
     next: *mut Link,
 }
 
+impl Link {
+    /// Makes a block the one in front of `next`.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's, and of a class.
+    #[inline]
+    unsafe fn write(block: NonNull<u8>, next: *mut Link) -> NonNull<Link> {
+        let link = block.cast::<Link>();
+        // SAFETY: the caller's promise; by invariant 1 it is large enough and aligned for a link.
+        unsafe { link.write(Link { next }) };
+        link
+    }
+}
+
 /// Blocks that go together.
 struct Chain {
     first: NonNull<Link>,
@@ -182,10 +197,8 @@ impl List {
     /// The block is the caller's, of this list's class and of the worker's home.
     #[inline]
     unsafe fn push(&self, block: NonNull<u8>) {
-        let next = self.first.get();
-        let link = block.cast::<Link>();
-        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
-        unsafe { link.write(Link { next }) };
+        // SAFETY: the caller's promise.
+        let link = unsafe { Link::write(block, self.first.get()) };
         self.first.set(link.as_ptr());
         self.len.set(self.len.get() + 1);
     }
@@ -211,10 +224,8 @@ impl List {
     ///
     /// The block is the caller's and of this list's class, which is `class`.
     unsafe fn send_home(&self, class: usize, block: NonNull<u8>) {
-        let next = self.away.get();
-        let link = block.cast::<Link>();
-        // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
-        unsafe { link.write(Link { next }) };
+        // SAFETY: the caller's promise.
+        let link = unsafe { Link::write(block, self.away.get()) };
         self.away.set(link.as_ptr());
         self.away_len.set(self.away_len.get() + 1);
         if self.away_len.get() == chain_len(class) {
@@ -403,13 +414,8 @@ unsafe fn give_up(class: usize, block: NonNull<u8>) {
 ///
 /// The block is of this class and the caller's.
 unsafe fn release(class: usize, block: NonNull<u8>) {
-    let link = block.cast::<Link>();
-    // SAFETY: the block is ours, and by invariant 1 large enough and aligned for a link.
-    unsafe {
-        link.write(Link {
-            next: ptr::null_mut(),
-        })
-    };
+    // SAFETY: the caller's promise.
+    let link = unsafe { Link::write(block, ptr::null_mut()) };
     // SAFETY: by invariant 1 and the caller's promise; and it is of that home.
     unsafe { STORE.give_back(class, chunk::home_of(block), link) };
 }
@@ -675,7 +681,7 @@ mod tests {
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while rests() == 0 {
             assert!(std::time::Instant::now() < patience, "it keeps everything");
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::yield_now();
         }
     }
 

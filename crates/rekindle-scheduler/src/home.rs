@@ -13,8 +13,7 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 /// One thread's memory, or [`NOBODY`](Home::NOBODY)'s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-#[repr(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Home(u16);
 
 impl Home {

@@ -20,8 +20,8 @@ const BLOCKED: Duration = Duration::from_millis(30);
 /// Processes that are alive at the same time.
 const BATCH: u64 = 1_000;
 /// Live bytes may grow by this much: they go up and down with the number of worker threads, and with
-/// what the queues have freed and give back later. Half a MiB was seen on a loaded machine, and blocks are
-/// cut from two at a time. One allocation lost in each fifth life would be more, of a million lives.
+/// what the queues have freed and give back later. Half a MiB was seen on a loaded machine, and a size
+/// used for the first time may need one more chunk of two MiB. One allocation lost in each fifth life would be more, of a million lives.
 const SLACK: usize = 3 * 1024 * 1024;
 /// Resident memory may grow by one part in so many, 5 %,
 const PART: u64 = 20;
