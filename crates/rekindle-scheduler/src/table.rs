@@ -446,9 +446,7 @@ mod tests {
         let table = Table::new(u32::MAX);
         let mut one = SlotCache::new(ONE);
         let ids = take(&table, &mut one, 10 * BATCH);
-        for id in ids {
-            table.vacate(id, Some(&mut one));
-        }
+        vacate(&table, ids, Some(&mut one));
         assert!(one.stock.len() < 2 * BATCH);
         table.return_stock(&mut one);
         assert_eq!(one.stock.len(), 0);
@@ -457,6 +455,12 @@ mod tests {
 
     fn take(table: &Table, cache: &mut SlotCache, count: usize) -> Vec<TaskId> {
         (0..count).map(|_| table.take(Some(cache)).0).collect()
+    }
+
+    fn vacate(table: &Table, ids: Vec<TaskId>, mut cache: Option<&mut SlotCache>) {
+        for id in ids {
+            table.vacate(id, cache.as_deref_mut());
+        }
     }
 
     /// How many of a home the common pool has.
@@ -472,9 +476,7 @@ mod tests {
         let mut ids = take(&table, &mut one, BATCH);
         ids.extend(take(&table, &mut other, AWAY));
         let others = ids.split_off(BATCH);
-        for id in ids {
-            table.vacate(id, Some(&mut other));
-        }
+        vacate(&table, ids, Some(&mut other));
         assert_eq!(free(&table, ONE), BATCH, "each is where it belongs");
         let again = take(&table, &mut one, BATCH);
         assert!(again.iter().all(|id| id.index() < BATCH as u32));
@@ -493,15 +495,11 @@ mod tests {
         let table = Table::new(u32::MAX);
         let mut one = SlotCache::new(ONE);
         let ids = take(&table, &mut one, 8 * BATCH);
-        for id in ids {
-            table.vacate(id, Some(&mut one));
-        }
+        vacate(&table, ids, Some(&mut one));
         table.return_stock(&mut one);
         let ids: Vec<_> = (0..4 * BATCH).map(|_| table.take(None).0).collect();
         assert_eq!(table.common.lock().fresh as usize, 8 * BATCH);
-        for id in ids {
-            table.vacate(id, None);
-        }
+        vacate(&table, ids, None);
         assert_eq!(free(&table, ONE), 8 * BATCH, "they were borrowed");
     }
 
@@ -524,17 +522,13 @@ mod tests {
         let table = Table::new(u32::MAX);
         let (mut one, mut other) = (SlotCache::new(ONE), SlotCache::new(OTHER));
         let ids = take(&table, &mut one, 16 * BATCH);
-        for id in ids {
-            table.vacate(id, Some(&mut one));
-        }
+        vacate(&table, ids, Some(&mut one));
         table.return_stock(&mut one);
         let lent = take(&table, &mut other, 16 * BATCH);
         let size = table.common.lock().fresh as usize;
         assert_eq!(size, (16 + LENDS - 1) * BATCH, "it keeps some");
         // What was lent belongs to who took it.
-        for id in lent {
-            table.vacate(id, Some(&mut other));
-        }
+        vacate(&table, lent, Some(&mut other));
         table.return_stock(&mut other);
         assert_eq!(free(&table, OTHER), 16 * BATCH);
     }
