@@ -2,8 +2,9 @@
 //!
 //! Each push to an inbox is an exchange of one word, and for that the processor must own the word's line.
 //! Where two processors push as fast as they can, the line goes from one to the other for nearly every
-//! message, which takes longer than all the rest of it. So a sender whose exchange fails lets the other
-//! go on for a while: that one then pushes hundreds of messages while the line is its own.
+//! message, which takes longer than all the rest of it. So a sender whose exchange fails because another one's
+//! came first lets that one go on for a while: it then pushes hundreds of messages while the line is its own.
+//! (Who fails because of the receiver tries again at once: else the receiver would have nothing to do.)
 //!
 //! A collision is no reason to wait, for it is rare where turns send little. What tells the bulk
 //! senders is that they collide again in the same turn; they wait twice as long each time, up to some

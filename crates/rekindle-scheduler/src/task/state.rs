@@ -235,6 +235,14 @@ fn pointer(word: *mut Node) -> *mut Node {
     word.map_addr(|address| address & !(STATE | count::MASK))
 }
 
+/// Whether another sender has changed the word. (The receiver is no rival: who makes way for it, lets it run out of
+/// messages.)
+#[inline]
+fn is_other_senders(before: *mut Node, now: *mut Node) -> bool {
+    let newest = pointer(now);
+    !newest.is_null() && newest != pointer(before)
+}
+
 #[inline(always)]
 fn bare(bits: usize) -> *mut Node {
     ptr::without_provenance_mut(bits)
@@ -271,7 +279,7 @@ impl Word {
         unsafe { self.push_or(node, collision::stand_back) }
     }
 
-    /// Appends a node; `collided` is called after each exchange that failed.
+    /// Appends a node; `collided` is called after each exchange that failed because of another sender.
     #[inline]
     unsafe fn push_or(&self, node: NodePtr, collided: impl Fn()) -> Pushed {
         let mut seen = self.bits.load(Ordering::Relaxed);
@@ -300,12 +308,11 @@ impl Word {
                     return Pushed::Schedule;
                 }
                 Ok(_) => return Pushed::Delivered,
-                Err(now) if now.addr() & SCHEDULED == 0 || cfg!(loom) => seen = now,
-                // It will have its turn whether we are quick or not.
-                Err(_) => {
+                Err(now) if is_other_senders(seen, now) && cfg!(not(loom)) => {
                     collided();
                     seen = self.bits.load(Ordering::Relaxed);
                 }
+                Err(now) => seen = now,
             }
         }
     }
@@ -516,5 +523,27 @@ impl Word {
     pub(crate) fn in_transit(&self) -> usize {
         let first = usize::from(!self.first.load(Ordering::Relaxed).is_null());
         first + count::of(self.bits.load(Ordering::Relaxed).addr())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_makes_way_for_other_senders_alone() {
+        let word = |node: usize, bits: usize| bare(node | bits);
+        let mine = word(0x40, SCHEDULED);
+        assert!(is_other_senders(mine, word(0x80, SCHEDULED)));
+        assert!(is_other_senders(bare(SCHEDULED), mine));
+        // The receiver has been woken, has taken the messages, has come to rest, has ended.
+        for now in [
+            word(0x40, SCHEDULED | WOKEN),
+            bare(SCHEDULED),
+            bare(0),
+            bare(DEAD),
+        ] {
+            assert!(!is_other_senders(mine, now), "{now:p}");
+        }
     }
 }
