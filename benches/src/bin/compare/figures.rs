@@ -52,7 +52,8 @@ pub(crate) struct Comparison {
     pub(crate) variant: Variant,
     pub(crate) task: Task,
     pub(crate) rows: Vec<Row>,
-    /// Rounds that were repeated because the host took more than a hundredth of the time.
+    /// Rounds that were repeated because the host took more than a hundredth of the time, and answers because it had
+    /// moved the processors apart.
     pub(crate) repeated: usize,
 }
 

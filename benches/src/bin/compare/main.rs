@@ -4,11 +4,12 @@
 //! `cargo run --release -p rekindle-benches --bin compare -- [OPTIONS]`; `--help` lists them, and
 //! `docs/BENCHMARKS.md` has the rules and how to read what comes out.
 //!
-//! Modules in reading order: `options`, `machine`, `systems` (who is measured, and how each is
+//! Modules in reading order: `options`, `machine`, `distance` (of its processors), `systems` (who is measured, and how each is
 //! built and started), `plan` (what is measured), `rounds` (in which order, and what is thrown
 //! away), `journal` (what a run that is stopped leaves), `figures`, `report` (for people and for
 //! scripts), `json`, `plot`.
 
+mod distance;
 mod figures;
 mod journal;
 mod json;
@@ -23,7 +24,9 @@ mod systems;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use distance::Distance;
 use options::{Asked, Options};
+use rounds::Place;
 
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args().skip(1)) {
@@ -49,7 +52,16 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), String> {
     let plan = plan::make(options)?;
     let machine = machine::look();
-    println!("{machine}");
+    let distance = Distance::between_workers(&machine);
+    match &distance {
+        Some(distance) => println!("{machine}, {distance}"),
+        None => println!("{machine}"),
+    }
+    let mut place = Place {
+        machine: &machine,
+        // What is quick does not repeat.
+        distance: distance.filter(|_| !options.quick),
+    };
     if !machine.known_quiet() {
         println!("The machine is not quiet: the load average before the start is above 0.5.");
     }
@@ -57,8 +69,8 @@ fn run(options: &Options) -> Result<(), String> {
     println!("{}", report::systems(&systems));
 
     let begun = Instant::now();
-    let results = rounds::run_all(&plan, &systems, options, &machine)?;
-    let ladders = rounds::run_ladders(&plan, &systems, options, &machine)?;
+    let results = rounds::run_all(&plan, &systems, options, &mut place)?;
+    let ladders = rounds::run_ladders(&plan, &systems, options, &mut place)?;
 
     println!("{}", report::tables(&results, &ladders));
     println!("{}", report::lines(&results, &ladders));

@@ -84,7 +84,7 @@ fn table(text: &mut String, comparison: &Comparison) {
     };
     let repeated = match comparison.repeated {
         0 => String::new(),
-        n => format!("; {n} rounds repeated: the host was busy"),
+        n => format!("; {n} repeated: the host was busy, or had moved the processors apart"),
     };
     let (n, k, m) = (task.n, task.k, task.m);
     put(

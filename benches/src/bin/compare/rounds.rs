@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rekindle_bench_protocol::{Answer, Kind, Task};
 
+use crate::distance::Distance;
 use crate::figures::{Climb, Comparison, Outcome, Row, Spread};
 use crate::journal::{self, Entry, Journal};
 use crate::machine::{Machine, Ticks};
@@ -17,19 +18,52 @@ use crate::systems::{Program, System};
 
 /// A round of which the host took more than this share is repeated.
 const STOLEN: f64 = 0.01;
-/// How often a round is repeated for that reason before it is kept as it is.
+/// How often a round is repeated for that reason before it is kept as it is. The same for an answer, if the host moved
+/// the processors apart meanwhile.
 const REPEATS: usize = 3;
+
+/// Where it is measured.
+pub(crate) struct Place<'a> {
+    pub(crate) machine: &'a Machine,
+    /// Of the processors that subjects with two workers run on; `None` where nothing is repeated.
+    pub(crate) distance: Option<Distance>,
+}
+
+impl Place<'_> {
+    /// Starts a subject and waits for its answer; again, if two workers of it were far apart. Says how often it
+    /// was repeated.
+    fn ask(
+        &mut self,
+        command: impl Fn() -> Command,
+        workers: usize,
+        limit: Duration,
+    ) -> (Answer, usize) {
+        let mut is_near = || match &mut self.distance {
+            Some(distance) if workers > 1 => distance.is_near(),
+            _ => true,
+        };
+        let mut repeated = 0;
+        loop {
+            let was_near = is_near();
+            let answer = ask(&mut command(), limit);
+            if (was_near && is_near()) || repeated == REPEATS {
+                return (answer, repeated);
+            }
+            repeated += 1;
+        }
+    }
+}
 
 /// Measures every variant. An error is a wrong sum, or that rekindle itself failed.
 pub(crate) fn run_all(
     plan: &Plan,
     systems: &[System],
     options: &Options,
-    machine: &Machine,
+    place: &mut Place<'_>,
 ) -> Result<Vec<Comparison>, String> {
     let mut journal = match &options.journal {
         Some(path) => {
-            let kind = journal::kind_of_run(machine, systems, options);
+            let kind = journal::kind_of_run(place.machine, systems, options);
             Some(Journal::open(path, &kind)?)
         }
         None => None,
@@ -48,7 +82,7 @@ pub(crate) fn run_all(
         let share = options
             .budget
             .map(|budget| budget.saturating_sub(begun.elapsed()) / (parts - done) as u32);
-        let comparison = compare(*variant, systems, options, machine, share)?;
+        let comparison = compare(*variant, systems, options, place, share)?;
         if let Some(journal) = &mut journal {
             journal.add(&comparison)?;
         }
@@ -91,11 +125,12 @@ fn compare(
     variant: Variant,
     systems: &[System],
     options: &Options,
-    machine: &Machine,
+    place: &mut Place<'_>,
     share: Option<Duration>,
 ) -> Result<Comparison, String> {
     let (task, mut rows) = (variant.task(options), no_rows(systems));
     let (begun, mut repeated, mut taken) = (Instant::now(), 0, 0);
+    let mut repeated_answers = 0;
     while taken < options.rounds {
         // A round takes as long as the last one did: is there room for it?
         let next = begun.elapsed() * (taken as u32 + 1) / (taken as u32).max(1);
@@ -103,7 +138,7 @@ fn compare(
             break;
         }
         let before = Ticks::now();
-        let answers = one_round(&variant, &task, systems, &rows, machine, options);
+        let answers = one_round(&variant, &task, systems, &rows, place, options);
         let stolen = before
             .zip(Ticks::now())
             .map_or(0.0, |(a, b)| a.stolen_until(b));
@@ -113,7 +148,8 @@ fn compare(
         }
         taken += 1;
         for (row, answer) in rows.iter_mut().zip(answers) {
-            if let Some(answer) = answer {
+            if let Some((answer, again)) = answer {
+                repeated_answers += again;
                 add(row, answer, &variant, &task)?;
             }
         }
@@ -122,28 +158,29 @@ fn compare(
         variant,
         task,
         rows,
-        repeated,
+        repeated: repeated + repeated_answers,
     })
 }
 
-/// An answer from each system that still takes part.
+/// An answer from each system that still takes part, and how often it was repeated.
 fn one_round(
     variant: &Variant,
     task: &Task,
     systems: &[System],
     rows: &[Row],
-    machine: &Machine,
+    place: &mut Place<'_>,
     options: &Options,
-) -> Vec<Option<Answer>> {
-    let ask = |(system, row): (&System, &Row)| match (&system.program, &row.outcome) {
+) -> Vec<Option<(Answer, usize)>> {
+    let machine = place.machine;
+    let mut ask = |(system, row): (&System, &Row)| match (&system.program, &row.outcome) {
         (_, Outcome::Empty(_) | Outcome::Failed(_)) => None,
-        (Err(why), _) => Some(Answer::Unsupported(why.clone())),
+        (Err(why), _) => Some((Answer::Unsupported(why.clone()), 0)),
         (Ok(program), _) => {
-            let mut command = system.command(program, task, variant.allocator, machine);
-            Some(ask(&mut command, limit(options)))
+            let command = || system.command(program, task, variant.allocator, machine);
+            Some(place.ask(command, task.workers, limit(options)))
         }
     };
-    systems.iter().zip(rows).map(ask).collect()
+    systems.iter().zip(rows).map(&mut ask).collect()
 }
 
 fn add(row: &mut Row, answer: Answer, variant: &Variant, task: &Task) -> Result<(), String> {
@@ -176,7 +213,7 @@ pub(crate) fn run_ladders(
     plan: &Plan,
     systems: &[System],
     options: &Options,
-    machine: &Machine,
+    place: &mut Place<'_>,
 ) -> Result<Vec<Climb>, String> {
     let Some((ours, Ok(program))) = systems.first().map(|ours| (ours, &ours.program)) else {
         return Err("rekindle is not there".to_owned());
@@ -196,7 +233,7 @@ pub(crate) fn run_ladders(
             for (rung, costs) in rungs.iter().zip(&mut costs) {
                 let property = ladder.property;
                 let probes = ladder.probes;
-                match rung_cost(ours, program, property, *rung, probes, options, machine) {
+                match rung_cost(ours, program, property, *rung, probes, options, place) {
                     Ok(cost) => costs.push(cost),
                     Err(why) => {
                         failed = Some(why);
@@ -223,7 +260,7 @@ fn rung_cost(
     rung: u64,
     probes: u64,
     options: &Options,
-    machine: &Machine,
+    place: &mut Place<'_>,
 ) -> Result<f64, String> {
     let task = Task {
         system: ours.name.to_owned(),
@@ -234,8 +271,9 @@ fn rung_cost(
         k: probes,
         m: 0,
     };
-    let mut command = ours.command(program, &task, Allocator::System, machine);
-    let answer = ask(&mut command, limit(options));
+    let machine = place.machine;
+    let command = || ours.command(program, &task, Allocator::System, machine);
+    let (answer, _) = place.ask(command, task.workers, limit(options));
     match (answer.get("wall_ns"), answer.get("ops")) {
         (Some(wall), Some(operations)) if operations > 0 => Ok(wall as f64 / operations as f64),
         _ => Err(format!("ladder {property}, rung {rung}: {answer}")),
