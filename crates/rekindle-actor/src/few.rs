@@ -10,16 +10,16 @@ use std::slice;
 
 /// An ordered map. With at most one entry, which is the rule here, it is not on the heap.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::box_collection,
+    reason = "there are many, and most have one entry"
+)]
 pub(crate) enum Few<K, V> {
     #[default]
     None,
     One(K, V),
     /// Up to [`MOST`], in order. A tree would have room for eleven from its second entry on.
-    Several(Vec<(K, V)>),
-    #[allow(
-        clippy::box_collection,
-        reason = "there are many, and most have one entry"
-    )]
+    Several(Box<Vec<(K, V)>>),
     Many(Box<BTreeMap<K, V>>),
 }
 
@@ -46,7 +46,7 @@ impl<K: Ord + Copy, V> Few<K, V> {
         if let Few::One(..) = self {
             let mut several = Vec::with_capacity(2);
             several.extend(mem::take(self));
-            *self = Few::Several(several);
+            *self = Few::Several(Box::new(several));
         }
         match self {
             Few::None => *self = Few::One(key, value),

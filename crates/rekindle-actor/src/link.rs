@@ -18,6 +18,8 @@
 //! 3. A death sends one exit signal for one record, and the receiver's record goes with it: so
 //!    one death is heard once (LINK-010).
 
+use std::num::NonZeroU32;
+
 use crate::exit::ExitReason;
 use crate::few::Few;
 use crate::mailbox;
@@ -25,19 +27,51 @@ use crate::pid::Pid;
 use crate::process::Owner;
 use crate::signal::{self, Signal};
 
-/// The ids of a link, as the end that keeps the record sees them; 0 is none.
+/// The id of a link, of the process that made it: the serial, in half as many bits. After four billion they
+/// come again; a signal is not on its way for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkId(NonZeroU32);
+
+impl LinkId {
+    /// No link's.
+    const DOOM: LinkId = LinkId(NonZeroU32::MAX);
+
+    #[inline]
+    pub(crate) fn of_serial(serial: u64) -> LinkId {
+        let folded = serial % u64::from(u32::MAX - 1);
+        LinkId(NonZeroU32::MIN.saturating_add(folded as u32))
+    }
+}
+
+/// The ids of a link, as the end that keeps the record sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LinkIds {
-    pub(crate) mine: u64,
-    pub(crate) theirs: u64,
+    pub(crate) mine: Option<LinkId>,
+    pub(crate) theirs: Option<LinkId>,
 }
 
 impl LinkIds {
     /// No link at all: an exit signal that nothing stops. See `Signal::doom`.
     pub(crate) const DOOM: LinkIds = LinkIds {
-        mine: u64::MAX,
-        theirs: u64::MAX,
+        mine: Some(LinkId::DOOM),
+        theirs: Some(LinkId::DOOM),
     };
+
+    /// Of a link that this end has made.
+    fn mine(id: LinkId) -> LinkIds {
+        LinkIds {
+            mine: Some(id),
+            theirs: None,
+        }
+    }
+
+    /// Of a link that the other end has made.
+    fn theirs(id: LinkId) -> LinkIds {
+        LinkIds {
+            mine: None,
+            theirs: Some(id),
+        }
+    }
 
     /// As the other end sees them.
     pub(crate) fn flipped(self) -> LinkIds {
@@ -48,7 +82,7 @@ impl LinkIds {
     }
 
     fn is_none(self) -> bool {
-        self.mine == 0 && self.theirs == 0
+        self.mine.is_none() && self.theirs.is_none()
     }
 }
 
@@ -80,14 +114,8 @@ impl Links {
     }
 
     /// The links of a child that was spawned linked; `id` is the spawner's.
-    pub(crate) fn to_parent(parent: Pid, id: u64) -> Links {
-        Links::With(Few::One(
-            parent,
-            LinkIds {
-                mine: 0,
-                theirs: id,
-            },
-        ))
+    pub(crate) fn to_parent(parent: Pid, id: LinkId) -> Links {
+        Links::With(Few::One(parent, LinkIds::theirs(id)))
     }
 
     fn get_mut(&mut self, other: Pid) -> Option<&mut LinkIds> {
@@ -105,33 +133,21 @@ impl Links {
     }
 
     /// Notes a link of our own making; `false` if there is one already.
-    pub(crate) fn add_mine(&mut self, other: Pid, id: u64) -> bool {
+    pub(crate) fn add_mine(&mut self, other: Pid, id: LinkId) -> bool {
         match self {
             Links::With(links) if links.get(other).is_none() => {
-                links.insert(
-                    other,
-                    LinkIds {
-                        mine: id,
-                        theirs: 0,
-                    },
-                );
+                links.insert(other, LinkIds::mine(id));
                 true
             }
             _ => false,
         }
     }
 
-    pub(crate) fn add_theirs(&mut self, other: Pid, id: u64) {
+    pub(crate) fn add_theirs(&mut self, other: Pid, id: LinkId) {
         let Links::With(links) = self else { return };
         match links.get_mut(other) {
-            Some(record) => record.theirs = id,
-            None => links.insert(
-                other,
-                LinkIds {
-                    mine: 0,
-                    theirs: id,
-                },
-            ),
+            Some(record) => record.theirs = Some(id),
+            None => links.insert(other, LinkIds::theirs(id)),
         }
     }
 
@@ -141,10 +157,10 @@ impl Links {
             return false;
         };
         if record.mine == ids.mine {
-            record.mine = 0;
+            record.mine = None;
         }
         if record.theirs == ids.theirs {
-            record.theirs = 0;
+            record.theirs = None;
         }
         let ended = record.is_none();
         if ended {
@@ -213,17 +229,14 @@ pub fn link(other: Pid) {
         if other == owner.pid() {
             return;
         }
-        let id = owner.private().next_serial();
+        let id = LinkId::of_serial(owner.private().next_serial());
         if !owner.process().shared().links.add_mine(other, id) {
             return;
         }
         owner.process().linked_with(other);
         let from = owner.pid();
         if signal::try_send(other, Signal::Link { from, id }).is_err() {
-            let link = Some(LinkIds {
-                mine: id,
-                theirs: 0,
-            });
+            let link = Some(LinkIds::mine(id));
             let reason = ExitReason::NoProc;
             signal::send(
                 from,
@@ -336,11 +349,8 @@ pub fn unlink_flush(other: Pid) {
 }
 
 /// Answers a link request that came too late.
-pub(crate) fn refuse(dead: Pid, from: Pid, id: u64, reason: &ExitReason) {
-    let link = Some(LinkIds {
-        mine: id,
-        theirs: 0,
-    });
+pub(crate) fn refuse(dead: Pid, from: Pid, id: LinkId, reason: &ExitReason) {
+    let link = Some(LinkIds::mine(id));
     signal::send(
         from,
         Signal::Exit {
@@ -371,12 +381,16 @@ mod tests {
         Pid::new(0, TaskId::from_parts(n, 1))
     }
 
+    fn id(serial: u64) -> LinkId {
+        LinkId::of_serial(serial)
+    }
+
     #[test]
     fn an_old_unlink_does_not_take_a_new_link_away() {
         let (mut links, other) = (Links::NONE, pid(2));
-        assert!(links.add_mine(other, 1));
+        assert!(links.add_mine(other, id(1)));
         let old = links.remove(other).unwrap();
-        assert!(links.add_mine(other, 2));
+        assert!(links.add_mine(other, id(2)));
         assert!(!links.remove_ids(other, old));
         assert_eq!(links.pids(), [other]);
     }
@@ -384,25 +398,33 @@ mod tests {
     #[test]
     fn two_links_made_at_once_from_both_ends_are_one_link() {
         let (mut links, other) = (Links::NONE, pid(2));
-        assert!(links.add_mine(other, 1));
-        links.add_theirs(other, 9);
-        assert!(!links.add_mine(other, 3));
+        assert!(links.add_mine(other, id(1)));
+        links.add_theirs(other, id(9));
+        assert!(!links.add_mine(other, id(3)));
         // The other end unlinks, knowing its own id only: ours survives.
-        assert!(!links.remove_ids(other, LinkIds { mine: 0, theirs: 9 }));
-        assert!(links.remove_ids(other, LinkIds { mine: 1, theirs: 0 }));
+        assert!(!links.remove_ids(other, LinkIds::theirs(id(9))));
+        assert!(links.remove_ids(other, LinkIds::mine(id(1))));
         assert!(links.pids().is_empty());
     }
 
     #[test]
-    fn every_process_keeps_four_words_for_its_links() {
-        assert_eq!(size_of::<Links>(), 4 * size_of::<u64>());
+    fn every_process_keeps_three_words_for_its_links() {
+        assert_eq!(size_of::<Links>(), 3 * size_of::<u64>());
+    }
+
+    #[test]
+    fn serials_beyond_32_bits_are_ids_again() {
+        let ids = [0, 1, u64::from(u32::MAX) - 2, u64::from(u32::MAX) - 1].map(id);
+        assert_eq!(ids.map(|id| id.0.get()), [1, 2, u32::MAX - 1, 1]);
+        assert!(!ids.contains(&LinkId::DOOM));
+        assert_ne!(id(u64::MAX), LinkId::DOOM);
     }
 
     #[test]
     fn links_grow_from_none_to_many_and_back() {
         let mut links = Links::NONE;
         for n in 0..10 {
-            assert!(links.add_mine(pid(n), 1));
+            assert!(links.add_mine(pid(n), id(1)));
         }
         assert_eq!(links.pids().len(), 10);
         for n in 0..10 {

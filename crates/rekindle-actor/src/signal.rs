@@ -11,7 +11,7 @@ use rekindle_scheduler::{self as scheduler, NodePtr};
 use crate::exit::{ExitReason, Origin, Reception, receive_exit};
 use crate::faults;
 use crate::interests::Interest;
-use crate::link::{self, LinkIds};
+use crate::link::{self, LinkId, LinkIds};
 use crate::mailbox;
 use crate::monitor::{self, Down};
 use crate::pid::{MonitorRef, Pid};
@@ -25,7 +25,7 @@ use crate::unwind;
 #[derive(Debug)]
 pub(crate) enum Signal {
     /// The sender has linked itself to the receiver.
-    Link { from: Pid, id: u64 },
+    Link { from: Pid, id: LinkId },
     /// The sender has taken the link away again.
     Unlink { from: Pid, ids: LinkIds },
     /// An exit signal: over a link (then `link` says which), or sent by hand.

@@ -11,7 +11,7 @@ use rekindle_scheduler::{self as scheduler, Handle, TaskView, map_output};
 
 use crate::exit::{ExitReason, IntoExitReason};
 use crate::faults;
-use crate::link::Links;
+use crate::link::{LinkId, Links};
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy};
 use crate::monitor;
 use crate::pid::{MonitorRef, Pid};
@@ -416,7 +416,7 @@ impl Order {
             (Some(owner), tie) => (Some(owner.pid()), tie, owner.private().next_serial()),
         });
         let links = match (tie, parent) {
-            (Tie::Link, Some(parent)) => Links::to_parent(parent, id),
+            (Tie::Link, Some(parent)) => Links::to_parent(parent, LinkId::of_serial(id)),
             _ => Links::NONE,
         };
         let birth = Birth {
@@ -446,7 +446,14 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
     match tie {
         Tie::None => None,
         Tie::Link => {
-            Owner::current(|owner| owner.map(|o| o.process().shared().links.add_mine(pid, id)));
+            Owner::current(|owner| {
+                owner.map(|o| {
+                    o.process()
+                        .shared()
+                        .links
+                        .add_mine(pid, LinkId::of_serial(id))
+                })
+            });
             None
         }
         Tie::Monitor => Owner::current(|owner| {
