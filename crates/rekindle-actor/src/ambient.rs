@@ -127,7 +127,7 @@ pub(crate) fn guardian() -> Option<Pid> {
 /// ```
 pub fn trap_exit(on: bool) -> bool {
     within("trap_exit", |owner| {
-        owner.process().traps.swap(on, Ordering::Relaxed)
+        owner.process().shared.traps.swap(on, Ordering::Relaxed)
     })
 }
 

@@ -106,8 +106,8 @@ impl ProcessInfo {
                         .collect()
                 })
                 .unwrap_or_default(),
-            traps_exits: process.traps.load(Ordering::Relaxed),
-            age: now.saturating_since(process.started),
+            traps_exits: process.shared.traps.load(Ordering::Relaxed),
+            age: now.saturating_since(process.private.started.time()),
             spawned_at: process.spawned_at,
             waits: process.waiting.look(now),
             calls: unpack(process.calling.get()).map(|task| Pid::new(process.node, task)),

@@ -76,6 +76,7 @@ pub mod sys;
 
 mod inspect;
 mod interests;
+mod life;
 mod report;
 
 #[cfg(feature = "metrics")]

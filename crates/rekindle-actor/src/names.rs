@@ -155,7 +155,7 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
             return Some(Err(RegisterError::HasName(name.clone())));
         }
         *slot = Some(name.clone());
-        process.name_epoch.fetch_add(1, Ordering::AcqRel);
+        process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
         shard.insert(name, pid);
         Some(Ok(()))
     })
@@ -191,7 +191,7 @@ pub fn unregister(name: &str) -> Result<(), NotRegistered> {
             return None;
         }
         *slot = None;
-        process.name_epoch.fetch_add(1, Ordering::AcqRel);
+        process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
         shard.remove(name)
     });
     freed.map(drop).ok_or(NotRegistered)

@@ -9,28 +9,29 @@
 //! | `private`         | the process itself, while it runs: by way of an [`Owner`]               |
 //!
 //! Invariant: an [`Owner`] of a process exists only on the thread that has its turn, inside that
-//! turn. So `private` is reached by one thread at a time; its `RefCell` keeps that thread from
+//! turn. So `private` is reached by one thread at a time; the flag in its cell keeps that thread from
 //! reaching it twice.
 
 use std::any::{Any, TypeId};
-use std::cell::RefMut;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::task::Waker;
 
-use parking_lot::{Mutex, MutexGuard};
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
 use crate::attach::Attachment;
 use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
 use crate::few::Few;
-use crate::interests::Interests;
+use crate::life::{Life, Stage};
 use crate::link::Links;
-use crate::mailbox::{self, Bound, GivenUp, Owed, PrivateCell, Protocol, Queue, Served};
+use crate::mailbox::{
+    self, Bound, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served, SharedCell,
+    SharedMut,
+};
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::report;
@@ -61,23 +62,12 @@ pub(crate) struct Process {
     /// How many full mailboxes hold this process back (policy *slow*).
     pub(crate) muted: AtomicU32,
 
-    /// When it was spawned.
-    pub(crate) started: Time,
     /// The process that spawned it, packed; it lives in the same runtime.
     parent: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) kind: &'static ProcessKind,
-    /// Set by the process, read by whoever sends it an exit signal's effect: itself.
-    pub(crate) traps: AtomicBool,
-    /// Whether anybody has ever held the lock of `shared`, or there were links to begin with.
-    touched: AtomicBool,
-    /// What it hears of those it is linked with, beside their exits.
-    pub(crate) interests: Interests,
-    /// Whether the exit of its parent is its own end, should it trap exits.
-    pub(crate) heeds_parent: AtomicBool,
-    /// Changes whenever the process gets or loses a name; written under the lock of `shared`.
-    pub(crate) name_epoch: AtomicU32,
-    shared: Mutex<Shared>,
+    /// `touched` if anybody has ever held its lock, or there were links to begin with.
+    pub(crate) shared: SharedCell<Shared>,
 
     /// The process whose answer it waits for.
     pub(crate) calling: Calling,
@@ -94,34 +84,15 @@ pub(crate) struct Process {
 pub(crate) struct Private {
     /// Received and not yet handled.
     pub(crate) queue: Queue,
-    /// How far the life has come.
-    stage: Stage,
-    /// The behaviour has decided to end, and cleans up.
-    pub(crate) ending: bool,
-    /// Why it ends, once it is doomed: one of the reasons that are but a word, by its place in
-    /// `exit::WORDS`, or else in the box.
-    word: u8,
-    reason: Option<Box<ExitReason>>,
-    /// The last of serials for links, monitors and timers.
-    pub(crate) serial: u64,
+    /// How far the life has come. Why it ends, once it is doomed, is there if it is but a word, and else
+    /// with what is rare.
+    pub(crate) life: Life,
     /// The request that was received last, until it is answered, or the next one is received.
     pub(crate) serving: Option<Served>,
     /// The one timer that stands for every deadline of this process: see `alarm`.
     pub(crate) alarm: Option<Box<Alarm>>,
     /// What only few processes need.
     pub(crate) rare: Option<Box<PrivateRare>>,
-}
-
-/// The stages of a process's life, as it sees them itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Lives,
-    /// A fatal signal has been received.
-    Doomed,
-    /// The end has begun.
-    Exiting,
-    /// Name and pid are gone; what is to be done at exit is done at once from now on.
-    Gone,
 }
 
 /// What comes next for a process that has received.
@@ -144,6 +115,8 @@ pub(crate) struct Alarm {
 
 #[derive(Default)]
 pub(crate) struct PrivateRare {
+    /// Why it ends, once it is doomed, if that is more than a word.
+    reason: Option<ExitReason>,
     /// Requests that were handled and are still owed an answer.
     pub(crate) deferred: Vec<Served>,
     /// Answers that were given up in this turn; whoever waits for them is told in the next, unless
@@ -303,56 +276,53 @@ pub(crate) struct Birth {
 impl Process {
     #[inline]
     pub(crate) fn new(node: u32, started: Time, parent: Option<Pid>, birth: Birth) -> Process {
+        let touched = !birth.links.is_empty();
         Process {
             node,
-            traps: AtomicBool::new(false),
-            touched: AtomicBool::new(!birth.links.is_empty()),
-            interests: Interests::default(),
-            heeds_parent: AtomicBool::new(true),
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
-            name_epoch: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             receiving: AtomicU32::new(0),
             waiting: Waiting::default(),
-            started,
             parent: parent
                 .filter(|p| p.node() == node)
                 .map_or(0, |p| pack(p.task())),
             spawned_at: birth.spawned_at,
             kind: birth.kind,
             bound: birth.bound,
-            private: PrivateCell::new(Private {
-                queue: Queue::new(),
-                stage: Stage::Lives,
-                ending: false,
-                word: 0,
-                reason: None,
-                serial: 0,
-                serving: None,
-                alarm: None,
-                rare: None,
-            }),
-            shared: Mutex::new(Shared {
-                links: birth.links,
-                rare: None,
-            }),
+            private: PrivateCell::new(
+                Private {
+                    queue: Queue::new(),
+                    life: Life::new(),
+                    serving: None,
+                    alarm: None,
+                    rare: None,
+                },
+                started,
+            ),
+            shared: SharedCell::new(
+                Shared {
+                    links: birth.links,
+                    rare: None,
+                },
+                touched,
+            ),
         }
     }
 
     /// What others may look at, under its lock.
     #[inline]
-    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn shared(&self) -> SharedMut<'_, Shared> {
         let shared = self.shared.lock();
         // Relaxed: see `is_untouched`.
-        self.touched.store(true, Ordering::Relaxed);
+        self.shared.touched.store(true, Ordering::Relaxed);
         shared
     }
 
     /// As [`shared`](Self::shared), for those who must never wait.
-    fn try_shared(&self) -> Option<MutexGuard<'_, Shared>> {
+    fn try_shared(&self) -> Option<SharedMut<'_, Shared>> {
         let shared = self.shared.try_lock()?;
-        self.touched.store(true, Ordering::Relaxed);
+        self.shared.touched.store(true, Ordering::Relaxed);
         Some(shared)
     }
 
@@ -360,7 +330,7 @@ impl Process {
     /// nobody can reach the process any more, and sees what they did.
     #[inline]
     pub(crate) fn is_untouched(&self) -> bool {
-        !self.touched.load(Ordering::Relaxed)
+        !self.shared.touched.load(Ordering::Relaxed)
     }
 
     /// Whether nothing that it holds needs a drop, as with most that ended well.
@@ -369,17 +339,11 @@ impl Process {
         // Each field by name, so that a new one that needs a drop is not forgotten here.
         let Process {
             node: _,
-            traps: _,
-            heeds_parent: _,
-            touched: _,
-            interests: _,
             muted: _,
             calling: _,
-            name_epoch: _,
             queued: _,
             receiving: _,
             waiting: _,
-            started: _,
             parent: _,
             spawned_at: _,
             kind: _,
@@ -398,7 +362,7 @@ impl Process {
 
     /// The process whose exit is this one's end: the parent, unless the start was without a link.
     pub(crate) fn guardian(&self) -> Option<Pid> {
-        let heeds = self.heeds_parent.load(Ordering::Relaxed);
+        let heeds = self.private.heeds_parent.load(Ordering::Relaxed);
         self.parent().filter(|_| heeds)
     }
 
@@ -428,7 +392,7 @@ impl Process {
     /// A link has been made. One with the parent makes up for a start without.
     pub(crate) fn linked_with(&self, other: Pid) {
         if self.parent() == Some(other) {
-            self.heeds_parent.store(true, Ordering::Relaxed);
+            self.private.heeds_parent.store(true, Ordering::Relaxed);
         }
     }
 
@@ -523,37 +487,38 @@ impl Private {
     fn is_bare(&mut self) -> bool {
         let Private {
             queue,
-            stage: _,
-            ending: _,
-            word: _,
-            reason,
-            serial: _,
+            life: _,
             serving,
             alarm,
             rare,
         } = self;
-        queue.is_empty()
-            && alarm.is_none()
-            && rare.is_none()
-            && reason.is_none()
-            && serving.is_none()
+        queue.is_empty() && alarm.is_none() && rare.is_none() && serving.is_none()
     }
 
     pub(crate) fn rare(&mut self) -> &mut PrivateRare {
         self.rare.get_or_insert_default()
     }
 
+    /// What is rare; but the reason stays, for there is none without it.
+    pub(crate) fn take_rare(&mut self) -> Option<Box<PrivateRare>> {
+        let mut taken = self.rare.take()?;
+        if let Some(reason) = taken.reason.take() {
+            self.rare().reason = Some(reason);
+        }
+        Some(taken)
+    }
+
     /// Notes a fatal signal. The first one counts.
     pub(crate) fn doom(&mut self, reason: ExitReason) {
-        if self.stage == Stage::Lives {
-            self.stage = Stage::Doomed;
+        if self.life.stage() == Stage::Lives {
+            self.life.set_stage(Stage::Doomed);
             self.set_reason(reason);
         }
     }
 
     #[inline]
     pub(crate) fn is_doomed(&self) -> bool {
-        self.stage == Stage::Doomed
+        self.life.stage() == Stage::Doomed
     }
 
     /// What comes next, where the end has not begun.
@@ -568,54 +533,58 @@ impl Private {
 
     /// The reason of the fatal signal, if there was one; the end must begin.
     pub(crate) fn take_doom(&mut self) -> Option<ExitReason> {
-        if self.stage != Stage::Doomed {
+        if !self.is_doomed() {
             return None;
         }
-        self.stage = Stage::Lives;
-        let boxed = self.reason.take();
-        Some(boxed.map_or_else(|| self.word().clone(), |reason| *reason))
+        self.life.set_stage(Stage::Lives);
+        let in_full = self.rare.as_mut().and_then(|rare| rare.reason.take());
+        Some(in_full.unwrap_or_else(|| self.word().clone()))
     }
 
     #[inline]
     fn word(&self) -> &'static ExitReason {
-        &exit::WORDS[usize::from(self.word)]
+        &exit::WORDS[self.life.word()]
     }
 
     /// Why the process ends, once it does.
     #[inline]
     pub(crate) fn exiting(&self) -> Option<&ExitReason> {
-        let reason = || self.reason.as_deref().unwrap_or_else(|| self.word());
-        (self.stage >= Stage::Exiting).then(reason)
+        let in_full = || self.rare.as_ref().and_then(|rare| rare.reason.as_ref());
+        let reason = || in_full().unwrap_or_else(|| self.word());
+        (self.life.stage() >= Stage::Exiting).then(reason)
     }
 
     #[inline(always)]
     pub(crate) fn set_exiting(&mut self, reason: ExitReason) {
-        self.stage = self.stage.max(Stage::Exiting);
+        let stage = self.life.stage().max(Stage::Exiting);
+        self.life.set_stage(stage);
         self.set_reason(reason);
     }
 
     #[inline(always)]
     fn set_reason(&mut self, reason: ExitReason) {
-        match reason.word() {
-            // As a rule there is none to drop.
-            Some(word) if self.reason.is_none() => self.word = word,
-            Some(word) => (self.word, self.reason) = (word, None),
-            None => self.reason = Some(Box::new(reason)),
+        let Some(word) = reason.word() else {
+            self.rare().reason = Some(reason);
+            return;
+        };
+        self.life.set_word(word);
+        // As a rule there is none.
+        if let Some(rare) = &mut self.rare {
+            rare.reason = None;
         }
     }
 
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        self.stage == Stage::Gone
+        self.life.stage() == Stage::Gone
     }
 
     pub(crate) fn set_gone(&mut self) {
-        self.stage = Stage::Gone;
+        self.life.set_stage(Stage::Gone);
     }
 
     pub(crate) fn next_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial
+        self.life.next_serial()
     }
 }
 
@@ -687,7 +656,7 @@ impl<'a> Owner<'a> {
 
     /// What only the process may touch. Never held while foreign code runs.
     #[inline]
-    pub(crate) fn private(self) -> RefMut<'a, Private> {
+    pub(crate) fn private(self) -> PrivateMut<'a, Private> {
         self.process.private.of_running(self)
     }
 
@@ -964,4 +933,15 @@ pub(crate) fn pack(task: TaskId) -> u64 {
 pub(crate) fn unpack(packed: u64) -> Option<TaskId> {
     let task = TaskId::from_parts((packed >> 32) as u32, packed as u32);
     (packed != 0).then_some(task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field more is felt by whoever has a million processes: see *Bytes* in `docs/BENCHMARKS.md`.
+    #[test]
+    fn every_process_has_twenty_two_words() {
+        assert_eq!(size_of::<Process>(), 22 * size_of::<u64>());
+    }
 }

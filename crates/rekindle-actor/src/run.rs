@@ -177,7 +177,7 @@ impl Process {
     fn before_body(owner: Owner<'_>) -> Option<ExitReason> {
         let mut private = owner.private();
         let doomed = private.take_doom();
-        let ends = doomed.is_some() || private.ending || private.exiting().is_some();
+        let ends = doomed.is_some() || private.life.is_ending() || private.exiting().is_some();
         let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
         if let Some(rare) = &mut private.rare {
             wakers = std::mem::take(&mut rare.wakers);
@@ -315,7 +315,7 @@ impl Process {
             reason,
             queue: std::mem::replace(&mut private.queue, Queue::new()),
             before_news: UNREAD_BEFORE_NEWS,
-            rare: private.rare.take(),
+            rare: private.take_rare(),
             named: false,
             links: Links::NONE,
             watchers: few::IntoIter::default(),
@@ -360,7 +360,7 @@ impl Process {
                 if holding.release(pid) {
                     rare.holdings.pop();
                     // Whoever remembers that the process held a key looks again.
-                    self.name_epoch.fetch_add(1, Ordering::AcqRel);
+                    self.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
                 }
             } else if teardown.before_news > 0
                 && let Some(node) = teardown.queue.pop()
@@ -415,7 +415,7 @@ impl Process {
         turn.vacate();
         let mut private = owner.private();
         private.set_gone();
-        let late = private.rare.take();
+        let late = private.take_rare();
         drop(private);
         if let Some(rare) = &mut teardown.rare {
             rare.given_up.clear();
@@ -435,7 +435,7 @@ impl Process {
             return None;
         }
         let wants = crate::runtimes::with_process(other, |_, parent| {
-            parent.interests.has(Interest::Reports)
+            parent.shared.interests.has(Interest::Reports)
         });
         if wants != Some(true) {
             return None;

@@ -207,7 +207,7 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
         }
         Signal::Unlink { from, ids } => {
             let ended = owner.process().shared().links.remove_ids(*from, *ids);
-            match ended && owner.process().interests.has(Interest::Unlinks) {
+            match ended && owner.process().shared.interests.has(Interest::Unlinks) {
                 true => Received::Queue,
                 false => Received::Done,
             }
@@ -251,6 +251,7 @@ fn exit(owner: Owner<'_>, from: Pid, reason: &ExitReason, link: Option<LinkIds>)
     };
     let traps = owner
         .process()
+        .shared
         .traps
         .load(std::sync::atomic::Ordering::Relaxed);
     match receive_exit(origin, reason, traps, from == owner.pid()) {

@@ -444,7 +444,7 @@ impl<T: Send + 'static> Task<T> {
         }
         let now = Owner::current(|owner| {
             let owner = owner?;
-            let traps = owner.process().traps.load(Ordering::Relaxed);
+            let traps = owner.process().shared.traps.load(Ordering::Relaxed);
             (!traps).then(|| (owner.process().turn_stamp(), owner.private().is_doomed()))
         });
         let (pid, seen) = match &self.work {

@@ -428,14 +428,14 @@ impl<E: Send + 'static> Named<E> {
         let mut target = self.target.lock();
         if let Some(known) = &*target {
             let process = known.address.process();
-            let stands = process.name_epoch.load(Ordering::Acquire) == known.epoch;
+            let stands = process.shared.name_epoch.load(Ordering::Acquire) == known.epoch;
             if stands && inspect::is_alive(known.address.pid()) {
                 return Some(known.address.clone());
             }
         }
         let holder = Sender::<E>::whereis(&self.name).map(|sender| sender.into_address());
         *target = holder.clone().map(|address| {
-            let epoch = address.process().name_epoch.load(Ordering::Acquire);
+            let epoch = address.process().shared.name_epoch.load(Ordering::Acquire);
             Target { address, epoch }
         });
         holder

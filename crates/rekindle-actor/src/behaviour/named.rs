@@ -39,14 +39,14 @@ impl<M: Send + 'static> NamedAddress<M> {
     pub(crate) fn resolve(&self) -> Option<Address<M>> {
         let mut known = self.known.lock();
         if let Some(Known { address, epoch }) = &*known {
-            let stands = address.process().name_epoch.load(Ordering::Acquire) == *epoch;
+            let stands = address.process().shared.name_epoch.load(Ordering::Acquire) == *epoch;
             if stands && inspect::is_alive(address.pid()) {
                 return Some(address.clone());
             }
         }
         let address = Sender::<M>::whereis(&self.name).map(|sender| sender.into_address());
         *known = address.clone().map(|address| {
-            let epoch = address.process().name_epoch.load(Ordering::Acquire);
+            let epoch = address.process().shared.name_epoch.load(Ordering::Acquire);
             Known { address, epoch }
         });
         address

@@ -107,7 +107,7 @@ pub fn note_state(text: impl Into<String>) {
 pub fn begin_ending() {
     Owner::current(|owner| {
         if let Some(owner) = owner {
-            owner.private().ending = true;
+            owner.private().life.set_ending();
         }
     });
 }

@@ -394,7 +394,10 @@ impl Starter {
         let (label, heeds_parent) = (self.label.take(), self.heeds_parent);
         let make_sender = |view: TaskView<'_>, _: Pid| {
             if let Some(process) = view.host::<Process>() {
-                process.heeds_parent.store(heeds_parent, Ordering::Relaxed);
+                process
+                    .private
+                    .heeds_parent
+                    .store(heeds_parent, Ordering::Relaxed);
                 if let Some(label) = label {
                     process.shared().rare().label = Some(label);
                 }

@@ -9,13 +9,13 @@
 //! of `node.rs` and `reply.rs`, and the one of `process.rs` on owners.
 
 mod bounded;
+mod cells;
 mod gate;
 mod node;
 mod queue;
 mod receive;
 mod reply;
 
-use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -23,6 +23,7 @@ use rekindle_scheduler::{Claimed, Handle, NodePtr, TaskId, TaskRef, TaskView};
 
 pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
+pub(crate) use cells::{PrivateCell, PrivateMut, SharedCell, SharedMut};
 pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, with_signal};
 pub(crate) use queue::{Position, Queue};
 pub(crate) use receive::Heard;
@@ -38,40 +39,6 @@ use crate::pid::{MonitorRef, Pid};
 use crate::process::{Owner, Process};
 use crate::run::pid_of;
 use crate::signal::Signal;
-
-/// A value that only the running process reaches.
-pub(crate) struct PrivateCell<T>(RefCell<T>);
-
-// SAFETY: the cell is reached only by way of an `Owner`, which exists on one thread at a time
-// (the invariant of `process.rs`); between turns the scheduler's state word orders the threads.
-unsafe impl<T: Send> Sync for PrivateCell<T> {}
-
-impl<T> PrivateCell<T> {
-    pub(crate) fn new(value: T) -> Self {
-        PrivateCell(RefCell::new(value))
-    }
-
-    /// The value, for whoever has the cell alone.
-    #[inline]
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut()
-    }
-}
-
-impl PrivateCell<crate::process::Private> {
-    /// The value, for the process that has its turn.
-    #[inline]
-    pub(crate) fn of_running<'a>(
-        &'a self,
-        owner: Owner<'a>,
-    ) -> RefMut<'a, crate::process::Private> {
-        assert!(
-            std::ptr::eq(self, &raw const owner.process().private),
-            "a foreign owner"
-        );
-        self.0.borrow_mut()
-    }
-}
 
 /// A typed way into one process's mailbox: what every handle is made of.
 pub(crate) struct Address<M> {

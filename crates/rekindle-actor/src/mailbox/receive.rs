@@ -1,6 +1,5 @@
 //! How a process waits for its messages.
 
-use std::cell::RefMut;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use rekindle_scheduler::{NodePtr, Time, budget};
 
+use super::cells::PrivateMut;
 use super::node::{self, Class, Unopened};
 use super::{Address, Position, Queue, Served};
 use crate::attach::{self, Attached};
@@ -444,7 +444,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// # });
     /// ```
     pub fn hear_unlinks(&self, on: bool) {
-        self.owned(|owner| owner.process().interests.set(Interest::Unlinks, on));
+        self.owned(|owner| owner.process().shared.interests.set(Interest::Unlinks, on));
     }
 
     /// Attaches a stream to the process: each item is received as a message, when there is no other.
@@ -836,7 +836,7 @@ fn take_from<F: Filter>(
 
 /// The books: how long the queue is, which request is handled, and that there is room again.
 #[inline]
-fn note_taken(process: &Process, mut private: RefMut<'_, Private>, node: NodePtr) {
+fn note_taken(process: &Process, mut private: PrivateMut<'_, Private>, node: NodePtr) {
     process.note_queued(private.queue.len());
     if node::class(node) == Class::Request {
         // SAFETY: a request, which the queue has just given us.

@@ -95,7 +95,13 @@ impl<K: RegistryKey, V: RegistryValue, H: LifeHandle> Holder<K, V, H> {
         let known = self.last.lock().clone();
         if let Some(known) = &known
             && Arc::ptr_eq(&known.table, &table)
-            && known.handle.process().name_epoch.load(Ordering::Acquire) == known.epoch
+            && known
+                .handle
+                .process()
+                .shared
+                .name_epoch
+                .load(Ordering::Acquire)
+                == known.epoch
             && inspect::is_alive(known.handle.life())
         {
             return Some(known.handle.clone());
@@ -108,7 +114,7 @@ impl<K: RegistryKey, V: RegistryValue, H: LifeHandle> Holder<K, V, H> {
             };
             // The key may have changed hands before the epoch was read. If it has not by the second
             // look, the holder's epoch changes when it does.
-            let epoch = handle.process().name_epoch.load(Ordering::Acquire);
+            let epoch = handle.process().shared.name_epoch.load(Ordering::Acquire);
             if table.first(&*self.key).map(|held| held.pid) == Some(handle.life()) {
                 let known = Known {
                     handle: handle.clone(),

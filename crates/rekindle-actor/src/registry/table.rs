@@ -250,7 +250,11 @@ where
         }
         let Some(key) = keys.first() else { return 0 };
         // Whoever remembers that the process held the key looks again.
-        owner.process().name_epoch.fetch_add(1, Ordering::AcqRel);
+        owner
+            .process()
+            .shared
+            .name_epoch
+            .fetch_add(1, Ordering::AcqRel);
         if !self.holds_any(pid) {
             let holding: Arc<dyn Holding> = self.clone();
             owner.let_go(&holding);

@@ -167,8 +167,8 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         callers: process.callers(),
         links,
         mailbox,
-        traps_exits: process.traps.load(Ordering::Relaxed),
-        age: now.saturating_since(process.started),
+        traps_exits: process.shared.traps.load(Ordering::Relaxed),
+        age: now.saturating_since(process.private.started.time()),
         spawned_at: process.spawned_at,
         supervisor: None,
         outcome: None,
@@ -241,7 +241,7 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
 /// ```
 pub fn report_for_children(on: bool) {
     within("report_for_children", |owner| {
-        owner.process().interests.set(Interest::Reports, on);
+        owner.process().shared.interests.set(Interest::Reports, on);
     });
 }
 
