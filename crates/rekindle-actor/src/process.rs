@@ -939,6 +939,25 @@ pub(crate) fn unpack(packed: u64) -> Option<TaskId> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn nobody_has_the_private_part_twice() {
+        let runtime = crate::Runtime::simulated(1);
+        let twice = runtime.block_on(async {
+            let both = || {
+                Owner::current(|owner| {
+                    let owner = owner.expect("a process runs");
+                    let _mine = owner.private();
+                    owner.private().next_serial()
+                })
+            };
+            let panic = crate::unwind::catch(both).expect_err("it is had once");
+            // What was had is back.
+            Owner::current(|owner| owner.map(|owner| owner.private().next_serial()))
+                .zip(panic.downcast_ref::<&str>().copied())
+        });
+        assert_eq!(twice, Some((1, "it is borrowed already")));
+    }
+
     /// A field more is felt by whoever has a million processes: see *Bytes* in `docs/BENCHMARKS.md`.
     #[test]
     fn every_process_has_twenty_two_words() {
