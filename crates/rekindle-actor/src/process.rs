@@ -940,6 +940,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_reason_of_the_end_stays_when_what_is_rare_is_taken() {
+        let mut private = Private {
+            queue: Queue::new(),
+            life: Life::new(),
+            serving: None,
+            alarm: None,
+            rare: None,
+        };
+        let said = |private: &Private| private.exiting().map(ToString::to_string);
+        private.set_exiting(ExitReason::msg("a long story"));
+        private.rare().state_text = Some("in ruins".to_owned());
+        let taken = private.take_rare().and_then(|rare| rare.state_text);
+        assert_eq!(taken.as_deref(), Some("in ruins"));
+        assert_eq!(said(&private).as_deref(), Some("a long story"));
+        // The last one counts, and a word needs nothing rare.
+        private.set_exiting(ExitReason::Killed);
+        assert_eq!(said(&private).as_deref(), Some("killed"));
+        private.take_rare();
+        assert_eq!(said(&private).as_deref(), Some("killed"));
+        assert!(private.take_rare().is_none());
+    }
+
+    #[test]
     fn nobody_has_the_private_part_twice() {
         let runtime = crate::Runtime::simulated(1);
         let twice = runtime.block_on(async {
