@@ -42,21 +42,16 @@ use crate::home::Home;
 
 use store::Store;
 
-/// Sizes are rounded up to this. (Half of what the common allocators do: there are many processes, and as few
-/// sizes of them.)
-const GRAIN: usize = 8;
-/// The size of the smallest blocks.
-const SMALLEST: usize = 16;
-/// A block whose size is a multiple of this lies at one.
-const ALIGNMENT: usize = 16;
+/// Sizes are rounded up to this, as the common allocators do themselves, and so is alignment.
+const GRAIN: usize = 16;
 /// Larger blocks are the global allocator's. (A message of 1,024 bytes and its link fit.)
 const LARGEST: usize = 2048;
-const CLASSES: usize = (LARGEST - SMALLEST) / GRAIN + 1;
+const CLASSES: usize = LARGEST / GRAIN;
 
 /// Blocks that travel together. A worker keeps up to twice as many of one size: of small ones more
 /// than a burst of a hundred, of large ones less, lest it keep megabytes.
 const fn chain_len(class: usize) -> u32 {
-    if size_of_class(class) <= 512 { 64 } else { 16 }
+    if class < 512 / GRAIN { 64 } else { 16 }
 }
 
 /// Of a chain, what a worker takes at once where there is none: less, lest a size that is used once cost
@@ -298,21 +293,18 @@ impl fmt::Debug for BlockCache {
 }
 
 const fn size_of_class(class: usize) -> usize {
-    SMALLEST + class * GRAIN
+    (class + 1) * GRAIN
 }
 
 /// The class of a type's blocks; `None` for what is too large, has no size, or wants a larger
 /// alignment, which are boxes. Under loom and Miri everything is: they watch the global allocator.
 const fn class_of<T>() -> Option<usize> {
     let (size, align) = (size_of::<T>(), align_of::<T>());
-    if size == 0
-        || size > LARGEST
-        || align > ALIGNMENT
-        || cfg!(any(loom, miri, rekindle_plain_blocks))
+    if size == 0 || size > LARGEST || align > GRAIN || cfg!(any(loom, miri, rekindle_plain_blocks))
     {
         return None;
     }
-    Some(size.saturating_sub(SMALLEST).div_ceil(GRAIN))
+    Some((size - 1) / GRAIN)
 }
 
 /// Memory for a `T`.

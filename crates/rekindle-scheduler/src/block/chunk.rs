@@ -21,7 +21,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 
-use super::{Link, SMALLEST, size_of_class};
+use super::{GRAIN, Link, size_of_class};
 use crate::home::Home;
 
 /// The size of a huge page.
@@ -31,7 +31,7 @@ const CHUNK: usize = 2 << 20;
 const SLAB: usize = 32 << 10;
 pub(super) const SLABS: usize = CHUNK / SLAB;
 /// For as many blocks as a slab can have.
-const WORDS: usize = SLAB / SMALLEST / 64;
+const WORDS: usize = SLAB / GRAIN / 64;
 /// What the chunk itself takes of its first slab.
 const HEAD: usize = size_of::<Chunk>().next_multiple_of(64);
 
