@@ -44,9 +44,13 @@ use store::Store;
 
 /// Sizes are rounded up to this, as the common allocators do themselves, and so is alignment.
 const GRAIN: usize = 16;
+/// A line of a cache. What is larger than three of them is a process, as a rule, and has lines of its own: two that
+/// run on different workers would wait for each other's writes to the line that they share.
+const LINE: usize = 64;
 /// Larger blocks are the global allocator's. (A message of 1,024 bytes and its link fit.)
 const LARGEST: usize = 2048;
 const CLASSES: usize = LARGEST / GRAIN;
+const THREE_LINES: usize = 3 * LINE;
 
 /// Blocks that travel together. A worker keeps up to twice as many of one size: of small ones more
 /// than a burst of a hundred, of large ones less, lest it keep megabytes.
@@ -304,7 +308,11 @@ const fn class_of<T>() -> Option<usize> {
     {
         return None;
     }
-    Some((size - 1) / GRAIN)
+    let room = match size {
+        ..=THREE_LINES => size,
+        _ => size.next_multiple_of(LINE),
+    };
+    Some((room - 1) / GRAIN)
 }
 
 /// Memory for a `T`.
@@ -475,6 +483,24 @@ mod tests {
     /// Whether there are blocks of ours at all.
     fn cached() -> bool {
         class_of::<u64>().is_some()
+    }
+
+    #[test]
+    fn what_is_larger_than_three_lines_has_lines_of_its_own() {
+        if !cached() {
+            return;
+        }
+        let size = |class: Option<usize>| class.map(size_of_class);
+        assert_eq!(size(class_of::<[u8; 3 * LINE]>()), Some(192));
+        assert_eq!(size(class_of::<[u8; 3 * LINE + 1]>()), Some(256));
+        assert_eq!(size(class_of::<[u8; LARGEST]>()), Some(LARGEST));
+        assert_eq!(size(class_of::<[u8; LARGEST + 1]>()), None);
+        let blocks: Vec<_> = (0..300).map(|n| put([n; 29_usize])).collect();
+        assert!(blocks.iter().all(|block| block.addr().get() % LINE == 0));
+        for block in blocks {
+            // SAFETY: it came from `put`, and is ours.
+            unsafe { drop_in_place(block) };
+        }
     }
 
     /// A chain of fresh blocks of a home.
