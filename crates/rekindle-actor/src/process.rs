@@ -66,7 +66,7 @@ pub(crate) struct Process {
     parent: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) kind: &'static ProcessKind,
-    /// `touched` if anybody has ever held its lock, or there were links to begin with.
+    /// Untouched until anybody has held its lock, if there were no links to begin with.
     pub(crate) shared: SharedCell<Shared>,
 
     /// The process whose answer it waits for.
@@ -313,24 +313,19 @@ impl Process {
     /// What others may look at, under its lock.
     #[inline]
     pub(crate) fn shared(&self) -> SharedMut<'_, Shared> {
-        let shared = self.shared.lock();
-        // Relaxed: see `is_untouched`.
-        self.shared.touched.store(true, Ordering::Relaxed);
-        shared
+        self.shared.lock()
     }
 
     /// As [`shared`](Self::shared), for those who must never wait.
     fn try_shared(&self) -> Option<SharedMut<'_, Shared>> {
-        let shared = self.shared.try_lock()?;
-        self.shared.touched.store(true, Ordering::Relaxed);
-        Some(shared)
+        self.shared.try_lock()
     }
 
     /// Whether `shared` is as it was made, without links. A hint, unless the caller knows that
     /// nobody can reach the process any more, and sees what they did.
     #[inline]
     pub(crate) fn is_untouched(&self) -> bool {
-        !self.shared.touched.load(Ordering::Relaxed)
+        self.shared.is_untouched()
     }
 
     /// Whether nothing that it holds needs a drop, as with most that ended well.

@@ -7,7 +7,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
@@ -52,7 +52,14 @@ impl<T> PrivateCell<T> {
     /// The value, for whoever has the cell alone.
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
+        // Each field by name: who finds nothing to drop in the value drops nothing beside it either (`is_bare`).
+        let PrivateCell {
+            value,
+            borrowed: _,
+            heeds_parent: _,
+            started: _,
+        } = self;
+        value.get_mut()
     }
 }
 
@@ -105,7 +112,7 @@ impl<T> Drop for PrivateMut<'_, T> {
 pub(crate) struct SharedCell<T> {
     lock: RawMutex,
     /// Whether anybody has ever had the lock, or there was something to be found to begin with.
-    pub(crate) touched: AtomicBool,
+    touched: AtomicBool,
     /// Set by the process, read by whoever sends it an exit signal's effect: itself.
     pub(crate) traps: AtomicBool,
     /// What the process hears of those it is linked with, beside their exits.
@@ -151,16 +158,34 @@ impl<T> SharedCell<T> {
     /// The lock was taken just now.
     #[inline]
     fn locked(&self) -> SharedMut<'_, T> {
+        // Relaxed: see `is_untouched`.
+        self.touched.store(true, Ordering::Relaxed);
         SharedMut {
             cell: self,
             thread: PhantomData,
         }
     }
 
+    /// Whether the value is as it was made, with nothing to be found. A hint, unless the caller knows that nobody can
+    /// reach the cell any more, and sees what they did.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.touched.load(Ordering::Relaxed)
+    }
+
     /// The value, for whoever has the cell alone.
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
+        // As for the other one.
+        let SharedCell {
+            lock: _,
+            touched: _,
+            traps: _,
+            interests: _,
+            name_epoch: _,
+            value,
+        } = self;
+        value.get_mut()
     }
 }
 
