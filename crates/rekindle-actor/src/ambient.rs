@@ -64,7 +64,7 @@ pub fn try_self_pid() -> Option<Pid> {
 /// ```
 #[must_use]
 pub fn parent() -> Option<Pid> {
-    within("parent", |owner| owner.process().parent())
+    within("parent", |owner| owner.process().parent(owner.node()))
 }
 
 /// Who asked for the work that the running process does: the one that asked for it first, then
@@ -90,14 +90,14 @@ pub fn parent() -> Option<Pid> {
 #[track_caller]
 #[must_use]
 pub fn callers() -> Vec<Pid> {
-    within("callers", |owner| owner.process().callers())
+    within("callers", |owner| owner.process().callers(owner.node()))
 }
 
 /// The process whose exit is the running one's end: see [`Process::guardian`].
 ///
 /// [`Process::guardian`]: crate::process::Process::guardian
 pub(crate) fn guardian() -> Option<Pid> {
-    within("guardian", |owner| owner.process().guardian())
+    within("guardian", |owner| owner.process().guardian(owner.node()))
 }
 
 /// Sets whether the running process receives exit signals as messages; gives the old setting.

@@ -293,8 +293,7 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     }
 
     fn node(&self) -> u32 {
-        let process: Option<&Process> = self.callee().and_then(|task| task.view().host());
-        process.map_or(0, |process| process.node)
+        self.callee().map_or(0, |task| task.view().runtime_id())
     }
 }
 
@@ -324,7 +323,7 @@ impl<T: Send + 'static> Call<'_, T> {
                 return Poll::Ready(lost.map(CallError::from_loss));
             }
             let node = match owner {
-                Some(owner) => owner.process().node,
+                Some(owner) => owner.node(),
                 None => self.node(),
             };
             if self.deadline.is_past_for(owner, cx, node) {

@@ -140,7 +140,7 @@ impl Edge {
         process.waiting.begin(WaitKind::Call, called_at);
         self.caller = owner.pid();
         self.to = pack(callee.id());
-        if target.node != process.node {
+        if !callee.is_beside(owner.view()) {
             // A ring through another runtime is not looked for.
             return (None, false);
         }

@@ -85,7 +85,7 @@ impl ProcessInfo {
             behaviour: (process.kind.behaviour)(),
             name: rare.and_then(|r| r.name.clone()),
             label: rare.and_then(|r| r.label.clone()),
-            parent: process.parent(),
+            parent: process.parent(pid.node()),
             running,
             mailbox: process.mailbox_len(view),
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
@@ -110,7 +110,7 @@ impl ProcessInfo {
             age: now.saturating_since(process.private.started.time()),
             spawned_at: process.spawned_at,
             waits: process.waiting.look(now),
-            calls: unpack(process.calling.get()).map(|task| Pid::new(process.node, task)),
+            calls: unpack(process.calling.get()).map(|task| Pid::new(pid.node(), task)),
         })
     }
 }
@@ -422,7 +422,7 @@ pub fn tree_text() -> String {
 /// ```
 #[must_use]
 pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
-    let parent = runtimes::with_process(pid, |_, process| process.parent()).flatten();
+    let parent = runtimes::with_process(pid, |_, process| process.parent(pid.node())).flatten();
     ancestors(parent)
 }
 
@@ -443,7 +443,7 @@ pub fn ancestors_of(pid: Pid) -> Vec<(Pid, Option<Arc<str>>)> {
 /// ```
 #[must_use]
 pub fn callers_of(pid: Pid) -> Vec<Pid> {
-    runtimes::with_process(pid, |_, process| process.callers()).unwrap_or_default()
+    runtimes::with_process(pid, |_, process| process.callers(pid.node())).unwrap_or_default()
 }
 
 /// What the running behaviour says of itself, but for its state.
@@ -454,7 +454,7 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
         pid: owner.pid(),
         behaviour: (process.kind.behaviour)(),
         name: process.shared().name(),
-        parent: process.parent(),
+        parent: process.parent(owner.node()),
         suspended,
         mailbox,
         state: None,

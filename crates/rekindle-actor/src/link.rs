@@ -233,7 +233,7 @@ pub fn link(other: Pid) {
         if !owner.process().shared().links.add_mine(other, id) {
             return;
         }
-        owner.process().linked_with(other);
+        owner.linked_with(other);
         let from = owner.pid();
         if signal::try_send(other, Signal::Link { from, id }).is_err() {
             let link = Some(LinkIds::mine(id));

@@ -57,8 +57,6 @@ pub(crate) struct ProcessKind {
 #[repr(C)]
 pub(crate) struct Process {
     pub(crate) bound: Option<Box<Bound>>,
-    /// The runtime it lives in.
-    pub(crate) node: u32,
     /// How many full mailboxes hold this process back (policy *slow*).
     pub(crate) muted: AtomicU32,
 
@@ -278,7 +276,6 @@ impl Process {
     pub(crate) fn new(node: u32, started: Time, parent: Option<Pid>, birth: Birth) -> Process {
         let touched = !birth.links.is_empty();
         Process {
-            node,
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
             queued: AtomicU32::new(0),
@@ -333,7 +330,6 @@ impl Process {
     pub(crate) fn is_bare(&mut self) -> bool {
         // Each field by name, so that a new one that needs a drop is not forgotten here.
         let Process {
-            node: _,
             muted: _,
             calling: _,
             queued: _,
@@ -350,26 +346,26 @@ impl Process {
         bound.is_none() && rare.is_none() && links.is_bare() && private.get_mut().is_bare()
     }
 
-    /// The process that spawned it, if one of the same runtime did.
-    pub(crate) fn parent(&self) -> Option<Pid> {
-        unpack(self.parent).map(|task| Pid::new(self.node, task))
+    /// The process that spawned it, if one of the same runtime did; that is `node`.
+    pub(crate) fn parent(&self, node: u32) -> Option<Pid> {
+        unpack(self.parent).map(|task| Pid::new(node, task))
     }
 
     /// The process whose exit is this one's end: the parent, unless the start was without a link.
-    pub(crate) fn guardian(&self) -> Option<Pid> {
+    pub(crate) fn guardian(&self, node: u32) -> Option<Pid> {
         let heeds = self.private.heeds_parent.load(Ordering::Relaxed);
-        self.parent().filter(|_| heeds)
+        self.parent(node).filter(|_| heeds)
     }
 
     /// Who asked for the work that it does, and who had asked those.
     ///
     /// A task of a process that is none itself is asked for by its parent; all other chains are
     /// written down when the work begins.
-    pub(crate) fn callers(&self) -> Vec<Pid> {
+    pub(crate) fn callers(&self, node: u32) -> Vec<Pid> {
         let shared = self.shared();
         match shared.rare.as_ref().and_then(|rare| rare.callers.as_ref()) {
             Some(known) => known.to_vec(),
-            None if self.kind.is_task => self.parent().into_iter().collect(),
+            None if self.kind.is_task => self.parent(node).into_iter().collect(),
             None => Vec::new(),
         }
     }
@@ -382,13 +378,6 @@ impl Process {
             rare.is_some_and(|rare| rare.callers.is_some())
         };
         self.kind.is_task || written()
-    }
-
-    /// A link has been made. One with the parent makes up for a start without.
-    pub(crate) fn linked_with(&self, other: Pid) {
-        if self.parent() == Some(other) {
-            self.private.heeds_parent.store(true, Ordering::Relaxed);
-        }
     }
 
     /// What comes in is about to be taken.
@@ -638,9 +627,15 @@ impl<'a> Owner<'a> {
         self.view
     }
 
+    /// The runtime it lives in.
+    #[inline]
+    pub(crate) fn node(self) -> u32 {
+        self.view.runtime_id()
+    }
+
     #[inline]
     pub(crate) fn pid(self) -> Pid {
-        Pid::new(self.process.node, self.view.id())
+        Pid::new(self.node(), self.view.id())
     }
 
     /// A waker of the running process, if one runs here.
@@ -695,6 +690,14 @@ impl<'a> Owner<'a> {
         let known = at.map(|at| rare.holdings.swap_remove(at));
         drop(private);
         drop(known);
+    }
+
+    /// A link has been made. One with the parent makes up for a start without.
+    pub(crate) fn linked_with(self, other: Pid) {
+        if self.process.parent(self.node()) == Some(other) {
+            let heeds = &self.process.private.heeds_parent;
+            heeds.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Shows `what` to whoever asks by [`published`], until it is `None` again.

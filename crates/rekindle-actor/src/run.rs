@@ -157,7 +157,7 @@ impl Host for Process {
         self.release_senders();
         let reason = self.shared().ended().cloned().unwrap_or(ExitReason::NoProc);
         // The pid is only for the messages to those who ask; the slot may be another's by now.
-        let pid = scheduler::running(|view| view.map(|v| Pid::new(self.node, v.id())));
+        let pid = scheduler::running(|view| view.map(|v| Pid::new(v.runtime_id(), v.id())));
         match pid {
             Some(pid) => signal::refuse(pid, node, &reason, true),
             None => mailbox::discard(node),
@@ -373,7 +373,7 @@ impl Process {
                 teardown.announced = true;
                 self.announce(owner, teardown, turn);
             } else if let Some((other, ids)) = teardown.links.pop() {
-                let report = self.report_for(other, teardown);
+                let report = self.report_for(pid, other, teardown);
                 let reason = teardown.reason.clone();
                 let link = Some(ids.flipped());
                 signal::send(
@@ -430,8 +430,8 @@ impl Process {
     }
 
     /// The crash report, for the parent that wants to print it.
-    fn report_for(&self, other: Pid, teardown: &mut Teardown) -> Option<PendingReport> {
-        if self.parent() != Some(other) || teardown.report.is_none() {
+    fn report_for(&self, own: Pid, other: Pid, teardown: &mut Teardown) -> Option<PendingReport> {
+        if self.parent(own.node()) != Some(other) || teardown.report.is_none() {
             return None;
         }
         let wants = crate::runtimes::with_process(other, |_, parent| {
@@ -473,6 +473,6 @@ impl Process {
 
 /// The pid of a task that is a process.
 pub(crate) fn pid_of(view: TaskView<'_>) -> Option<Pid> {
-    let process: &Process = view.host()?;
-    Some(Pid::new(process.node, view.id()))
+    view.host::<Process>()?;
+    Some(Pid::new(view.runtime_id(), view.id()))
 }

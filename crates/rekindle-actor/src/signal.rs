@@ -202,7 +202,7 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
             owner.process().shared().links.add_theirs(*from, *id);
-            owner.process().linked_with(*from);
+            owner.linked_with(*from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {

@@ -502,7 +502,7 @@ impl Callers {
     fn of_running() -> Option<Callers> {
         Owner::current(|owner| {
             let owner = owner?;
-            let mut callers = owner.process().callers();
+            let mut callers = owner.process().callers(owner.node());
             callers.insert(0, owner.pid());
             Some(Callers(Arc::new(callers)))
         })

@@ -241,8 +241,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if a setting makes no sense, and whatever the system says if it gives no
-    /// thread.
+    /// `InvalidInput` if a setting makes no sense, whatever the system says if it gives no thread, and
+    /// `Other` if 65,536 runtimes live in this program already.
     ///
     /// ```
     /// use rekindle_scheduler::Builder;
@@ -296,7 +296,7 @@ impl Builder {
                 on_start: self.on_worker_start,
                 on_stop: self.on_worker_stop,
             })),
-        });
+        })?;
         // From here on an error drops the runtime, which ends the threads that did start.
         let runtime = Runtime::of(core);
         if let Kind::Pool(pool) = runtime.core().kind() {
@@ -322,6 +322,10 @@ impl Builder {
     /// assert_eq!(way(1), way(1));
     /// assert_ne!(way(1), way(2));
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If 65,536 runtimes live in this program already.
     #[must_use]
     pub fn simulated(self, seed: u64) -> Runtime {
         let core = Core::start(Parts {
@@ -333,7 +337,10 @@ impl Builder {
             seats: 1,
             kind: Kind::Sim(Sim::new(seed, self.exploration)),
         });
-        Runtime::of(core)
+        match core {
+            Ok(core) => Runtime::of(core),
+            Err(full) => panic!("{full}"),
+        }
     }
 }
 

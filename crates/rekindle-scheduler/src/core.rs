@@ -2,7 +2,8 @@
 //!
 //! | reference         | counted | is                                                           |
 //! |-------------------|---------|--------------------------------------------------------------|
-//! | [`CoreRef`]       | yes     | in handles, threads, and one in every cell                   |
+//! | [`CoreRef`]       | yes     | in handles and threads                                       |
+//! | a cell's number   | yes     | leads to the core: see `cores`                               |
 //! | a thread's stock  | yes     | counts taken in advance, 4,096 at a time (`context`)         |
 //! | `&Core`           | no      | borrowed from one of those                                   |
 //!
@@ -35,6 +36,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -45,6 +47,7 @@ use crate::around::Around;
 use crate::block::Upkeep;
 use crate::blocking::BlockingPool;
 use crate::context;
+use crate::cores::{CoreNumber, Place};
 use crate::life::Life;
 use crate::metrics::{Counter, Metrics};
 use crate::pool::Pool;
@@ -95,6 +98,8 @@ pub(crate) struct Core {
     /// Whether a spawn after the end was complained of already.
     complained: AtomicBool,
     id: u32,
+    /// Where the tasks find it.
+    place: Place,
     extension: Option<Arc<dyn Any + Send + Sync>>,
     around: Option<Around>,
     /// Tasks that threads other than workers started and ended.
@@ -117,8 +122,12 @@ thread_local! {
 }
 
 impl Core {
-    pub(crate) fn start(parts: Parts) -> CoreRef {
+    /// # Errors
+    ///
+    /// If there are as many cores as there are numbers for.
+    pub(crate) fn start(parts: Parts) -> io::Result<CoreRef> {
         static IDS: AtomicU32 = AtomicU32::new(1);
+        let place = Place::take()?;
         let now = parts.clock.now();
         let core = Box::new(Core {
             table: Table::new(GENERATIONS),
@@ -130,13 +139,17 @@ impl Core {
             life: Life::new(),
             complained: AtomicBool::new(false),
             id: IDS.fetch_add(1, Ordering::Relaxed),
+            place,
             extension: parts.extension,
             around: parts.around,
             outside: Padded::default(),
             refs: Padded(AtomicUsize::new(1)),
             upkeep: Upkeep::default(),
         });
-        CoreRef(NonNull::from(Box::leak(core)))
+        let core = NonNull::from(Box::leak(core));
+        // SAFETY: it was made just now.
+        unsafe { core.as_ref() }.place.put(core.as_ptr());
+        Ok(CoreRef(core))
     }
 
     /// What every thread that runs foreign code is wrapped in.
@@ -144,8 +157,14 @@ impl Core {
         self.around.as_ref()
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> CoreNumber {
+        self.place.number()
     }
 
     #[inline]
@@ -438,16 +457,33 @@ impl CoreRef {
         self.0 == other.0
     }
 
-    /// The count that a new cell holds.
+    /// The core with this number, as [`from_raw`](Self::from_raw).
+    ///
+    /// # Safety
+    ///
+    /// As there.
     #[inline]
-    pub(crate) fn for_cell(&self) -> CoreRef {
-        self.clone()
+    pub(crate) unsafe fn numbered(number: CoreNumber) -> CoreRef {
+        // SAFETY: the caller's promise; a core that is counted has its number.
+        unsafe { CoreRef(NonNull::new_unchecked(number.core())) }
+    }
+
+    /// Counts a new cell, which keeps the number.
+    #[inline]
+    pub(crate) fn for_cell(&self) -> CoreNumber {
+        std::mem::forget(self.clone());
+        self.number()
     }
 
     /// Gives the count of a freed cell back.
+    ///
+    /// # Safety
+    ///
+    /// `number` came from [`for_cell`](Self::for_cell), and is not used afterwards.
     #[inline]
-    pub(crate) fn release_from_cell(self) {
-        drop(self);
+    pub(crate) unsafe fn release_from_cell(number: CoreNumber) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { CoreRef::numbered(number) });
     }
 
     /// Gives up the count of `self`, which is not used afterwards.

@@ -77,6 +77,7 @@ mod sim;
 mod block_on;
 
 mod config;
+mod cores;
 mod metrics;
 mod outlet;
 mod runtime;

@@ -78,6 +78,10 @@ impl Runtime {
     /// assert!(runtime.handle().now().as_duration().as_secs() >= 30 * 24 * 3600);
     /// assert_eq!(runtime.simulation().unwrap().seed(), 7);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If 65,536 runtimes live in this program already.
     #[must_use]
     pub fn simulated(seed: u64) -> Runtime {
         Builder::new().simulated(seed)

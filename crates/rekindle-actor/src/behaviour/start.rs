@@ -146,9 +146,11 @@ impl Ack {
     /// (GEN-008).
     fn dissolve_link(&self) {
         Owner::current(|owner| {
-            let process = owner?.process();
+            let owner = owner?;
+            let process = owner.process();
             // Who starts a process is its parent.
-            process.shared().links.remove(process.parent()?)
+            let parent = process.parent(owner.node())?;
+            process.shared().links.remove(parent)
         });
     }
 }

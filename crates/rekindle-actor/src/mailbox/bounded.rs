@@ -210,12 +210,12 @@ impl Bound {
             overflow => {
                 self.gate.count_down();
                 let process: Option<&Process> = receiver.host();
-                let Some(process) = process.filter(|process| !has_ended(process)) else {
+                if process.is_none_or(has_ended) {
                     // A dead process has no mailbox that could be full.
                     return Err(Refusal::Dead);
-                };
+                }
                 if overflow == Overflow::Stop {
-                    let pid = crate::pid::Pid::new(process.node, receiver.id());
+                    let pid = crate::pid::Pid::new(receiver.runtime_id(), receiver.id());
                     let reason = ExitReason::error(MailboxOverflow { limit });
                     signal::send(pid, Signal::doom(pid, reason));
                 } else {

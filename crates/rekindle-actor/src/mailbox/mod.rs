@@ -77,7 +77,8 @@ impl<M: Send + 'static> Address<M> {
 
     /// Whose mailbox it is.
     pub(crate) fn pid(&self) -> Pid {
-        Pid::new(self.process().node, self.task.view().id())
+        let view = self.task.view();
+        Pid::new(view.runtime_id(), view.id())
     }
 
     pub(crate) fn process(&self) -> &Process {

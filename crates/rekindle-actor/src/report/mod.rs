@@ -163,8 +163,8 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         last_sender_waits: sender_waits,
         last_message: last.map(|last| last.what),
         state,
-        ancestors: ancestors(process.parent()),
-        callers: process.callers(),
+        ancestors: ancestors(process.parent(owner.node())),
+        callers: process.callers(owner.node()),
         links,
         mailbox,
         traps_exits: process.shared.traps.load(Ordering::Relaxed),
@@ -174,7 +174,7 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         outcome: None,
         action: None,
     };
-    PendingReport::new(report, reports.unwrap_or_default(), process.node)
+    PendingReport::new(report, reports.unwrap_or_default(), owner.node())
 }
 
 /// A process that waits for the answer to a call, and in what.
@@ -194,7 +194,7 @@ pub(crate) fn ancestors(parent: Option<Pid>) -> Vec<(Pid, Option<Arc<str>>)> {
     let mut at = parent;
     while let Some(pid) = at {
         let seen = runtimes::with_process(pid, |_, process: &Process| {
-            (process.shared().name(), process.parent())
+            (process.shared().name(), process.parent(pid.node()))
         });
         chain.push((pid, seen.as_ref().and_then(|(name, _)| name.clone())));
         at = seen.and_then(|(_, parent)| parent);

@@ -14,6 +14,7 @@ use super::{Host, NodeList, TaskId, TaskView, Turn, waker};
 use crate::block;
 use crate::context::{self, Running};
 use crate::core::{Core, CoreRef};
+use crate::cores::CoreNumber;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -30,8 +31,8 @@ pub(crate) struct Header {
     spares: Spares,
     /// The id was given up, maybe many turns before the end. Written by the owner of SCHEDULED.
     vacated: AtomicBool,
-    /// The runtime; one counted reference, given back when the cell is freed.
-    core: ManuallyDrop<CoreRef>,
+    /// The runtime, counted until the cell is freed.
+    core: CoreNumber,
     /// Where the table has this task.
     id: TaskId,
 }
@@ -212,7 +213,7 @@ where
             count: AtomicU32::new(1),
             spares: Spares::new(),
             vacated: AtomicBool::new(false),
-            core: ManuallyDrop::new(core.for_cell()),
+            core: core.for_cell(),
             id,
         });
     }
@@ -407,9 +408,8 @@ where
     /// The count is zero.
     unsafe fn free(header: NonNull<Header>) {
         let mut cell = header.cast::<Self>();
-        // SAFETY: by invariant 4 nobody else has the cell any more. Taken once, here; the field is
-        // not used again.
-        let core = unsafe { ManuallyDrop::take(&mut cell.as_mut().header.core) };
+        // SAFETY: by invariant 4 nobody else has the cell any more.
+        let core = unsafe { cell.as_ref() }.header.core;
         // SAFETY: as above. The future went with the task's end (invariant 2), and what is left of
         // the header has no drop.
         if unsafe { cell.as_mut() }.host.is_bare() {
@@ -423,7 +423,8 @@ where
                 discard_payload(payload);
             }
         }
-        core.release_from_cell();
+        // SAFETY: the header was filled with what `for_cell` gave, and is gone.
+        unsafe { CoreRef::release_from_cell(core) };
     }
 
     /// # Safety
@@ -448,7 +449,14 @@ impl Header {
 
     #[inline]
     pub(crate) fn core(&self) -> &Core {
-        &self.core
+        // SAFETY: it is counted as long as the cell is there, and was put in its place before.
+        unsafe { &*self.core.core() }
+    }
+
+    /// Whether both tasks live in one runtime.
+    #[inline]
+    pub(super) fn is_beside(&self, other: &Header) -> bool {
+        self.core == other.core
     }
 
     #[inline]
@@ -468,7 +476,8 @@ impl Header {
             return;
         }
         self.vacated.store(true, Ordering::Relaxed);
-        context::with_slots(&self.core, |cache| self.core.table.vacate(self.id, cache));
+        let core = self.core();
+        context::with_slots(core, |cache| core.table.vacate(self.id, cache));
     }
 
     /// Whether nobody but the owner of SCHEDULED, who asks, can reach the task any more, and nothing
@@ -529,7 +538,9 @@ impl Header {
             Given::Accepted(Woken::Schedule) => {
                 // The right to poll keeps the cell (invariant 3), but only until it is queued:
                 // then the task may end, and the runtime with it, before this returns.
-                let core = CoreRef::clone(&header.core);
+                // SAFETY: as above; this reference owns no count, and is never dropped.
+                let core = ManuallyDrop::new(unsafe { CoreRef::numbered(header.core) });
+                let core = CoreRef::clone(&core);
                 core.schedule(Runnable::of(header));
             }
             Given::Accepted(Woken::Nothing) => {}

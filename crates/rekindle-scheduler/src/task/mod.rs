@@ -399,6 +399,20 @@ impl<'a> TaskView<'a> {
         self.0.id()
     }
 
+    /// The id of the task's runtime: see [`Handle::runtime_id`](crate::Handle::runtime_id).
+    #[inline]
+    #[must_use]
+    pub fn runtime_id(self) -> u32 {
+        self.0.core().id()
+    }
+
+    /// Whether both tasks are of the same runtime.
+    #[inline]
+    #[must_use]
+    pub fn is_beside(self, other: TaskView<'_>) -> bool {
+        self.0.is_beside(other.0)
+    }
+
     /// The task's host, if it is an `H`.
     #[inline]
     #[must_use]
