@@ -59,7 +59,7 @@ impl Attached {
         let gone = Owner::current(|owner| {
             let owner = owner.filter(|owner| owner.pid() == self.pid)?;
             let mut private = owner.private();
-            let attached = &mut private.rare.as_mut()?.attached;
+            let attached = &mut private.rare_mut()?.attached;
             let place = attached
                 .iter()
                 .position(|one| Arc::ptr_eq(&one.over, &self.over))?;
@@ -246,7 +246,7 @@ where
             "`attach`: the messages of this process are not `{}`",
             std::any::type_name::<M>()
         );
-        owner.private().rare().attached.push(attachment);
+        owner.private().make_rare().attached.push(attachment);
         owner.pid()
     });
     Attached { pid, over }
@@ -256,7 +256,7 @@ where
 pub(crate) fn poll(owner: Owner<'_>, cx: &mut Context<'_>) -> Poll<NodePtr> {
     // Streams are foreign: they may look at their own process, attach others, or panic. So they are
     // taken out while they run.
-    let mut attached = match &mut owner.private().rare {
+    let mut attached = match owner.private().rare_mut() {
         Some(rare) if !rare.attached.is_empty() => std::mem::take(&mut rare.attached),
         _ => return Poll::Pending,
     };
@@ -280,7 +280,7 @@ pub(crate) fn poll(owner: Owner<'_>, cx: &mut Context<'_>) -> Poll<NodePtr> {
         Poll::Pending
     });
     let mut private = owner.private();
-    let rare = private.rare();
+    let rare = private.make_rare();
     attached.append(&mut rare.attached);
     rare.attached = attached;
     drop(private);

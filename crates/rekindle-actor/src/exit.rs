@@ -194,12 +194,6 @@ impl ExitReason {
         ExitReason::ShutdownWith(Arc::new(why.into()))
     }
 
-    /// Whether to drop it would do nothing.
-    #[inline]
-    pub(crate) fn is_bare(&self) -> bool {
-        self.word().is_some()
-    }
-
     /// The place in [`WORDS`] of one that carries nothing.
     #[inline]
     pub(crate) fn word(&self) -> Option<u8> {

@@ -10,16 +10,12 @@ use std::slice;
 
 /// An ordered map. With at most one entry, which is the rule here, it is not on the heap.
 #[derive(Debug, Default)]
-#[allow(
-    clippy::box_collection,
-    reason = "there are many, and most have one entry"
-)]
 pub(crate) enum Few<K, V> {
     #[default]
     None,
     One(K, V),
     /// Up to [`MOST`], in order. A tree would have room for eleven from its second entry on.
-    Several(Box<Vec<(K, V)>>),
+    Several(Vec<(K, V)>),
     Many(Box<BTreeMap<K, V>>),
 }
 
@@ -31,12 +27,6 @@ impl<K: Ord + Copy, V> Few<K, V> {
         matches!(self, Few::None)
     }
 
-    /// Whether nothing of it is on the heap, but for what its entry may have there.
-    #[inline]
-    pub(crate) fn is_in_place(&self) -> bool {
-        matches!(self, Few::None | Few::One(..))
-    }
-
     /// Adds an entry, or puts the value into the one that there is.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if let Some(known) = self.get_mut(key) {
@@ -46,7 +36,7 @@ impl<K: Ord + Copy, V> Few<K, V> {
         if let Few::One(..) = self {
             let mut several = Vec::with_capacity(2);
             several.extend(mem::take(self));
-            *self = Few::Several(Box::new(several));
+            *self = Few::Several(several);
         }
         match self {
             Few::None => *self = Few::One(key, value),

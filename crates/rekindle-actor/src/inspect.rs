@@ -89,7 +89,7 @@ impl ProcessInfo {
             running,
             mailbox: process.mailbox_len(view),
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
-            links: shared.links.pids(),
+            links: shared.links.pids(pid.node()),
             monitors: rare
                 .map(|r| {
                     r.monitors
@@ -449,7 +449,7 @@ pub fn callers_of(pid: Pid) -> Vec<Pid> {
 /// What the running behaviour says of itself, but for its state.
 pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
     let process = owner.process();
-    let mailbox = owner.private().queue.len();
+    let mailbox = process.received.len();
     Status {
         pid: owner.pid(),
         behaviour: (process.kind.behaviour)(),

@@ -20,7 +20,9 @@
 
 use std::num::NonZeroU32;
 
-use crate::exit::ExitReason;
+use rekindle_scheduler::TaskId;
+
+use crate::exit::{self, ExitReason};
 use crate::few::Few;
 use crate::mailbox;
 use crate::pid::Pid;
@@ -87,73 +89,148 @@ impl LinkIds {
 }
 
 /// The links of one process. Most have one: to their supervisor.
-#[derive(Debug)]
+///
+/// Where a process is asked for, `home` is the runtime of the one whose links these are.
+#[derive(Debug, Default)]
 pub(crate) enum Links {
-    With(Few<Pid, LinkIds>),
-    /// The process has ended, for this reason: it has no links, and makes none. (Here, because it
-    /// has one or the other, and there are many processes.)
-    Ended(ExitReason),
+    #[default]
+    None,
+    /// The only one, if it is like nearly all.
+    One(Near),
+    /// All others; never empty.
+    More(Box<Few<Pid, LinkIds>>),
+    /// The process has ended, for a reason that is but a word (its place in `exit::WORDS`): it has no links, and
+    /// makes none. (Here, because it has one or the other, and there are many processes.)
+    Over(u8),
+    /// The same, where the reason is more.
+    OverFor(Box<ExitReason>),
 }
 
-impl Default for Links {
-    fn default() -> Self {
-        Links::NONE
+/// A link with a process of the same runtime, which one end has made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Near {
+    other: TaskId,
+    id: LinkId,
+    is_mine: bool,
+}
+
+impl Near {
+    fn of(home: u32, other: Pid, ids: LinkIds) -> Option<Near> {
+        let (id, is_mine) = match (ids.mine, ids.theirs) {
+            (Some(id), None) => (id, true),
+            (None, Some(id)) => (id, false),
+            _ => return None,
+        };
+        let other = (other.node() == home).then(|| other.task())?;
+        Some(Near { other, id, is_mine })
+    }
+
+    fn pid(self, home: u32) -> Pid {
+        Pid::new(home, self.other)
+    }
+
+    fn ids(self) -> LinkIds {
+        match self.is_mine {
+            true => LinkIds::mine(self.id),
+            false => LinkIds::theirs(self.id),
+        }
     }
 }
 
 impl Links {
-    pub(crate) const NONE: Links = Links::With(Few::None);
+    /// Of a process that has ended.
+    pub(crate) fn over(reason: ExitReason) -> Links {
+        match reason.word() {
+            Some(word) => Links::Over(word),
+            None => Links::OverFor(Box::new(reason)),
+        }
+    }
+
+    /// How the process ended, once it has.
+    pub(crate) fn ended(&self) -> Option<&ExitReason> {
+        match self {
+            Links::Over(word) => Some(&exit::WORDS[usize::from(*word)]),
+            Links::OverFor(reason) => Some(reason),
+            Links::None | Links::One(_) | Links::More(_) => None,
+        }
+    }
 
     /// Whether to drop it would do nothing.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
-        match self {
-            Links::With(links) => links.is_in_place(),
-            Links::Ended(reason) => reason.is_bare(),
-        }
+        !matches!(self, Links::More(_) | Links::OverFor(_))
     }
 
     /// The links of a child that was spawned linked; `id` is the spawner's.
-    pub(crate) fn to_parent(parent: Pid, id: LinkId) -> Links {
-        Links::With(Few::One(parent, LinkIds::theirs(id)))
+    pub(crate) fn to_parent(home: u32, parent: Pid, id: LinkId) -> Links {
+        let mut links = Links::None;
+        links.put(home, parent, LinkIds::theirs(id));
+        links
     }
 
-    fn get_mut(&mut self, other: Pid) -> Option<&mut LinkIds> {
+    fn get(&self, home: u32, other: Pid) -> Option<LinkIds> {
         match self {
-            Links::With(links) => links.get_mut(other),
-            Links::Ended(_) => None,
+            Links::One(near) => (near.pid(home) == other).then(|| near.ids()),
+            Links::More(links) => links.get(other).copied(),
+            Links::None | Links::Over(_) | Links::OverFor(_) => None,
         }
     }
 
-    fn contains(&self, other: Pid) -> bool {
-        match self {
-            Links::With(links) => links.get(other).is_some(),
-            Links::Ended(_) => false,
+    /// Notes a link, or what has become of one. Without effect once the process has ended.
+    fn put(&mut self, home: u32, other: Pid, ids: LinkIds) {
+        if let Links::More(links) = self {
+            return links.insert(other, ids);
         }
+        if self.ended().is_some() {
+            return;
+        }
+        let before = match self {
+            Links::One(near) if near.pid(home) != other => Some(*near),
+            _ => None,
+        };
+        *self = match (before, Near::of(home, other, ids)) {
+            (None, Some(near)) => Links::One(near),
+            (before, _) => {
+                let mut links = Few::default();
+                if let Some(near) = before {
+                    links.insert(near.pid(home), near.ids());
+                }
+                links.insert(other, ids);
+                Links::More(Box::new(links))
+            }
+        };
     }
 
     /// Notes a link of our own making; `false` if there is one already.
-    pub(crate) fn add_mine(&mut self, other: Pid, id: LinkId) -> bool {
-        match self {
-            Links::With(links) if links.get(other).is_none() => {
-                links.insert(other, LinkIds::mine(id));
-                true
-            }
-            _ => false,
+    ///
+    /// # Errors
+    ///
+    /// The reason of the process's end, if it has ended: whoever would be linked is to hear of it.
+    pub(crate) fn add_mine(
+        &mut self,
+        home: u32,
+        other: Pid,
+        id: LinkId,
+    ) -> Result<bool, ExitReason> {
+        if let Some(reason) = self.ended() {
+            return Err(reason.clone());
         }
+        let is_new = self.get(home, other).is_none();
+        if is_new {
+            self.put(home, other, LinkIds::mine(id));
+        }
+        Ok(is_new)
     }
 
-    pub(crate) fn add_theirs(&mut self, other: Pid, id: LinkId) {
-        let Links::With(links) = self else { return };
-        match links.get_mut(other) {
-            Some(record) => record.theirs = Some(id),
-            None => links.insert(other, LinkIds::theirs(id)),
-        }
+    pub(crate) fn add_theirs(&mut self, home: u32, other: Pid, id: LinkId) {
+        let mut ids = self.get(home, other).unwrap_or_default();
+        ids.theirs = Some(id);
+        self.put(home, other, ids);
     }
 
     /// Takes the ids away that `ids` knows; `true` if that ended the link.
-    pub(crate) fn remove_ids(&mut self, other: Pid, ids: LinkIds) -> bool {
-        let Some(record) = self.get_mut(other) else {
+    pub(crate) fn remove_ids(&mut self, home: u32, other: Pid, ids: LinkIds) -> bool {
+        let Some(mut record) = self.get(home, other) else {
             return false;
         };
         if record.mine == ids.mine {
@@ -163,37 +240,61 @@ impl Links {
             record.theirs = None;
         }
         let ended = record.is_none();
-        if ended {
-            self.remove(other);
+        match ended {
+            true => drop(self.remove(home, other)),
+            false => self.put(home, other, record),
         }
         ended
     }
 
-    pub(crate) fn remove(&mut self, other: Pid) -> Option<LinkIds> {
+    pub(crate) fn remove(&mut self, home: u32, other: Pid) -> Option<LinkIds> {
+        let ids = self.get(home, other)?;
         match self {
-            Links::With(links) => links.remove(other),
-            Links::Ended(_) => None,
+            Links::More(links) => {
+                links.remove(other);
+                if links.is_empty() {
+                    *self = Links::None;
+                }
+            }
+            _ => *self = Links::None,
         }
+        Some(ids)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Links::With(Few::None))
+        matches!(self, Links::None)
     }
 
-    pub(crate) fn pids(&self) -> Vec<Pid> {
+    pub(crate) fn pids(&self, home: u32) -> Vec<Pid> {
         match self {
-            Links::With(links) => links.after(None).map(|(pid, _)| pid).collect(),
-            Links::Ended(_) => Vec::new(),
+            Links::One(near) => vec![near.pid(home)],
+            Links::More(links) => links.after(None).map(|(pid, _)| pid).collect(),
+            Links::None | Links::Over(_) | Links::OverFor(_) => Vec::new(),
         }
     }
 
     /// Takes one link out.
-    pub(crate) fn pop(&mut self) -> Option<(Pid, LinkIds)> {
-        match self {
-            Links::With(links) => links.pop_first(),
-            Links::Ended(_) => None,
-        }
+    pub(crate) fn pop(&mut self, home: u32) -> Option<(Pid, LinkIds)> {
+        let first = match self {
+            Links::One(near) => near.pid(home),
+            Links::More(links) => links.first()?.0,
+            Links::None | Links::Over(_) | Links::OverFor(_) => return None,
+        };
+        Some((first, self.remove(home, first)?))
     }
+}
+
+/// A link that the running process makes at its end, when it can have none any more: the other hears of the end at
+/// once, as it would have a moment later.
+#[cold]
+pub(crate) fn link_at_the_end(owner: Owner<'_>, other: Pid, id: LinkId, reason: ExitReason) {
+    let signal = Signal::Exit {
+        from: owner.pid(),
+        reason,
+        link: Some(LinkIds::theirs(id)),
+        report: None,
+    };
+    signal::send(other, signal);
 }
 
 /// Links the running process with another: when either ends, the other gets an exit signal.
@@ -230,23 +331,25 @@ pub fn link(other: Pid) {
             return;
         }
         let id = LinkId::of_serial(owner.private().next_serial());
-        if !owner.process().shared().links.add_mine(other, id) {
+        let from = owner.pid();
+        let noted = owner.process().shared().links.add_mine(from.node(), other, id);
+        if let Ok(false) = noted {
             return;
         }
         owner.linked_with(other);
-        let from = owner.pid();
-        if signal::try_send(other, Signal::Link { from, id }).is_err() {
-            let link = Some(LinkIds::mine(id));
-            let reason = ExitReason::NoProc;
-            signal::send(
-                from,
-                Signal::Exit {
+        let is_there = signal::try_send(other, Signal::Link { from, id }).is_ok();
+        match noted {
+            Err(reason) => link_at_the_end(owner, other, id, reason),
+            Ok(_) if is_there => {}
+            Ok(_) => {
+                let exit = Signal::Exit {
                     from: other,
-                    reason,
-                    link,
+                    reason: ExitReason::NoProc,
+                    link: Some(LinkIds::mine(id)),
                     report: None,
-                },
-            );
+                };
+                signal::send(from, exit);
+            }
         }
     });
 }
@@ -273,7 +376,8 @@ pub fn link(other: Pid) {
 #[must_use]
 pub fn is_linked(other: Pid) -> bool {
     within("is_linked", |owner| {
-        owner.process().shared().links.contains(other)
+        let shared = owner.process().shared();
+        shared.links.get(owner.node(), other).is_some()
     })
 }
 
@@ -301,7 +405,7 @@ pub fn is_linked(other: Pid) -> bool {
 /// ```
 pub fn unlink(other: Pid) {
     within("unlink", |owner| {
-        let Some(ids) = owner.process().shared().links.remove(other) else {
+        let Some(ids) = owner.process().shared().links.remove(owner.node(), other) else {
             return;
         };
         signal::send(
@@ -375,10 +479,11 @@ pub(crate) fn within<R>(what: &str, f: impl FnOnce(Owner<'_>) -> R) -> R {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rekindle_scheduler::TaskId;
+
+    const HOME: u32 = 5;
 
     fn pid(n: u32) -> Pid {
-        Pid::new(0, TaskId::from_parts(n, 1))
+        Pid::new(HOME, TaskId::from_parts(n, 1))
     }
 
     fn id(serial: u64) -> LinkId {
@@ -387,29 +492,60 @@ mod tests {
 
     #[test]
     fn an_old_unlink_does_not_take_a_new_link_away() {
-        let (mut links, other) = (Links::NONE, pid(2));
-        assert!(links.add_mine(other, id(1)));
-        let old = links.remove(other).unwrap();
-        assert!(links.add_mine(other, id(2)));
-        assert!(!links.remove_ids(other, old));
-        assert_eq!(links.pids(), [other]);
+        let (mut links, other) = (Links::None, pid(2));
+        assert!(links.add_mine(HOME, other, id(1)).unwrap());
+        let old = links.remove(HOME, other).unwrap();
+        assert!(links.add_mine(HOME, other, id(2)).unwrap());
+        assert!(!links.remove_ids(HOME, other, old));
+        assert_eq!(links.pids(HOME), [other]);
     }
 
     #[test]
     fn two_links_made_at_once_from_both_ends_are_one_link() {
-        let (mut links, other) = (Links::NONE, pid(2));
-        assert!(links.add_mine(other, id(1)));
-        links.add_theirs(other, id(9));
-        assert!(!links.add_mine(other, id(3)));
+        let (mut links, other) = (Links::None, pid(2));
+        assert!(links.add_mine(HOME, other, id(1)).unwrap());
+        links.add_theirs(HOME, other, id(9));
+        assert!(!links.add_mine(HOME, other, id(3)).unwrap());
         // The other end unlinks, knowing its own id only: ours survives.
-        assert!(!links.remove_ids(other, LinkIds::theirs(id(9))));
-        assert!(links.remove_ids(other, LinkIds::mine(id(1))));
-        assert!(links.pids().is_empty());
+        assert!(!links.remove_ids(HOME, other, LinkIds::theirs(id(9))));
+        assert!(links.remove_ids(HOME, other, LinkIds::mine(id(1))));
+        assert!(links.pids(HOME).is_empty());
     }
 
     #[test]
-    fn every_process_keeps_three_words_for_its_links() {
-        assert_eq!(size_of::<Links>(), 3 * size_of::<u64>());
+    fn every_process_keeps_two_words_for_its_links() {
+        assert_eq!(size_of::<Links>(), 2 * size_of::<u64>());
+    }
+
+    #[test]
+    fn a_process_of_another_runtime_is_not_taken_for_its_double() {
+        let (near, far) = (pid(2), Pid::new(HOME + 1, pid(2).task()));
+        for (first, second) in [(near, far), (far, near)] {
+            let mut links = Links::None;
+            links.add_theirs(HOME, first, id(1));
+            assert_eq!(links.get(HOME, second), None);
+            assert_eq!(links.remove(HOME, second), None);
+            assert!(links.add_mine(HOME, second, id(2)).unwrap());
+            assert_eq!(links.pids(HOME), [near, far]);
+            assert_eq!(links.remove(HOME, first), Some(LinkIds::theirs(id(1))));
+            assert_eq!(links.pop(HOME), Some((second, LinkIds::mine(id(2)))));
+            assert!(links.is_empty() && links.pop(HOME).is_none());
+        }
+    }
+
+    #[test]
+    fn who_has_ended_makes_no_links_and_says_why() {
+        for reason in [ExitReason::Killed, ExitReason::msg("a long story")] {
+            let mut links = Links::over(reason.clone());
+            let refused = links.add_mine(HOME, pid(2), id(1)).unwrap_err();
+            assert_eq!(refused.to_string(), reason.to_string());
+            links.add_theirs(HOME, pid(2), id(1));
+            assert!(links.pids(HOME).is_empty() && links.pop(HOME).is_none());
+            assert_eq!(
+                links.ended().map(ToString::to_string),
+                Some(reason.to_string())
+            );
+        }
     }
 
     #[test]
@@ -422,13 +558,13 @@ mod tests {
 
     #[test]
     fn links_grow_from_none_to_many_and_back() {
-        let mut links = Links::NONE;
+        let mut links = Links::None;
         for n in 0..10 {
-            assert!(links.add_mine(pid(n), id(1)));
+            assert!(links.add_mine(HOME, pid(n), id(1)).unwrap());
         }
-        assert_eq!(links.pids().len(), 10);
+        assert_eq!(links.pids(HOME).len(), 10);
         for n in 0..10 {
-            assert!(links.remove(pid(n)).is_some());
+            assert!(links.remove(HOME, pid(n)).is_some());
         }
         assert!(links.is_empty());
     }

@@ -29,7 +29,7 @@ use crate::few::Few;
 use crate::life::{Life, Stage};
 use crate::link::Links;
 use crate::mailbox::{
-    self, Bound, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served, SharedCell,
+    self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served, SharedCell,
     SharedMut,
 };
 use crate::monitor::Watched;
@@ -59,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) bound: Option<Box<Bound>>,
     /// How many full mailboxes hold this process back (policy *slow*).
     pub(crate) muted: AtomicU32,
+    /// Odd from before messages are taken until `received` counts them; written by the process only.
+    receiving: AtomicU32,
 
     /// The process that spawned it, packed; it lives in the same runtime.
     parent: u64,
@@ -71,10 +73,8 @@ pub(crate) struct Process {
     pub(crate) calling: Calling,
     /// What it waits for, since when, and from which line.
     pub(crate) waiting: Waiting,
-    /// How long its private queue is, for those who look in; written by the process only.
-    pub(crate) queued: AtomicU32,
-    /// Odd from before messages are taken until `queued` counts them; written by the process only.
-    receiving: AtomicU32,
+    /// What has been received and not yet handled.
+    pub(crate) received: Counts,
     pub(crate) private: PrivateCell<Private>,
 }
 
@@ -87,10 +87,15 @@ pub(crate) struct Private {
     pub(crate) life: Life,
     /// The request that was received last, until it is answered, or the next one is received.
     pub(crate) serving: Option<Served>,
-    /// The one timer that stands for every deadline of this process: see `alarm`.
-    pub(crate) alarm: Option<Box<Alarm>>,
-    /// What only few processes need.
-    pub(crate) rare: Option<Box<PrivateRare>>,
+    aside: Option<Box<Aside>>,
+}
+
+/// What a process may have, and one that only receives has not.
+#[derive(Default)]
+struct Aside {
+    /// The one timer that stands for every deadline of this process: see [`alarm`](Owner::alarm).
+    alarm: Option<Alarm>,
+    rare: Option<Box<PrivateRare>>,
 }
 
 /// What comes next for a process that has received.
@@ -128,7 +133,7 @@ pub(crate) struct PrivateRare {
     pub(crate) attached: Vec<Attachment>,
     /// What every turn of the body runs inside of.
     #[cfg(feature = "tracing")]
-    pub(crate) span: Option<tracing::Span>,
+    pub(crate) span: Option<Arc<tracing::Span>>,
     /// Wakers of combinators inside the body, to be woken at the start of the next turn.
     pub(crate) wakers: Vec<Waker>,
     /// The end, if it takes more than one turn.
@@ -243,15 +248,12 @@ pub(crate) struct SharedRare {
 impl Shared {
     /// How the process ended, once it has.
     pub(crate) fn ended(&self) -> Option<&ExitReason> {
-        match &self.links {
-            Links::Ended(reason) => Some(reason),
-            _ => None,
-        }
+        self.links.ended()
     }
 
     /// The process has ended; gives its links.
     pub(crate) fn end(&mut self, reason: ExitReason) -> Links {
-        std::mem::replace(&mut self.links, Links::Ended(reason))
+        std::mem::replace(&mut self.links, Links::over(reason))
     }
 
     pub(crate) fn rare(&mut self) -> &mut SharedRare {
@@ -278,8 +280,8 @@ impl Process {
         Process {
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
-            queued: AtomicU32::new(0),
             receiving: AtomicU32::new(0),
+            received: Counts::new(),
             waiting: Waiting::default(),
             parent: parent
                 .filter(|p| p.node() == node)
@@ -292,8 +294,7 @@ impl Process {
                     queue: Queue::new(),
                     life: Life::new(),
                     serving: None,
-                    alarm: None,
-                    rare: None,
+                    aside: None,
                 },
                 started,
             ),
@@ -332,8 +333,8 @@ impl Process {
         let Process {
             muted: _,
             calling: _,
-            queued: _,
             receiving: _,
+            received: _,
             waiting: _,
             parent: _,
             spawned_at: _,
@@ -393,27 +394,13 @@ impl Process {
         TurnStamp(self.receiving.load(Ordering::Relaxed))
     }
 
-    /// Notes how long the private queue is, now that all that came in is in it.
+    /// All that came in is in the queue, and counts.
     #[inline]
-    pub(crate) fn end_receiving(&self, queued: usize) {
-        self.note_queued(queued);
-        self.receive_nothing();
-    }
-
-    /// Nothing came in.
-    #[inline]
-    pub(crate) fn receive_nothing(&self) {
+    pub(crate) fn end_receiving(&self) {
         let version = self.receiving.load(Ordering::Relaxed);
         // Release: whoever sees the even number sees the count.
         self.receiving
             .store((version | 1).wrapping_add(1), Ordering::Release);
-    }
-
-    /// Notes how long the private queue is.
-    #[inline]
-    pub(crate) fn note_queued(&self, queued: usize) {
-        self.queued
-            .store(u32::try_from(queued).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// How many messages were sent and not yet handled. Exact, unless the process is taking very
@@ -422,8 +409,7 @@ impl Process {
         let mut seen = 0;
         for _ in 0..10_000 {
             let before = self.receiving.load(Ordering::Acquire);
-            let queued = self.queued.load(Ordering::Relaxed) as usize;
-            seen = queued + view.in_transit();
+            seen = self.received.len() + view.in_transit();
             // Pairs with what took the messages out, if `in_transit` saw it.
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.receiving.load(Ordering::Relaxed) == before {
@@ -473,21 +459,50 @@ impl Private {
             queue,
             life: _,
             serving,
-            alarm,
-            rare,
+            aside,
         } = self;
-        queue.is_empty() && alarm.is_none() && rare.is_none() && serving.is_none()
+        queue.is_empty() && aside.is_none() && serving.is_none()
     }
 
-    pub(crate) fn rare(&mut self) -> &mut PrivateRare {
-        self.rare.get_or_insert_default()
+    /// What only few processes need, if this one has it.
+    #[inline]
+    pub(crate) fn rare(&self) -> Option<&PrivateRare> {
+        self.aside.as_deref()?.rare.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn rare_mut(&mut self) -> Option<&mut PrivateRare> {
+        self.aside.as_deref_mut()?.rare.as_deref_mut()
+    }
+
+    /// As [`rare`](Self::rare), which it has from now on.
+    pub(crate) fn make_rare(&mut self) -> &mut PrivateRare {
+        let aside = self.aside.get_or_insert_default();
+        aside.rare.get_or_insert_default()
+    }
+
+    /// The timer, if one is armed.
+    #[inline]
+    fn alarm(&self) -> Option<&Alarm> {
+        self.aside.as_deref()?.alarm.as_ref()
+    }
+
+    pub(crate) fn take_alarm(&mut self) -> Option<Alarm> {
+        self.aside.as_deref_mut()?.alarm.take()
+    }
+
+    /// Whether there is no timer, and nothing rare.
+    #[inline]
+    pub(crate) fn has_nothing_aside(&self) -> bool {
+        let is_empty = |aside: &Aside| aside.alarm.is_none() && aside.rare.is_none();
+        self.aside.as_deref().is_none_or(is_empty)
     }
 
     /// What is rare; but the reason stays, for there is none without it.
     pub(crate) fn take_rare(&mut self) -> Option<Box<PrivateRare>> {
-        let mut taken = self.rare.take()?;
+        let mut taken = self.aside.as_deref_mut()?.rare.take()?;
         if let Some(reason) = taken.reason.take() {
-            self.rare().reason = Some(reason);
+            self.make_rare().reason = Some(reason);
         }
         Some(taken)
     }
@@ -509,7 +524,7 @@ impl Private {
     #[inline]
     pub(crate) fn ahead(&self) -> Ahead {
         let has_news = |rare: &PrivateRare| !rare.wakers.is_empty() || !rare.given_up.is_empty();
-        match self.is_doomed() || self.rare.as_deref().is_some_and(has_news) {
+        match self.is_doomed() || self.rare().is_some_and(has_news) {
             true => Ahead::Look,
             false => Ahead::Body,
         }
@@ -521,7 +536,7 @@ impl Private {
             return None;
         }
         self.life.set_stage(Stage::Lives);
-        let in_full = self.rare.as_mut().and_then(|rare| rare.reason.take());
+        let in_full = self.rare_mut().and_then(|rare| rare.reason.take());
         Some(in_full.unwrap_or_else(|| self.word().clone()))
     }
 
@@ -533,7 +548,7 @@ impl Private {
     /// Why the process ends, once it does.
     #[inline]
     pub(crate) fn exiting(&self) -> Option<&ExitReason> {
-        let in_full = || self.rare.as_ref().and_then(|rare| rare.reason.as_ref());
+        let in_full = || self.rare().and_then(|rare| rare.reason.as_ref());
         let reason = || in_full().unwrap_or_else(|| self.word());
         (self.life.stage() >= Stage::Exiting).then(reason)
     }
@@ -548,12 +563,12 @@ impl Private {
     #[inline(always)]
     fn set_reason(&mut self, reason: ExitReason) {
         let Some(word) = reason.word() else {
-            self.rare().reason = Some(reason);
+            self.make_rare().reason = Some(reason);
             return;
         };
         self.life.set_word(word);
         // As a rule there is none.
-        if let Some(rare) = &mut self.rare {
+        if let Some(rare) = self.rare_mut() {
             rare.reason = None;
         }
     }
@@ -658,7 +673,7 @@ impl<'a> Owner<'a> {
             };
             let mut private = owner.private();
             if !private.is_gone() {
-                return private.rare().at_exit.push(f);
+                return private.make_rare().at_exit.push(f);
             }
             let reason = private.exiting().cloned().unwrap_or(ExitReason::NoProc);
             drop(private);
@@ -669,7 +684,7 @@ impl<'a> Owner<'a> {
     /// Has `holding` release what it keeps of this process when the process ends.
     pub(crate) fn hold(self, holding: Arc<dyn Holding>) {
         let mut private = self.private();
-        let holdings = &mut private.rare().holdings;
+        let holdings = &mut private.make_rare().holdings;
         // Sweep what is over, when the list would have to grow.
         let mut over = Vec::new();
         if holdings.len() == holdings.capacity() {
@@ -683,7 +698,7 @@ impl<'a> Owner<'a> {
     /// The opposite of [`hold`](Owner::hold).
     pub(crate) fn let_go(self, holding: &Arc<dyn Holding>) {
         let mut private = self.private();
-        let Some(rare) = &mut private.rare else {
+        let Some(rare) = private.rare_mut() else {
             return;
         };
         let at = rare.holdings.iter().position(|h| Arc::ptr_eq(h, holding));
@@ -717,7 +732,7 @@ impl<'a> Owner<'a> {
                 drop(private);
                 return drop(given_up);
             }
-            private.rare().given_up.push(given_up);
+            private.make_rare().given_up.push(given_up);
             drop(private);
             owner.view.wake();
         });
@@ -755,7 +770,7 @@ impl<'a> Owner<'a> {
                 if !reason.is_clean() {
                     // Now, for once it is told it waits no more.
                     let left = served.caller().and_then(report::wait_of);
-                    self.private().rare().left_waiting = left;
+                    self.private().make_rare().left_waiting = left;
                 }
                 served.fail(&reason);
             }
@@ -772,7 +787,7 @@ impl<'a> Owner<'a> {
     ) -> Option<Served> {
         Owner::current(|owner| {
             let mut private = owner?.private();
-            if let Some(rare) = &mut private.rare
+            if let Some(rare) = private.rare_mut()
                 && let Some(replies) = &mut rare.replies
             {
                 replies.extend(note());
@@ -785,7 +800,8 @@ impl<'a> Owner<'a> {
     pub(crate) fn has_request_of(self, caller: Pid) -> bool {
         let mut private = self.private();
         let mut found = private.serving.as_ref().is_some_and(|s| s.is_for(caller));
-        private.queue.take(&mut None, |node| {
+        let received = &self.process.received;
+        private.queue.take(received, &mut None, |node| {
             found |= mailbox::is_awaited_by(node, caller);
             false
         });
@@ -797,12 +813,10 @@ impl<'a> Owner<'a> {
         Owner::current(|owner| {
             let Some(owner) = owner else { return };
             let mut private = owner.private();
-            match (on, &mut private.rare) {
-                (true, _) => {
-                    private.rare().replies.get_or_insert_default();
-                }
-                (false, Some(rare)) => rare.replies = None,
-                (false, None) => {}
+            if on {
+                private.make_rare().replies.get_or_insert_default();
+            } else if let Some(rare) = private.rare_mut() {
+                rare.replies = None;
             }
         });
     }
@@ -811,7 +825,7 @@ impl<'a> Owner<'a> {
     pub(crate) fn take_replies() -> Vec<NotedReply> {
         Owner::current(|owner| {
             let mut private = owner?.private();
-            private.rare.as_mut()?.replies.as_mut().map(std::mem::take)
+            private.rare_mut()?.replies.as_mut().map(std::mem::take)
         })
         .unwrap_or_default()
     }
@@ -822,7 +836,7 @@ impl<'a> Owner<'a> {
             Edge::redirect(caller, self.pid());
         }
         let mut private = self.private();
-        let deferred = &mut private.rare().deferred;
+        let deferred = &mut private.make_rare().deferred;
         // Sweep what was answered since, when the list would have to grow.
         let mut answered = Vec::new();
         if deferred.len() == deferred.capacity() {
@@ -843,7 +857,7 @@ impl<'a> Owner<'a> {
     /// still waits asks again. A call thus pays for a comparison, not for a timer.
     #[inline]
     pub(crate) fn alarm(self, deadline: Time, now: Time) {
-        if let Some(armed) = &self.private().alarm
+        if let Some(armed) = self.private().alarm()
             && armed.at <= deadline
             && armed.at > now
         {
@@ -854,7 +868,7 @@ impl<'a> Owner<'a> {
 
     #[cold]
     fn arm(self, deadline: Time) {
-        let armed = self.private().alarm.take();
+        let armed = self.private().take_alarm();
         let action = TimerAction::Task(self.view.to_ref());
         let key = scheduler::with_handle(|handle| {
             let handle = handle?;
@@ -862,7 +876,8 @@ impl<'a> Owner<'a> {
             armed.map(|armed| handle.stop_timer(armed.key));
             Some(handle.start_timer(deadline, action))
         });
-        self.private().alarm = key.map(|key| Box::new(Alarm { key, at: deadline }));
+        let alarm = key.map(|key| Alarm { key, at: deadline });
+        self.private().aside.get_or_insert_default().alarm = alarm;
     }
 
     /// Whether `waker` is the process's own, and not one of a combinator inside its body.
@@ -875,7 +890,7 @@ impl<'a> Owner<'a> {
     #[inline]
     pub(crate) fn wake_next_turn(self, waker: &Waker) {
         if !self.owns(waker) {
-            self.private().rare().wakers.push(waker.clone());
+            self.private().make_rare().wakers.push(waker.clone());
         }
     }
 
@@ -943,12 +958,11 @@ mod tests {
             queue: Queue::new(),
             life: Life::new(),
             serving: None,
-            alarm: None,
-            rare: None,
+            aside: None,
         };
         let said = |private: &Private| private.exiting().map(ToString::to_string);
         private.set_exiting(ExitReason::msg("a long story"));
-        private.rare().state_text = Some("in ruins".to_owned());
+        private.make_rare().state_text = Some("in ruins".to_owned());
         let taken = private.take_rare().and_then(|rare| rare.state_text);
         assert_eq!(taken.as_deref(), Some("in ruins"));
         assert_eq!(said(&private).as_deref(), Some("a long story"));
@@ -981,7 +995,7 @@ mod tests {
 
     /// A field more is felt by whoever has a million processes: see *Bytes* in `docs/BENCHMARKS.md`.
     #[test]
-    fn every_process_has_twenty_two_words() {
-        assert_eq!(size_of::<Process>(), 22 * size_of::<u64>());
+    fn every_process_has_eighteen_words() {
+        assert_eq!(size_of::<Process>(), 18 * size_of::<u64>());
     }
 }

@@ -91,7 +91,7 @@ impl Host for Process {
     {
         let owner = Owner::hosted(self, turn.view());
         let ahead = if turn.inbox().is_empty() {
-            self.receive_nothing();
+            self.end_receiving();
             owner.private().ahead()
         } else {
             signal::receive_all(owner, turn.inbox())
@@ -137,12 +137,8 @@ impl Host for Process {
             return;
         }
         let mut inbox = std::mem::take(turn.inbox());
-        let mut queue = Queue::new();
-        while let Some(node) = inbox.pop() {
-            queue.push(node);
-        }
         let mut teardown = self.begin_end(owner, ExitReason::Killed, future, true);
-        while let Some(node) = queue.pop() {
+        while let Some(node) = inbox.pop() {
             signal::refuse(owner.pid(), node, &ExitReason::Killed, false);
         }
         while !self.steps(owner, &mut teardown, turn) {}
@@ -179,7 +175,7 @@ impl Process {
         let doomed = private.take_doom();
         let ends = doomed.is_some() || private.life.is_ending() || private.exiting().is_some();
         let (mut wakers, mut given_up) = (Vec::new(), Vec::new());
-        if let Some(rare) = &mut private.rare {
+        if let Some(rare) = private.rare_mut() {
             wakers = std::mem::take(&mut rare.wakers);
             if !ends {
                 given_up = std::mem::take(&mut rare.given_up);
@@ -228,7 +224,7 @@ impl Process {
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
         }
-        owner.private().rare().teardown = Some(Box::new(teardown));
+        owner.private().make_rare().teardown = Some(Box::new(teardown));
         turn.again();
         Poll::Pending
     }
@@ -257,8 +253,7 @@ impl Process {
             return false;
         }
         let mut private = owner.private();
-        let nothing_left = private.rare.is_none() && private.alarm.is_none();
-        if !nothing_left || private.serving.is_some() || !private.queue.is_empty() {
+        if !private.has_nothing_aside() || private.serving.is_some() || !private.queue.is_empty() {
             return false;
         }
         if self.is_untouched() && self.bound.is_none() {
@@ -309,7 +304,7 @@ impl Process {
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
         let mut private = owner.private();
         private.set_exiting(reason.clone());
-        let alarm = private.alarm.take();
+        let alarm = private.take_alarm();
         // From here on it is filled where it lies.
         let mut teardown = Teardown {
             reason,
@@ -317,7 +312,7 @@ impl Process {
             before_news: UNREAD_BEFORE_NEWS,
             rare: private.take_rare(),
             named: false,
-            links: Links::NONE,
+            links: Links::None,
             watchers: few::IntoIter::default(),
             monitors: few::IntoIter::default(),
             report,
@@ -363,7 +358,7 @@ impl Process {
                     self.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
                 }
             } else if teardown.before_news > 0
-                && let Some(node) = teardown.queue.pop()
+                && let Some(node) = teardown.queue.pop(&self.received)
             {
                 teardown.before_news -= 1;
                 signal::refuse(pid, node, &teardown.reason, false);
@@ -372,7 +367,7 @@ impl Process {
             } else if !teardown.announced {
                 teardown.announced = true;
                 self.announce(owner, teardown, turn);
-            } else if let Some((other, ids)) = teardown.links.pop() {
+            } else if let Some((other, ids)) = teardown.links.pop(pid.node()) {
                 let report = self.report_for(pid, other, teardown);
                 let reason = teardown.reason.clone();
                 let link = Some(ids.flipped());
@@ -391,7 +386,7 @@ impl Process {
                 watched.forget(MonitorRef::new(pid, serial));
             } else if let Some(rare) = teardown.rare.take() {
                 rare.at_exit.act(&teardown.reason);
-            } else if let Some(node) = teardown.queue.pop() {
+            } else if let Some(node) = teardown.queue.pop(&self.received) {
                 signal::refuse(pid, node, &teardown.reason, false);
             } else {
                 // A report that nobody took is printed here.
@@ -447,11 +442,9 @@ impl Process {
 
     /// One more turn of an end that is under way.
     fn go_on_ending(&self, owner: Owner<'_>, turn: &mut Turn<'_>) -> Poll<()> {
-        let taken = owner
-            .private()
-            .rare
-            .as_mut()
-            .and_then(|rare| rare.teardown.take());
+        let mut private = owner.private();
+        let taken = private.rare_mut().and_then(|rare| rare.teardown.take());
+        drop(private);
         let Some(mut teardown) = taken else {
             return Poll::Ready(());
         };
@@ -465,7 +458,7 @@ impl Process {
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
         }
-        owner.private().rare().teardown = Some(teardown);
+        owner.private().make_rare().teardown = Some(teardown);
         turn.again();
         Poll::Pending
     }

@@ -131,7 +131,7 @@ pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::Node
         return Ahead::End;
     }
     if let Some(messages) = inbox.take_plain() {
-        private.queue.append(messages);
+        private.queue.append(&owner.process().received, messages);
     }
     drop(private);
     if let Some(signal) = inbox.pop() {
@@ -148,7 +148,7 @@ fn received(owner: Owner<'_>) -> Ahead {
         discard_excess(owner);
     }
     let private = owner.private();
-    process.end_receiving(private.queue.len());
+    process.end_receiving();
     private.ahead()
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn receive_news(owner: Owner<'_>) -> bool {
     process.begin_receiving();
     let mut news = rekindle_scheduler::take_news();
     if news.is_empty() {
-        process.receive_nothing();
+        process.end_receiving();
         return false;
     }
     receive_all(owner, &mut news) != Ahead::End && !owner.private().is_doomed()
@@ -171,15 +171,17 @@ pub(crate) fn receive_news(owner: Owner<'_>) -> bool {
 
 /// From the first signal on.
 fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler::NodeList) {
+    let received = &owner.process().received;
+    let queue = |node| owner.private().queue.push(received, node);
     let mut next = Some(first);
     while let Some(node) = next {
         next = inbox.pop();
         if mailbox::class(node) != mailbox::Class::Signal {
-            owner.private().queue.push(node);
+            queue(node);
             continue;
         }
         match mailbox::with_signal(node, |signal| act(owner, signal)) {
-            Received::Queue => owner.private().queue.push(node),
+            Received::Queue => queue(node),
             Received::Done => mailbox::discard(node),
             Received::Doomed(reason) => {
                 mailbox::discard(node);
@@ -201,12 +203,12 @@ fn discard_excess(owner: Owner<'_>) {
 fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
-            owner.process().shared().links.add_theirs(*from, *id);
+            owner.process().shared().links.add_theirs(owner.node(), *from, *id);
             owner.linked_with(*from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            let ended = owner.process().shared().links.remove_ids(*from, *ids);
+            let ended = owner.process().shared().links.remove_ids(owner.node(), *from, *ids);
             match ended && owner.process().shared.interests.has(Interest::Unlinks) {
                 true => Received::Queue,
                 false => Received::Done,
@@ -245,7 +247,7 @@ fn exit(owner: Owner<'_>, from: Pid, reason: &ExitReason, link: Option<LinkIds>)
     let origin = match link {
         None => Origin::Explicit,
         Some(ids) => {
-            let active = owner.process().shared().links.remove_ids(from, ids);
+            let active = owner.process().shared().links.remove_ids(owner.node(), from, ids);
             Origin::Link { active }
         }
     };

@@ -11,7 +11,7 @@ use rekindle_scheduler::{self as scheduler, Handle, TaskView, map_output};
 
 use crate::exit::{ExitReason, IntoExitReason};
 use crate::faults;
-use crate::link::{LinkId, Links};
+use crate::link::{LinkId, Links, link_at_the_end};
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy};
 use crate::monitor;
 use crate::pid::{MonitorRef, Pid};
@@ -416,8 +416,8 @@ impl Order {
             (Some(owner), tie) => (Some(owner.pid()), tie, owner.private().next_serial()),
         });
         let links = match (tie, parent) {
-            (Tie::Link, Some(parent)) => Links::to_parent(parent, LinkId::of_serial(id)),
-            _ => Links::NONE,
+            (Tie::Link, Some(parent)) => Links::to_parent(node, parent, LinkId::of_serial(id)),
+            _ => Links::None,
         };
         let birth = Birth {
             kind: self.kind,
@@ -447,14 +447,15 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
         Tie::None => None,
         Tie::Link => {
             Owner::current(|owner| {
-                owner.map(|o| {
-                    o.process()
-                        .shared()
-                        .links
-                        .add_mine(pid, LinkId::of_serial(id))
-                })
-            });
-            None
+                let owner = owner?;
+                let id = LinkId::of_serial(id);
+                let home = owner.node();
+                let noted = owner.process().shared().links.add_mine(home, pid, id);
+                if let Err(reason) = noted {
+                    link_at_the_end(owner, pid, id, reason);
+                }
+                None
+            })
         }
         Tie::Monitor => Owner::current(|owner| {
             let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));

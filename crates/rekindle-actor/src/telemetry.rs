@@ -108,11 +108,7 @@ pub(crate) fn in_span<R>(owner: Owner<'_>, poll: impl FnOnce() -> R) -> R {
     #[cfg(feature = "tracing")]
     {
         // Taken by clone, for the body may change it.
-        let span = owner
-            .private()
-            .rare
-            .as_ref()
-            .and_then(|rare| rare.span.clone());
+        let span = owner.private().rare().and_then(|rare| rare.span.clone());
         if let Some(span) = span {
             return span.in_scope(poll);
         }
@@ -174,7 +170,10 @@ mod with_tracing {
     pub fn enter_process_span() {
         let span = process_span();
         within("enter_process_span", |owner| {
-            owner.private().rare().span = Some(span);
+            let span = Some(std::sync::Arc::new(span));
+            let before = std::mem::replace(&mut owner.private().make_rare().span, span);
+            // The subscriber's code.
+            drop(before);
         });
     }
 }

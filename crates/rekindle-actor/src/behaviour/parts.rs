@@ -50,7 +50,7 @@ pub fn note_last_message(what: impl Into<String>, from: Option<Pid>) {
     let what = what.into();
     Owner::current(|owner| {
         if let Some(owner) = owner {
-            owner.private().rare().last_message = Some(LastMessage { what, from });
+            owner.private().make_rare().last_message = Some(LastMessage { what, from });
         }
     });
 }
@@ -80,7 +80,7 @@ pub fn note_state(text: impl Into<String>) {
     let text = text.into();
     Owner::current(|owner| {
         if let Some(owner) = owner {
-            owner.private().rare().state_text = Some(text);
+            owner.private().make_rare().state_text = Some(text);
         }
     });
 }
@@ -134,7 +134,7 @@ pub fn begin_ending() {
 pub fn give_back_memory() {
     Owner::current(|owner| {
         let Some(owner) = owner else { return };
-        if let Some(rare) = &mut owner.private().rare {
+        if let Some(rare) = owner.private().rare_mut() {
             rare.last_message = None;
             rare.state_text = None;
             rare.deferred.shrink_to_fit();

@@ -136,7 +136,7 @@ impl Ack {
             Owner::current(|owner| {
                 let Some(owner) = owner else { return };
                 let tell = Box::new(move |_: &ExitReason| reply.reply(Err(Box::new(error))));
-                owner.private().rare().at_exit.push(AtExit::Act(tell));
+                owner.private().make_rare().at_exit.push(AtExit::Act(tell));
             });
         }
         ExitReason::Normal
@@ -150,7 +150,7 @@ impl Ack {
             let process = owner.process();
             // Who starts a process is its parent.
             let parent = process.parent(owner.node())?;
-            process.shared().links.remove(parent)
+            process.shared().links.remove(owner.node(), parent)
         });
     }
 }
@@ -531,7 +531,7 @@ impl<M: Send + 'static> Starting<M> {
         Owner::current(|owner| {
             let Some(owner) = owner else { return };
             if self.linked {
-                owner.process().shared().links.remove(pid);
+                owner.process().shared().links.remove(owner.node(), pid);
             }
             let Some(reference) = self.monitor else {
                 return;

@@ -25,7 +25,7 @@ pub(crate) use bounded::{Bound, Refusal};
 pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
 pub(crate) use cells::{PrivateCell, PrivateMut, SharedCell, SharedMut};
 pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, with_signal};
-pub(crate) use queue::{Position, Queue};
+pub(crate) use queue::{Counts, Position, Queue};
 pub(crate) use receive::Heard;
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
@@ -243,8 +243,6 @@ pub(crate) fn take_down(owner: Owner<'_>, reference: MonitorRef) -> Option<NodeP
 
 /// Takes a block out of the queue past the mailbox, and out of what others see of its length.
 fn take_aside(owner: Owner<'_>, is_it: impl FnMut(NodePtr) -> bool) -> Option<NodePtr> {
-    let mut private = owner.private();
-    let node = private.queue.take(&mut None, is_it)?;
-    owner.process().note_queued(private.queue.len());
-    Some(node)
+    let received = &owner.process().received;
+    owner.private().queue.take(received, &mut None, is_it)
 }

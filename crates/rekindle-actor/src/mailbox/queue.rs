@@ -3,46 +3,60 @@
 //! Owned by location, as in BEAM: a node in the inbox is *in transit*, and anyone may append to
 //! it; at the start of a turn the process takes all of that, signals act, and messages come here,
 //! where only the process itself reaches them. The links are the nodes' own, so an empty queue
-//! costs three words, and a waiting process has nothing allocated.
+//! costs a word, and a waiting process has nothing allocated.
 
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle_scheduler::{Node, NodeChain, NodePtr};
 
-/// An intrusive list of owned blocks, oldest first.
+/// An intrusive list of owned blocks: a ring, of which the newest is known, and with it the oldest, which
+/// is the next.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    head: *mut Node,
-    tail: *mut Node,
-    counts: Counts,
+    newest: *mut Node,
 }
 
-/// How many are there, in the lower half, and how many were removed, so that a position can tell whether
-/// it still stands: that may wrap, for a place is not kept over four billion removals. Both change at
-/// once, and are one word for that: the processor passes a load no two stores.
-#[derive(Debug, Clone, Copy)]
-struct Counts(u64);
+/// What others may know of a queue: how many are there, in the lower half, and how many were removed, so that a
+/// position can tell whether it still stands: that may wrap, for a place is not kept over four billion
+/// removals. Both change at once, and are one word for that: the processor passes a load no two
+/// stores. Written by the process whose queue it is.
+#[derive(Debug)]
+pub(crate) struct Counts(AtomicU64);
 
 impl Counts {
     const PUSHED: u64 = 1;
     const REMOVED: u64 = 1 << u32::BITS;
 
-    fn len(self) -> usize {
-        self.0 as u32 as usize
-    }
-
-    fn removals(self) -> u32 {
-        (self.0 >> u32::BITS) as u32
+    /// Of an empty queue.
+    pub(crate) const fn new() -> Counts {
+        Counts(AtomicU64::new(0))
     }
 
     #[inline]
-    fn push(&mut self, how_many: usize) {
-        self.0 += Self::PUSHED * how_many as u64;
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.get() as u32 as usize
     }
 
     #[inline]
-    fn remove(&mut self) {
-        self.0 = self.0.wrapping_add(Self::REMOVED - Self::PUSHED);
+    fn removals(&self) -> u32 {
+        (self.get() >> u32::BITS) as u32
+    }
+
+    #[inline]
+    fn push(&self, how_many: usize) {
+        let more = Self::PUSHED * how_many as u64;
+        self.0.store(self.get() + more, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn remove(&self) {
+        let less = self.get().wrapping_add(Self::REMOVED - Self::PUSHED);
+        self.0.store(less, Ordering::Relaxed);
     }
 }
 
@@ -64,59 +78,59 @@ unsafe impl Sync for Position {}
 impl Queue {
     pub(crate) const fn new() -> Queue {
         Queue {
-            head: ptr::null_mut(),
-            tail: ptr::null_mut(),
-            counts: Counts(0),
+            newest: ptr::null_mut(),
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.counts.len()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_null()
+        self.newest.is_null()
     }
 
     /// Appends a block, which becomes the queue's.
     #[inline]
-    pub(crate) fn push(&mut self, node: NodePtr) {
-        // SAFETY: the block is ours by the call, and the tail is ours.
-        unsafe {
-            node.as_ref().set_next(ptr::null_mut());
-            match NonNull::new(self.tail) {
-                Some(tail) => tail.as_ref().set_next(node.as_ptr()),
-                None => self.head = node.as_ptr(),
-            }
-        }
-        self.tail = node.as_ptr();
-        self.counts.push(1);
+    pub(crate) fn push(&mut self, counts: &Counts, node: NodePtr) {
+        self.append(
+            counts,
+            NodeChain {
+                first: node,
+                last: node,
+                len: 1,
+            },
+        );
     }
 
     /// Appends blocks, which become the queue's.
     #[inline]
-    pub(crate) fn append(&mut self, chain: NodeChain) {
-        match NonNull::new(self.tail) {
-            // SAFETY: the tail is ours.
-            Some(tail) => unsafe { tail.as_ref().set_next(chain.first.as_ptr()) },
-            None => self.head = chain.first.as_ptr(),
+    pub(crate) fn append(&mut self, counts: &Counts, chain: NodeChain) {
+        let last = chain.last.as_ptr();
+        // SAFETY: the blocks are ours by the call, and the newest is ours.
+        unsafe {
+            match NonNull::new(self.newest) {
+                Some(newest) => {
+                    (*last).set_next(newest.as_ref().next());
+                    newest.as_ref().set_next(chain.first.as_ptr());
+                }
+                None => (*last).set_next(chain.first.as_ptr()),
+            }
         }
-        self.tail = chain.last.as_ptr();
-        self.counts.push(chain.len);
+        self.newest = last;
+        counts.push(chain.len);
     }
 
     /// Takes the oldest block.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<NodePtr> {
-        let node = NonNull::new(self.head)?;
-        // SAFETY: the queue owns its nodes.
-        self.head = unsafe { node.as_ref().next() };
-        if self.head.is_null() {
-            self.tail = ptr::null_mut();
-        }
-        self.counts.remove();
-        Some(node)
+    pub(crate) fn pop(&mut self, counts: &Counts) -> Option<NodePtr> {
+        let oldest = self.shift()?;
+        counts.remove();
+        Some(oldest)
+    }
+
+    #[inline]
+    fn shift(&mut self) -> Option<NodePtr> {
+        let oldest = self.after(ptr::null_mut())?;
+        self.unlink(ptr::null_mut(), oldest);
+        Some(oldest)
     }
 
     /// Takes the first block that `wanted` accepts, looking from `from` on if that place still
@@ -125,49 +139,69 @@ impl Queue {
     /// message, once.
     pub(crate) fn take(
         &mut self,
+        counts: &Counts,
         from: &mut Option<Position>,
         mut wanted: impl FnMut(NodePtr) -> bool,
     ) -> Option<NodePtr> {
+        let removals = counts.removals();
         let mut before = match from {
-            Some(place) if place.removals == self.counts.removals() => place.last_seen,
+            Some(place) if place.removals == removals => place.last_seen,
             _ => ptr::null_mut(),
         };
-        loop {
-            // SAFETY: `before` is a node of ours, or null for the place before the first.
-            let at = unsafe { before.as_ref().map_or(self.head, |node| node.next()) };
-            let Some(node) = NonNull::new(at) else { break };
+        while let Some(node) = self.after(before) {
             if wanted(node) {
                 self.unlink(before, node);
+                counts.remove();
                 return Some(node);
             }
-            before = at;
+            before = node.as_ptr();
         }
         *from = Some(Position {
             last_seen: before,
-            removals: self.counts.removals(),
+            removals,
         });
         None
     }
 
-    fn unlink(&mut self, before: *mut Node, node: NodePtr) {
-        // SAFETY: both are nodes of ours, `before` the one in front of `node`, or null.
-        unsafe {
-            let after = node.as_ref().next();
-            match NonNull::new(before) {
-                Some(before) => before.as_ref().set_next(after),
-                None => self.head = after,
-            }
-            if self.tail == node.as_ptr() {
-                self.tail = before;
-            }
+    /// The block behind `before`, which is one of ours, or null for the place before the oldest.
+    #[inline]
+    fn after(&self, before: *mut Node) -> Option<NodePtr> {
+        if before == self.newest {
+            // There is none, or it is behind itself.
+            return None;
         }
-        self.counts.remove();
+        // SAFETY: `before` is ours, and so is the newest: there is one, for else `before` would be null as well.
+        NonNull::new(unsafe { (*self.in_front(before)).next() })
+    }
+
+    /// The block that leads to the one behind `before`, where there are blocks.
+    #[inline]
+    fn in_front(&self, before: *mut Node) -> *mut Node {
+        match before.is_null() {
+            true => self.newest,
+            false => before,
+        }
+    }
+
+    /// Takes the block out that is behind `before`.
+    #[inline]
+    fn unlink(&mut self, before: *mut Node, node: NodePtr) {
+        let in_front = self.in_front(before);
+        if in_front == node.as_ptr() {
+            self.newest = ptr::null_mut();
+            return;
+        }
+        // SAFETY: both are nodes of ours.
+        unsafe { (*in_front).set_next(node.as_ref().next()) };
+        if self.newest == node.as_ptr() {
+            self.newest = in_front;
+        }
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        while let Some(node) = self.pop() {
+        while let Some(node) = self.shift() {
             super::node::discard(node);
         }
     }
@@ -178,27 +212,56 @@ mod tests {
     use super::super::node;
     use super::*;
 
+    /// A queue with its counts.
+    struct Counted(Queue, Counts);
+
+    impl Counted {
+        fn with(nodes: &[NodePtr]) -> Counted {
+            let mut counted = Counted(Queue::new(), Counts::new());
+            nodes.iter().for_each(|node| counted.push(*node));
+            counted
+        }
+
+        fn push(&mut self, node: NodePtr) {
+            self.0.push(&self.1, node);
+        }
+
+        fn take(
+            &mut self,
+            place: &mut Option<Position>,
+            wanted: impl FnMut(NodePtr) -> bool,
+        ) -> Option<NodePtr> {
+            self.0.take(&self.1, place, wanted)
+        }
+
+        fn rest(&mut self) -> Vec<NodePtr> {
+            assert_eq!(self.1.len() == 0, self.0.is_empty());
+            std::iter::from_fn(|| self.0.pop(&self.1)).collect()
+        }
+    }
+
+    fn letters<const N: usize>() -> [NodePtr; N] {
+        std::array::from_fn(|n| node::letter(n as u32))
+    }
+
     /// A place that the queue has forgotten is not looked from: it may be anything by now.
     #[test]
     fn a_place_does_not_stand_once_anything_was_removed() {
-        let [a, b, c] = [1_u32, 2, 3].map(node::letter);
-        let mut queue = Queue::new();
-        queue.push(a);
-        queue.push(b);
+        let [a, b, c] = letters();
+        let mut queue = Counted::with(&[a, b]);
         let mut place = None;
         assert_eq!(queue.take(&mut place, |_| false), None);
         assert_eq!(queue.take(&mut None, |at| at == b), Some(b));
         queue.push(c);
         assert_eq!(queue.take(&mut place, |at| at == c), Some(c));
-        assert_eq!((queue.pop(), queue.len()), (Some(a), 0));
+        assert_eq!((queue.rest(), queue.1.len()), (vec![a], 0));
         [a, b, c].into_iter().for_each(node::discard);
     }
 
     #[test]
     fn a_place_stands_while_nothing_is_removed() {
-        let [a, b] = [1_u32, 2].map(node::letter);
-        let mut queue = Queue::new();
-        queue.push(a);
+        let [a, b] = letters();
+        let mut queue = Counted::with(&[a]);
         let mut place = None;
         assert_eq!(queue.take(&mut place, |_| false), None);
         queue.push(b);
@@ -208,5 +271,25 @@ mod tests {
             false
         });
         assert_eq!((none, seen), (None, vec![b]));
+    }
+
+    #[test]
+    fn the_order_stays_wherever_a_block_is_taken_out() {
+        let nodes: [NodePtr; 4] = letters();
+        for how_many in 1..=nodes.len() {
+            for taken in 0..how_many {
+                let mut queue = Counted::with(&nodes[..how_many]);
+                let found = queue.take(&mut None, |node| node == nodes[taken]);
+                assert_eq!(found, Some(nodes[taken]));
+                assert_eq!(queue.1.len(), how_many - 1);
+                // And the ring is whole.
+                queue.push(nodes[taken]);
+                let mut expected = nodes[..how_many].to_vec();
+                expected.remove(taken);
+                expected.push(nodes[taken]);
+                assert_eq!(queue.rest(), expected);
+            }
+        }
+        nodes.into_iter().for_each(node::discard);
     }
 }

@@ -516,7 +516,7 @@ impl<M: Send + 'static> Mailbox<M> {
     pub fn len(&self) -> usize {
         self.owned(|owner| {
             signal::receive_news(owner);
-            owner.private().queue.len()
+            owner.process().received.len()
         })
     }
 
@@ -795,7 +795,7 @@ impl<M> fmt::Debug for NextArrival<'_, M> {
 #[inline]
 fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
     // Most processes have nothing rare, and none of this.
-    owner.private().rare.as_ref()?;
+    owner.private().rare()?;
     match attach::poll(owner, cx) {
         Poll::Ready(node) => Some(node),
         Poll::Pending => None,
@@ -806,14 +806,14 @@ fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
 #[inline]
 fn may_be_there(owner: Owner<'_>) -> bool {
     let private = owner.private();
-    !private.queue.is_empty() || private.rare.is_some()
+    !private.queue.is_empty() || private.rare().is_some()
 }
 
 /// Takes the first node and keeps the books.
 #[inline]
 fn take_first(owner: Owner<'_>) -> Option<NodePtr> {
     let mut private = owner.private();
-    let node = private.queue.pop()?;
+    let node = private.queue.pop(&owner.process().received)?;
     note_taken(owner.process(), private, node);
     Some(node)
 }
@@ -829,15 +829,15 @@ fn take_from<F: Filter>(
         return take_by_foreign(owner, place, filter);
     }
     let mut private = owner.private();
-    let node = private.queue.take(place, |node| filter.accepts(node))?;
+    let received = &owner.process().received;
+    let node = private.queue.take(received, place, |node| filter.accepts(node))?;
     note_taken(owner.process(), private, node);
     Some(node)
 }
 
-/// The books: how long the queue is, which request is handled, and that there is room again.
+/// The books: which request is handled, and that there is room again.
 #[inline]
 fn note_taken(process: &Process, mut private: PrivateMut<'_, Private>, node: NodePtr) {
-    process.note_queued(private.queue.len());
     if node::class(node) == Class::Request {
         // SAFETY: a request, which the queue has just given us.
         private.serving = Some(unsafe { Served::of(node) });
@@ -871,11 +871,11 @@ fn take_by_foreign<F: Filter>(
     filter: &mut F,
 ) -> Option<NodePtr> {
     let mut queue = std::mem::replace(&mut owner.private().queue, Queue::new());
-    let found = crate::unwind::catch(|| queue.take(place, |node| filter.accepts(node)));
+    let received = &owner.process().received;
+    let found = crate::unwind::catch(|| queue.take(received, place, |node| filter.accepts(node)));
     let mut private = owner.private();
-    debug_assert_eq!(
-        private.queue.len(),
-        0,
+    debug_assert!(
+        private.queue.is_empty(),
         "nothing is received in the middle of a turn"
     );
     private.queue = queue;
@@ -1199,12 +1199,11 @@ pub(crate) fn trim(owner: Owner<'_>) -> Vec<NodePtr> {
     let Some(bound) = &owner.process().bound else {
         return trimmed;
     };
+    let received = &owner.process().received;
     let mut private = owner.private();
-    let private: &mut Private = &mut private;
     while bound.is_over() {
-        let Some(node) = private.queue.take(&mut None, |node| Messages.accepts(node)) else {
-            break;
-        };
+        let taken = private.queue.take(received, &mut None, |node| Messages.accepts(node));
+        let Some(node) = taken else { break };
         bound.count_dropped();
         trimmed.push(node);
     }

@@ -115,7 +115,7 @@ pub struct CrashReport {
 pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
     let process = owner.process();
     let private = owner.private();
-    let rare = private.rare.as_ref();
+    let rare = private.rare();
     let last = rare.and_then(|rare| rare.last_message.clone());
     let state = rare.and_then(|rare| rare.state_text.clone());
     let left_waiting = rare.and_then(|rare| rare.left_waiting);
@@ -127,10 +127,10 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
             let mut deferred = rare.into_iter().flat_map(|rare| &rare.deferred);
             deferred.any(|owed| owed.caller() == Some(from) && !owed.is_settled())
         });
-    let mailbox = private.queue.len();
+    let mailbox = process.received.len();
     drop(private);
     let shared = process.shared();
-    let links = shared.links.pids();
+    let links = shared.links.pids(owner.node());
     let rare = shared.rare.as_deref();
     let (name, label) = rare
         .map(|r| (r.name.clone(), r.label.clone()))
