@@ -10,6 +10,10 @@ use std::slice;
 
 /// An ordered map. With at most one entry, which is the rule here, it is not on the heap.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::box_collection,
+    reason = "most have no tree, and none has the room of one"
+)]
 pub(crate) enum Few<K, V> {
     #[default]
     None,

@@ -74,6 +74,8 @@ impl ProcessInfo {
     fn of(view: TaskView<'_>, now: Time) -> Option<ProcessInfo> {
         let process: &Process = view.host()?;
         let pid = pid_of(view)?;
+        // Before the lock: to count, one may have to wait for a process that waits for the lock.
+        let mailbox = process.mailbox_len(view);
         let shared = process.shared();
         if shared.ended().is_some() {
             return None;
@@ -87,7 +89,7 @@ impl ProcessInfo {
             label: rare.and_then(|r| r.label.clone()),
             parent: process.parent(pid.node()),
             running,
-            mailbox: process.mailbox_len(view),
+            mailbox,
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
             links: shared.links.pids(pid.node()),
             monitors: rare

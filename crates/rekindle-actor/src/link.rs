@@ -332,7 +332,11 @@ pub fn link(other: Pid) {
         }
         let id = LinkId::of_serial(owner.private().next_serial());
         let from = owner.pid();
-        let noted = owner.process().shared().links.add_mine(from.node(), other, id);
+        let noted = owner
+            .process()
+            .shared()
+            .links
+            .add_mine(from.node(), other, id);
         if let Ok(false) = noted {
             return;
         }

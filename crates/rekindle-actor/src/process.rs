@@ -29,13 +29,14 @@ use crate::few::Few;
 use crate::life::{Life, Stage};
 use crate::link::Links;
 use crate::mailbox::{
-    self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served, SharedCell,
-    SharedMut,
+    self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served,
+    SharedCell, SharedMut,
 };
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::report;
 use crate::run::Teardown;
+use crate::unwind;
 use crate::wait::{Wait, Waiting};
 
 /// What all processes of one body have in common.
@@ -95,6 +96,8 @@ pub(crate) struct Private {
 struct Aside {
     /// The one timer that stands for every deadline of this process: see [`alarm`](Owner::alarm).
     alarm: Option<Alarm>,
+    /// To be done when the process and its name are gone.
+    at_exit: ExitList,
     rare: Option<Box<PrivateRare>>,
 }
 
@@ -125,8 +128,6 @@ pub(crate) struct PrivateRare {
     /// Answers that were given up in this turn; whoever waits for them is told in the next, unless
     /// the process is `ending`: then they are told its reason.
     pub(crate) given_up: Vec<GivenUp>,
-    /// To be done when the process and its name are gone.
-    pub(crate) at_exit: ExitList,
     /// What is kept of this process elsewhere, to be released with its name.
     pub(crate) holdings: Vec<Arc<dyn Holding>>,
     /// Streams whose items are received when there is no message.
@@ -189,6 +190,10 @@ impl ExitList {
     pub(crate) fn append(&mut self, others: ExitList) {
         let others = others.first.into_iter().chain(others.more);
         others.for_each(|other| self.push(other));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
 
     pub(crate) fn act(self, reason: &ExitReason) {
@@ -452,6 +457,17 @@ impl Process {
     }
 }
 
+impl Aside {
+    fn is_empty(&self) -> bool {
+        let Aside {
+            alarm,
+            at_exit,
+            rare,
+        } = self;
+        alarm.is_none() && at_exit.is_empty() && rare.is_none()
+    }
+}
+
 impl Private {
     #[inline]
     fn is_bare(&mut self) -> bool {
@@ -491,11 +507,22 @@ impl Private {
         self.aside.as_deref_mut()?.alarm.take()
     }
 
-    /// Whether there is no timer, and nothing rare.
+    /// What is to be done when the process and its name are gone.
+    pub(crate) fn at_exit(&mut self) -> &mut ExitList {
+        &mut self.aside.get_or_insert_default().at_exit
+    }
+
+    pub(crate) fn take_at_exit(&mut self) -> ExitList {
+        let aside = self.aside.as_deref_mut();
+        aside.map_or_else(ExitList::default, |aside| {
+            std::mem::take(&mut aside.at_exit)
+        })
+    }
+
+    /// Whether there is no timer, nothing to be done at the end, and nothing rare.
     #[inline]
     pub(crate) fn has_nothing_aside(&self) -> bool {
-        let is_empty = |aside: &Aside| aside.alarm.is_none() && aside.rare.is_none();
-        self.aside.as_deref().is_none_or(is_empty)
+        self.aside.as_deref().is_none_or(Aside::is_empty)
     }
 
     /// What is rare; but the reason stays, for there is none without it.
@@ -507,12 +534,14 @@ impl Private {
         Some(taken)
     }
 
-    /// Notes a fatal signal. The first one counts.
-    pub(crate) fn doom(&mut self, reason: ExitReason) {
-        if self.life.stage() == Stage::Lives {
-            self.life.set_stage(Stage::Doomed);
-            self.set_reason(reason);
+    /// Notes a fatal signal. The first one counts; gives the reason back that does not.
+    #[must_use = "whoever drops it must not have the guard"]
+    fn doom(&mut self, reason: ExitReason) -> Option<ExitReason> {
+        if self.life.stage() != Stage::Lives {
+            return Some(reason);
         }
+        self.life.set_stage(Stage::Doomed);
+        self.set_reason(reason)
     }
 
     #[inline]
@@ -553,24 +582,24 @@ impl Private {
         (self.life.stage() >= Stage::Exiting).then(reason)
     }
 
+    /// The end begins, or has another reason; gives the one before back, if that was more than a word.
     #[inline(always)]
-    pub(crate) fn set_exiting(&mut self, reason: ExitReason) {
+    #[must_use = "whoever drops it must not have the guard"]
+    fn set_exiting(&mut self, reason: ExitReason) -> Option<ExitReason> {
         let stage = self.life.stage().max(Stage::Exiting);
         self.life.set_stage(stage);
-        self.set_reason(reason);
+        self.set_reason(reason)
     }
 
     #[inline(always)]
-    fn set_reason(&mut self, reason: ExitReason) {
+    fn set_reason(&mut self, reason: ExitReason) -> Option<ExitReason> {
         let Some(word) = reason.word() else {
-            self.make_rare().reason = Some(reason);
-            return;
+            return self.make_rare().reason.replace(reason);
         };
+        // Nothing of it needs a drop.
+        std::mem::forget(reason);
         self.life.set_word(word);
-        // As a rule there is none.
-        if let Some(rare) = self.rare_mut() {
-            rare.reason = None;
-        }
+        self.rare_mut()?.reason.take()
     }
 
     #[inline]
@@ -659,6 +688,22 @@ impl<'a> Owner<'a> {
         Owner::current(|owner| owner.map(|owner| owner.view().waker()))
     }
 
+    /// Notes a fatal signal. The first one counts.
+    pub(crate) fn doom(self, reason: ExitReason) {
+        let other = self.private().doom(reason);
+        // What an error's drop does, it does without the guard, and to nobody else.
+        other.map(unwind::discard);
+    }
+
+    /// The end begins, or has another reason than it had.
+    #[inline(always)]
+    pub(crate) fn set_exiting(self, reason: ExitReason) {
+        let before = self.private().set_exiting(reason);
+        if let Some(before) = before {
+            unwind::discard(before);
+        }
+    }
+
     /// What only the process may touch. Never held while foreign code runs.
     #[inline]
     pub(crate) fn private(self) -> PrivateMut<'a, Private> {
@@ -673,7 +718,7 @@ impl<'a> Owner<'a> {
             };
             let mut private = owner.private();
             if !private.is_gone() {
-                return private.make_rare().at_exit.push(f);
+                return private.at_exit().push(f);
             }
             let reason = private.exiting().cloned().unwrap_or(ExitReason::NoProc);
             drop(private);
@@ -890,7 +935,9 @@ impl<'a> Owner<'a> {
     #[inline]
     pub(crate) fn wake_next_turn(self, waker: &Waker) {
         if !self.owns(waker) {
-            self.private().make_rare().wakers.push(waker.clone());
+            // Its code is foreign.
+            let waker = waker.clone();
+            self.private().make_rare().wakers.push(waker);
         }
     }
 
@@ -961,13 +1008,17 @@ mod tests {
             aside: None,
         };
         let said = |private: &Private| private.exiting().map(ToString::to_string);
-        private.set_exiting(ExitReason::msg("a long story"));
+        assert!(
+            private
+                .set_exiting(ExitReason::msg("a long story"))
+                .is_none()
+        );
         private.make_rare().state_text = Some("in ruins".to_owned());
         let taken = private.take_rare().and_then(|rare| rare.state_text);
         assert_eq!(taken.as_deref(), Some("in ruins"));
         assert_eq!(said(&private).as_deref(), Some("a long story"));
         // The last one counts, and a word needs nothing rare.
-        private.set_exiting(ExitReason::Killed);
+        assert!(private.set_exiting(ExitReason::Killed).is_some());
         assert_eq!(said(&private).as_deref(), Some("killed"));
         private.take_rare();
         assert_eq!(said(&private).as_deref(), Some("killed"));

@@ -38,7 +38,7 @@ use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{Ahead, Owner, PrivateRare, Process};
+use crate::process::{Ahead, ExitList, Owner, PrivateRare, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
 use crate::telemetry;
@@ -56,9 +56,10 @@ pub(crate) struct Teardown {
     queue: Queue,
     /// How many more of the queue are dropped in step 3.
     before_news: usize,
-    /// In this order: its holdings, what is deferred, what was given up (after that, for who is owed
-    /// an answer hears the reason, not that there is none), and what is to be done at the exit.
+    /// In this order: its holdings, what is deferred, and what was given up (after that, for who is owed
+    /// an answer hears the reason, not that there is none).
     rare: Option<Box<PrivateRare>>,
+    at_exit: ExitList,
     /// Whether the process had a name.
     named: bool,
     links: Links,
@@ -241,7 +242,7 @@ impl Process {
     where
         F: Future<Output = ExitReason>,
     {
-        owner.private().set_exiting(ExitReason::Normal);
+        owner.set_exiting(ExitReason::Normal);
         faults::note(|| "ends: normal".to_owned());
         let dropped = {
             let _inside = Inside::enter();
@@ -249,20 +250,21 @@ impl Process {
         };
         if let Err(payload) = dropped {
             // The slow way finds the body gone, and reports what its drop did.
-            owner.private().set_exiting(ExitReason::from_panic(payload));
+            owner.set_exiting(ExitReason::from_panic(payload));
             return false;
         }
         let mut private = owner.private();
         if !private.has_nothing_aside() || private.serving.is_some() || !private.queue.is_empty() {
             return false;
         }
-        if self.is_untouched() && self.bound.is_none() {
-            // Nobody has asked for it yet, and most likely nobody knows it.
-            turn.vacate();
-            if turn.is_alone() && self.is_untouched() {
-                private.set_gone();
-                return true;
-            }
+        // Most likely nobody has ever asked for it. If somebody knows it, the id stays for now: they may be about
+        // to give it a name, which is to go before the id.
+        if self.is_untouched()
+            && self.bound.is_none()
+            && turn.vacate_if_alone(|| self.is_untouched())
+        {
+            private.set_gone();
+            return true;
         }
         let mut shared = self.shared();
         if shared.rare.is_some() || !shared.links.is_empty() || self.bound.is_some() {
@@ -293,7 +295,7 @@ impl Process {
             faults::note(|| format!("ends: {reason}"));
         }
         let reason = before.unwrap_or(reason);
-        owner.private().set_exiting(reason.clone());
+        owner.set_exiting(reason.clone());
         let dropped = {
             let _inside = Inside::enter();
             unwind::catch(|| future.set(None))
@@ -302,8 +304,8 @@ impl Process {
         owner.settle_last();
         let reason = reason.after_drop(dropped);
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
+        owner.set_exiting(reason.clone());
         let mut private = owner.private();
-        private.set_exiting(reason.clone());
         let alarm = private.take_alarm();
         // From here on it is filled where it lies.
         let mut teardown = Teardown {
@@ -311,6 +313,7 @@ impl Process {
             queue: std::mem::replace(&mut private.queue, Queue::new()),
             before_news: UNREAD_BEFORE_NEWS,
             rare: private.take_rare(),
+            at_exit: private.take_at_exit(),
             named: false,
             links: Links::None,
             watchers: few::IntoIter::default(),
@@ -321,7 +324,7 @@ impl Process {
         drop(private);
         if let Some(rare) = &mut teardown.rare {
             // Only the process's own turns would have used these.
-            rare.wakers = Vec::new();
+            unwind::discard(std::mem::take(&mut rare.wakers));
             rare.last_message = None;
             rare.state_text = None;
             // Streams are part of the state.
@@ -385,7 +388,10 @@ impl Process {
             } else if let Some((serial, watched)) = teardown.monitors.next() {
                 watched.forget(MonitorRef::new(pid, serial));
             } else if let Some(rare) = teardown.rare.take() {
-                rare.at_exit.act(&teardown.reason);
+                // Foreign things, should the process have come by some on its way out.
+                unwind::discard(rare);
+            } else if !teardown.at_exit.is_empty() {
+                std::mem::take(&mut teardown.at_exit).act(&teardown.reason);
             } else if let Some(node) = teardown.queue.pop(&self.received) {
                 signal::refuse(pid, node, &teardown.reason, false);
             } else {
@@ -411,6 +417,7 @@ impl Process {
         let mut private = owner.private();
         private.set_gone();
         let late = private.take_rare();
+        teardown.at_exit.append(private.take_at_exit());
         drop(private);
         if let Some(rare) = &mut teardown.rare {
             rare.given_up.clear();
@@ -418,7 +425,11 @@ impl Process {
         if let Some(mut late) = late {
             late.given_up.clear();
             match &mut teardown.rare {
-                Some(rare) => rare.at_exit.append(late.at_exit),
+                Some(rare) => {
+                    rare.holdings.append(&mut late.holdings);
+                    rare.deferred.append(&mut late.deferred);
+                    unwind::discard(late);
+                }
                 none => *none = Some(late),
             }
         }

@@ -186,7 +186,7 @@ fn receive_rest(owner: Owner<'_>, first: NodePtr, inbox: &mut rekindle_scheduler
             Received::Doomed(reason) => {
                 mailbox::discard(node);
                 // The first fatal signal counts.
-                owner.private().doom(reason);
+                owner.doom(reason);
             }
         }
     }
@@ -203,12 +203,20 @@ fn discard_excess(owner: Owner<'_>) {
 fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
-            owner.process().shared().links.add_theirs(owner.node(), *from, *id);
+            owner
+                .process()
+                .shared()
+                .links
+                .add_theirs(owner.node(), *from, *id);
             owner.linked_with(*from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            let ended = owner.process().shared().links.remove_ids(owner.node(), *from, *ids);
+            let ended = owner
+                .process()
+                .shared()
+                .links
+                .remove_ids(owner.node(), *from, *ids);
             match ended && owner.process().shared.interests.has(Interest::Unlinks) {
                 true => Received::Queue,
                 false => Received::Done,
@@ -247,7 +255,11 @@ fn exit(owner: Owner<'_>, from: Pid, reason: &ExitReason, link: Option<LinkIds>)
     let origin = match link {
         None => Origin::Explicit,
         Some(ids) => {
-            let active = owner.process().shared().links.remove_ids(owner.node(), from, ids);
+            let active = owner
+                .process()
+                .shared()
+                .links
+                .remove_ids(owner.node(), from, ids);
             Origin::Link { active }
         }
     };

@@ -445,18 +445,16 @@ impl Order {
 fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<MonitorRef> {
     match tie {
         Tie::None => None,
-        Tie::Link => {
-            Owner::current(|owner| {
-                let owner = owner?;
-                let id = LinkId::of_serial(id);
-                let home = owner.node();
-                let noted = owner.process().shared().links.add_mine(home, pid, id);
-                if let Err(reason) = noted {
-                    link_at_the_end(owner, pid, id, reason);
-                }
-                None
-            })
-        }
+        Tie::Link => Owner::current(|owner| {
+            let owner = owner?;
+            let id = LinkId::of_serial(id);
+            let home = owner.node();
+            let noted = owner.process().shared().links.add_mine(home, pid, id);
+            if let Err(reason) = noted {
+                link_at_the_end(owner, pid, id, reason);
+            }
+            None
+        }),
         Tie::Monitor => Owner::current(|owner| {
             let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));
             let process: &Process = child.host()?;

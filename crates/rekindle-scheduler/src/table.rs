@@ -273,18 +273,35 @@ impl Table {
     /// Frees the slot of a task that ends, if it is still that task's.
     #[inline]
     pub(crate) fn vacate(&self, id: TaskId, cache: Option<&mut SlotCache>) {
+        self.vacate_if(id, cache, || true);
+    }
+
+    /// As [`vacate`](Self::vacate), if `free` says so: meanwhile nobody finds the task, and those that have
+    /// found it are done, but for the references they took. Says what `free` said.
+    #[inline]
+    pub(crate) fn vacate_if(
+        &self,
+        id: TaskId,
+        cache: Option<&mut SlotCache>,
+        free: impl FnOnce() -> bool,
+    ) -> bool {
         let slot = self
             .slot(id.index())
             .expect("an id that was taken has a slot");
-        let generation = slot.locked(|| {
+        let vacated = slot.locked(|| {
+            if !free() {
+                return None;
+            }
             slot.task.store(ptr::null_mut(), Ordering::Relaxed);
             let next = id.generation() + 1;
             slot.generation.store(next, Ordering::Relaxed);
-            next
+            Some(next)
         });
-        if generation >= self.generation_limit {
+        match vacated {
+            None => return false,
             // Invariant 4: the slot stays empty for ever.
-            return;
+            Some(generation) if generation >= self.generation_limit => return true,
+            Some(_) => {}
         }
         // Relaxed: by invariant 6 it was written before we had the slot.
         let home = Home::from_number(slot.home.load(Ordering::Relaxed));
@@ -301,6 +318,7 @@ impl Table {
             Some(cache) => self.send_home(home, id.index(), cache),
             None => self.common.lock().give(home, [id.index()]),
         }
+        true
     }
 
     /// Collects a slot of another home with others of other homes.

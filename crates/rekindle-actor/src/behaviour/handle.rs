@@ -3,11 +3,9 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::Mutex;
 
 use super::gen_server::{GenServer, ServerMessage};
+use super::named::NamedAddress;
 use crate::call::Call;
 use crate::exit::ExitReason;
 use crate::mailbox::{Address, ReplyTo};
@@ -396,57 +394,13 @@ impl<G: GenServer> fmt::Debug for Addr<G> {
 /// assert_eq!(counter.pid(), Some(second.pid()));
 /// # });
 /// ```
-pub struct Name<G: GenServer>(Named<ServerMessage<G>>);
-
-/// A name, and who among the processes with the messages `E` held it at the last look.
-pub(super) struct Named<E> {
-    name: Arc<str>,
-    target: Mutex<Option<Target<E>>>,
-}
-
-/// Who held the name at the last look.
-struct Target<E> {
-    address: Address<E>,
-    /// The process's `name_epoch` at that time: it changes when the process loses the name.
-    epoch: u32,
-}
-
-impl<E: Send + 'static> Named<E> {
-    pub(super) fn new(name: Arc<str>) -> Self {
-        Named {
-            name,
-            target: Mutex::new(None),
-        }
-    }
-
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// Who holds the name now.
-    pub(super) fn resolve(&self) -> Option<Address<E>> {
-        let mut target = self.target.lock();
-        if let Some(known) = &*target {
-            let process = known.address.process();
-            let stands = process.shared.name_epoch.load(Ordering::Acquire) == known.epoch;
-            if stands && inspect::is_alive(known.address.pid()) {
-                return Some(known.address.clone());
-            }
-        }
-        let holder = Sender::<E>::whereis(&self.name).map(|sender| sender.into_address());
-        *target = holder.clone().map(|address| {
-            let epoch = address.process().shared.name_epoch.load(Ordering::Acquire);
-            Target { address, epoch }
-        });
-        holder
-    }
-}
+pub struct Name<G: GenServer>(NamedAddress<ServerMessage<G>>);
 
 impl<G: GenServer> Name<G> {
     /// The handle on a name. Nobody needs to hold it yet.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Name<G> {
-        Name(Named::new(name.into()))
+        Name(NamedAddress::new(name))
     }
 
     /// The name.

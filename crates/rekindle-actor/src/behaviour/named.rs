@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::inspect;
 use crate::mailbox::Address;
+use crate::names;
 use crate::sender::Sender;
 
 /// The address of whoever holds a name, if that process receives `M`.
@@ -21,6 +22,27 @@ struct Known<M> {
     address: Address<M>,
     /// The process's `name_epoch` at that time: it changes when the process loses the name.
     epoch: u32,
+}
+
+impl<M> Clone for Known<M> {
+    fn clone(&self) -> Self {
+        Known {
+            address: self.address.clone(),
+            epoch: self.epoch,
+        }
+    }
+}
+
+impl<M: Send + 'static> Known<M> {
+    /// Whether that one holds it still.
+    fn stands(&self) -> bool {
+        name_epoch(&self.address) == self.epoch && inspect::is_alive(self.address.pid())
+    }
+}
+
+fn name_epoch<M: Send + 'static>(address: &Address<M>) -> u32 {
+    let shared = &address.process().shared;
+    shared.name_epoch.load(Ordering::Acquire)
 }
 
 impl<M: Send + 'static> NamedAddress<M> {
@@ -37,19 +59,34 @@ impl<M: Send + 'static> NamedAddress<M> {
 
     /// Who holds the name now.
     pub(crate) fn resolve(&self) -> Option<Address<M>> {
-        let mut known = self.known.lock();
-        if let Some(Known { address, epoch }) = &*known {
-            let stands = address.process().shared.name_epoch.load(Ordering::Acquire) == *epoch;
-            if stands && inspect::is_alive(address.pid()) {
-                return Some(address.clone());
+        // What is forgotten may be the last of its process, whose reason is the user's: it is dropped without
+        // the lock.
+        let known = self.known.lock().clone();
+        if let Some(known) = &known
+            && known.stands()
+        {
+            return Some(known.address.clone());
+        }
+        loop {
+            let Some(holder) = Sender::<M>::whereis(&self.name) else {
+                let forgotten = self.known.lock().take();
+                drop((known, forgotten));
+                return None;
+            };
+            let address = holder.into_address();
+            // The name may have changed hands before the epoch was read. If it has not by the second
+            // look, the holder's epoch changes when it does.
+            let epoch = name_epoch(&address);
+            if names::whereis(&self.name) == Some(address.pid()) {
+                let now = Known {
+                    address: address.clone(),
+                    epoch,
+                };
+                let forgotten = self.known.lock().replace(now);
+                drop((known, forgotten));
+                return Some(address);
             }
         }
-        let address = Sender::<M>::whereis(&self.name).map(|sender| sender.into_address());
-        *known = address.clone().map(|address| {
-            let epoch = address.process().shared.name_epoch.load(Ordering::Acquire);
-            Known { address, epoch }
-        });
-        address
     }
 }
 

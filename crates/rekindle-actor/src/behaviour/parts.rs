@@ -134,11 +134,14 @@ pub fn begin_ending() {
 pub fn give_back_memory() {
     Owner::current(|owner| {
         let Some(owner) = owner else { return };
-        if let Some(rare) = owner.private().rare_mut() {
+        let mut private = owner.private();
+        if !private.has_nothing_aside() {
+            private.at_exit().shrink_to_fit();
+        }
+        if let Some(rare) = private.rare_mut() {
             rare.last_message = None;
             rare.state_text = None;
             rare.deferred.shrink_to_fit();
-            rare.at_exit.shrink_to_fit();
             rare.wakers.shrink_to_fit();
         }
     });

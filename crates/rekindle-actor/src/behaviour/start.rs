@@ -136,7 +136,7 @@ impl Ack {
             Owner::current(|owner| {
                 let Some(owner) = owner else { return };
                 let tell = Box::new(move |_: &ExitReason| reply.reply(Err(Box::new(error))));
-                owner.private().make_rare().at_exit.push(AtExit::Act(tell));
+                owner.private().at_exit().push(AtExit::Act(tell));
             });
         }
         ExitReason::Normal

@@ -830,7 +830,9 @@ fn take_from<F: Filter>(
     }
     let mut private = owner.private();
     let received = &owner.process().received;
-    let node = private.queue.take(received, place, |node| filter.accepts(node))?;
+    let node = private
+        .queue
+        .take(received, place, |node| filter.accepts(node))?;
     note_taken(owner.process(), private, node);
     Some(node)
 }
@@ -1202,7 +1204,9 @@ pub(crate) fn trim(owner: Owner<'_>) -> Vec<NodePtr> {
     let received = &owner.process().received;
     let mut private = owner.private();
     while bound.is_over() {
-        let taken = private.queue.take(received, &mut None, |node| Messages.accepts(node));
+        let taken = private
+            .queue
+            .take(received, &mut None, |node| Messages.accepts(node));
         let Some(node) = taken else { break };
         bound.count_dropped();
         trimmed.push(node);

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rekindle_actor::{
-    Context, ExitReason, GenServer, Info, Init, Mailbox, Never, Next, Runtime, Step, Task, info,
-    monitor, self_pid, sleep, spawn, trap_exit,
+    Context, ExitReason, GenServer, Info, Init, Mailbox, Never, Next, Pid, Runtime, Step, Task,
+    exit, info, is_alive, link, monitor, note_state, register, self_pid, sleep, spawn, spawn_link,
+    trap_exit, whereis,
 };
 
 /// A server whose state panics when it is dropped, and that ends as it is told to.
@@ -128,4 +129,147 @@ fn what_is_taken_back_out_of_a_mailbox_is_not_counted() {
         assert_eq!(naps.collect().await.len(), 2);
         assert_eq!(info(self_pid()).unwrap().mailbox, 0);
     });
+}
+
+/// A reason whose drop has something to say to the process that it is dropped in.
+#[derive(Debug)]
+struct NotesAtItsEnd;
+
+impl std::fmt::Display for NotesAtItsEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("noted at last")
+    }
+}
+
+impl std::error::Error for NotesAtItsEnd {}
+
+impl Drop for NotesAtItsEnd {
+    fn drop(&mut self) {
+        note_state("an innocent note");
+    }
+}
+
+/// What a watcher of `victim` hears, and who has its name afterwards.
+async fn heard_of(victim: Pid, doom: impl FnOnce()) -> (Option<ExitReason>, Option<Pid>) {
+    register("victim", victim).unwrap();
+    let heard = Arc::new(Mutex::new(None));
+    let tell = heard.clone();
+    spawn(move |mut inbox: Mailbox<Never>| async move {
+        monitor(victim);
+        if let Info::Down(down) = inbox.next().await {
+            *tell.lock().unwrap() = Some(down.reason);
+        }
+    });
+    sleep(Duration::from_secs(1)).await;
+    doom();
+    sleep(Duration::from_secs(100)).await;
+    let reason = heard.lock().unwrap().take();
+    (reason, whereis("victim"))
+}
+
+/// The first fatal signal counts, and the reason of the second is dropped: that is the user's code.
+#[test]
+fn the_drop_of_a_reason_that_does_not_count_stops_no_end() {
+    for seed in 0..8 {
+        let (reason, holder) = Runtime::simulated(seed).block_on(async {
+            let victim = spawn(sleep(Duration::from_secs(600)));
+            let twice = || {
+                for _ in 0..2 {
+                    exit(victim, ExitReason::error(NotesAtItsEnd));
+                }
+            };
+            heard_of(victim, twice).await
+        });
+        assert!(reason.unwrap().downcast_ref::<NotesAtItsEnd>().is_some());
+        assert_eq!(holder, None);
+    }
+}
+
+/// Doomed in the middle of a turn, with which the body ends by itself.
+#[test]
+fn the_drop_of_a_reason_that_came_too_late_stops_no_end() {
+    for seed in 0..8 {
+        let (reason, holder) = Runtime::simulated(seed).block_on(async {
+            let victim = spawn(|inbox: Mailbox<Never>| async move {
+                sleep(Duration::from_secs(5)).await;
+                exit(self_pid(), ExitReason::error(NotesAtItsEnd));
+                assert!(inbox.is_empty());
+            });
+            heard_of(victim.pid(), || ()).await
+        });
+        assert_eq!((reason, holder), (Some(ExitReason::Normal), None));
+    }
+}
+
+/// What a panicking drop has carried is dropped as well: the process may still be used there.
+#[test]
+fn the_drop_of_what_a_drop_has_thrown_finds_its_process() {
+    static SAW: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+
+    struct Thrown;
+    impl Drop for Thrown {
+        fn drop(&mut self) {
+            let noted = std::panic::catch_unwind(|| note_state("thrown"));
+            SAW.lock().unwrap().push(noted.is_ok());
+        }
+    }
+    struct Throws;
+    impl Drop for Throws {
+        fn drop(&mut self) {
+            std::panic::panic_any(Thrown);
+        }
+    }
+    impl std::future::Future for Throws {
+        type Output = ();
+        fn poll(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<()> {
+            std::task::Poll::Ready(())
+        }
+    }
+
+    Runtime::simulated(1).block_on(async {
+        spawn(Throws);
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(*SAW.lock().unwrap(), [true]);
+}
+
+/// Whoever a process links with on its way out hears of the end, as it would have a moment before.
+#[test]
+fn a_link_that_is_made_at_the_end_tells_the_reason() {
+    struct LinksAtItsEnd(Pid, Arc<Mutex<Vec<Pid>>>);
+    impl Drop for LinksAtItsEnd {
+        fn drop(&mut self) {
+            link(self.0);
+            let child = spawn_link(sleep(Duration::from_secs(500)));
+            self.1.lock().unwrap().push(child);
+        }
+    }
+
+    for seed in 0..8 {
+        Runtime::simulated(seed).block_on(async {
+            let parent = spawn(|_inbox: Mailbox<LinksAtItsEnd>| async move {
+                sleep(Duration::from_secs(5)).await;
+                ExitReason::msg("broken")
+            });
+            let heard = Arc::new(Mutex::new(None));
+            let tell = heard.clone();
+            let other = spawn(move |mut inbox: Mailbox<Never>| async move {
+                trap_exit(true);
+                if let Info::Exit(exit) = inbox.next().await {
+                    *tell.lock().unwrap() = Some((exit.from, exit.reason));
+                }
+            });
+            let children = Arc::new(Mutex::new(Vec::new()));
+            // Never read, so it is dropped when the parent ends.
+            parent.send(LinksAtItsEnd(other.pid(), children.clone()));
+            sleep(Duration::from_secs(100)).await;
+            let children = std::mem::take(&mut *children.lock().unwrap());
+            assert!(children.len() == 1 && !is_alive(children[0]));
+            let expected = Some((parent.pid(), ExitReason::msg("broken")));
+            assert_eq!(*heard.lock().unwrap(), expected);
+        });
+    }
 }

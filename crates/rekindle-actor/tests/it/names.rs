@@ -1,5 +1,9 @@
 //! PROC-001 to PROC-004: names.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use rekindle_actor::{
     ExitReason, GenServer as _, Info, Mailbox, Name, NotRegistered, RegisterError, info, monitor,
     register, registered, self_pid, spawn, unregister, whereis,
@@ -163,5 +167,93 @@ fn two_runtimes_have_names_of_their_own() {
             until(|| !rekindle_actor::is_alive(pid)).await;
         });
         one.block_on(async { assert_eq!(whereis("name"), None) });
+    });
+}
+
+/// Waits for another thread, on as few processors as there are.
+fn wait_for(rounds: &AtomicUsize, round: usize) {
+    while rounds.load(Ordering::Acquire) < round {
+        thread::yield_now();
+    }
+}
+
+/// Somebody looks a name up while it changes hands: what is remembered is one who holds it, or one who is known to
+/// have lost it.
+#[test]
+fn a_name_that_moves_while_it_is_looked_up_is_not_remembered_wrongly() {
+    const ROUNDS: usize = 4_000;
+
+    within_patience("a name that moves", || {
+        let runtime = pool(1);
+        let name = Name::<Probe>::new("moves");
+        let holders = runtime.block_on(async {
+            let log = Log::new();
+            let holders = [probe(&log).await.pid(), probe(&log).await.pid()];
+            register("moves", holders[0]).unwrap();
+            holders
+        });
+        // Each round has a handle that has not looked yet.
+        let names: Arc<[_]> = (0..ROUNDS).map(|_| name.clone()).collect();
+        let (begun, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let looker = {
+            let (handle, names) = (runtime.handle().clone(), names.clone());
+            let (begun, done) = (begun.clone(), done.clone());
+            thread::spawn(move || {
+                let _entered = handle.enter();
+                for (round, name) in names.iter().enumerate() {
+                    wait_for(&begun, round + 1);
+                    drop(name.resolve());
+                    done.store(round + 1, Ordering::Release);
+                }
+            })
+        };
+        let _entered = runtime.handle().enter();
+        for (round, name) in names.iter().enumerate() {
+            begun.store(round + 1, Ordering::Release);
+            (0..round % 300).for_each(|_| std::hint::spin_loop());
+            unregister("moves").unwrap();
+            register("moves", holders[(round + 1) % 2]).unwrap();
+            wait_for(&done, round + 1);
+            assert_eq!(name.pid(), whereis("moves"), "round {round}");
+            assert_eq!(name.resolve().map(|known| known.pid()), whereis("moves"));
+        }
+        looker.join().unwrap();
+    });
+}
+
+/// Who looks in while a process receives does not miss what it was sent before.
+#[test]
+fn what_was_sent_is_counted_while_signals_act() {
+    const SENT: usize = 20_000;
+
+    within_patience("counting while signals act", || {
+        let runtime = pool(2);
+        let sleeper = runtime.block_on(async {
+            spawn(|inbox: Mailbox<usize>| async move {
+                std::future::pending::<()>().await;
+                drop(inbox);
+            })
+        });
+        let pid = sleeper.pid();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let told = sent.clone();
+        runtime.block_on(async move {
+            let monitors = spawn(async move {
+                for number in 1..=SENT {
+                    sleeper.send(number);
+                    told.store(number, Ordering::Release);
+                    rekindle_actor::demonitor(monitor(pid));
+                    if number % 64 == 0 {
+                        rekindle_actor::yield_now().await;
+                    }
+                }
+            });
+            while rekindle_actor::is_alive(monitors) {
+                let least = sent.load(Ordering::Acquire);
+                let seen = info(pid).unwrap().mailbox;
+                assert!(seen >= least, "{seen} of {least}");
+                rekindle_actor::yield_now().await;
+            }
+        });
     });
 }

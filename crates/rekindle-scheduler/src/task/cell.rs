@@ -480,6 +480,26 @@ impl Header {
         context::with_slots(core, |cache| core.table.vacate(self.id, cache));
     }
 
+    /// As [`vacate`](Self::vacate), if that leaves nobody who can reach the task, and if `too` says so.
+    ///
+    /// It is asked under the slot's lock: meanwhile nobody finds the task, and whoever has found it is done, or
+    /// has a reference. Those that gave their references up are seen with what they did.
+    #[inline]
+    pub(super) fn vacate_if_alone(&self, too: impl FnOnce() -> bool) -> bool {
+        if self.vacated.load(Ordering::Relaxed) {
+            return self.is_alone() && too();
+        }
+        let core = self.core();
+        let vacated = context::with_slots(core, |cache| {
+            let is_alone = || self.has_no_references() && self.word.is_quiet() && too();
+            core.table.vacate_if(self.id, cache, is_alone)
+        });
+        if vacated {
+            self.vacated.store(true, Ordering::Relaxed);
+        }
+        vacated
+    }
+
     /// Whether nobody but the owner of SCHEDULED, who asks, can reach the task any more, and nothing
     /// has come in.
     ///
@@ -488,10 +508,14 @@ impl Header {
     /// what was done to it is seen here: it happened before the lock, or before the count fell.
     #[inline]
     pub(super) fn is_alone(&self) -> bool {
-        // Acquire: pairs with the Release of whoever gave up the other references.
-        self.vacated.load(Ordering::Relaxed)
-            && self.count.load(Ordering::Acquire) == 1 + u32::from(self.spares.count())
-            && self.word.is_quiet()
+        self.vacated.load(Ordering::Relaxed) && self.has_no_references() && self.word.is_quiet()
+    }
+
+    /// Whether there are no counted references but the task's own.
+    #[inline]
+    fn has_no_references(&self) -> bool {
+        // Acquire: pairs with the Release of whoever gave up the others.
+        self.count.load(Ordering::Acquire) == 1 + u32::from(self.spares.count())
     }
 
     /// The caller owns SCHEDULED.

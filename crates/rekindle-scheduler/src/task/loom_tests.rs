@@ -5,7 +5,7 @@
 use std::ptr::NonNull;
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::node::{Node, NodePtr, NodeVtable};
@@ -494,6 +494,50 @@ fn loom_a_task_that_is_alone_ends_without_a_word() {
             pushed,
             task.found.load(Ordering::Relaxed),
             "no node is lost"
+        );
+    });
+}
+
+/// The id goes at once if nobody knows the task (`Header::vacate_if_alone`): who has found it, and is about to leave
+/// something with it, has time to.
+#[test]
+fn loom_an_id_that_somebody_has_found_is_not_given_up_in_passing() {
+    explore(|| {
+        let task = Ending::new();
+        let touched = Arc::new(AtomicBool::new(false));
+        let others: Vec<_> = [false, true]
+            .into_iter()
+            .map(|keeps| {
+                let (task, touched) = (task.clone(), touched.clone());
+                thread::spawn(move || {
+                    let slot = task.slot.lock().unwrap();
+                    if !*slot {
+                        return;
+                    }
+                    if keeps {
+                        task.count.fetch_add(1, Ordering::Relaxed);
+                        drop(slot);
+                        touched.store(true, Ordering::Relaxed);
+                        task.count.fetch_sub(1, Ordering::Release);
+                    } else {
+                        touched.store(true, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let is_alone = || {
+            task.count.load(Ordering::Acquire) == 1
+                && task.word.is_quiet()
+                && !touched.load(Ordering::Relaxed)
+        };
+        let mut slot = task.slot.lock().unwrap();
+        let in_passing = is_alone();
+        *slot = !in_passing;
+        drop(slot);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert!(
+            !in_passing || !touched.load(Ordering::Relaxed),
+            "what was left with the task would be forgotten"
         );
     });
 }

@@ -284,12 +284,15 @@ impl<'a> Turn<'a> {
         self.view.header().vacate();
     }
 
-    /// Whether nobody can reach the task any more, because its id was given up and there are no
-    /// counted references, and nothing has come in since the turn began. Then it stays so.
+    /// Gives up the task's id, if nobody can reach the task any more then: there are no counted references,
+    /// nothing has come in since the turn began, and `too` says so as well. Says whether it did.
+    ///
+    /// `too` sees what was done by whoever could reach the task before; it must be short, and is no place for
+    /// foreign code.
     #[inline]
     #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.view.header().is_alone()
+    pub fn vacate_if_alone(&mut self, too: impl FnOnce() -> bool) -> bool {
+        self.view.header().vacate_if_alone(too)
     }
 }
 

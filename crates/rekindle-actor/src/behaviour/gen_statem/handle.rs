@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::GenStatem;
 use super::event::Envelope;
-use crate::behaviour::handle::Named;
+use crate::behaviour::named::NamedAddress;
 use crate::call::Call;
 use crate::exit::ExitReason;
 use crate::mailbox::ReplyTo;
@@ -265,13 +265,13 @@ impl<M: GenStatem> fmt::Debug for StatemAddr<M> {
 /// assert_eq!(hall.call(|from| from).await, Ok(false));
 /// # });
 /// ```
-pub struct StatemName<M: GenStatem>(Named<Envelope<M>>);
+pub struct StatemName<M: GenStatem>(NamedAddress<Envelope<M>>);
 
 impl<M: GenStatem> StatemName<M> {
     /// The handle on a name. Nobody needs to hold it yet.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> StatemName<M> {
-        StatemName(Named::new(name.into()))
+        StatemName(NamedAddress::new(name))
     }
 
     /// The name.
