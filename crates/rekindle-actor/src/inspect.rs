@@ -76,10 +76,12 @@ impl ProcessInfo {
         let pid = pid_of(view)?;
         // Before the lock: to count, one may have to wait for a process that waits for the lock.
         let mailbox = process.mailbox_len(view);
-        let shared = process.shared();
+        let parent = process.parent(pid.node());
+        let mut shared = process.shared();
         if shared.ended().is_some() {
             return None;
         }
+        let links = shared.links_of(parent).pids();
         let rare = shared.rare.as_deref();
         let running = view.is_scheduled();
         Some(ProcessInfo {
@@ -87,11 +89,11 @@ impl ProcessInfo {
             behaviour: (process.kind.behaviour)(),
             name: rare.and_then(|r| r.name.clone()),
             label: rare.and_then(|r| r.label.clone()),
-            parent: process.parent(pid.node()),
+            parent,
             running,
             mailbox,
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
-            links: shared.links.pids(pid.node()),
+            links,
             monitors: rare
                 .map(|r| {
                     r.monitors

@@ -18,15 +18,14 @@
 //! 3. A death sends one exit signal for one record, and the receiver's record goes with it: so
 //!    one death is heard once (LINK-010).
 
+use std::mem;
 use std::num::NonZeroU32;
 
-use rekindle_scheduler::TaskId;
-
 use crate::exit::{self, ExitReason};
-use crate::few::Few;
+use crate::few::{self, Few};
 use crate::mailbox;
 use crate::pid::Pid;
-use crate::process::Owner;
+use crate::process::{Owner, SharedRare};
 use crate::signal::{self, Signal};
 
 /// The id of a link, of the process that made it: the serial, in half as many bits. After four billion they
@@ -83,50 +82,50 @@ impl LinkIds {
         }
     }
 
+    /// But for those that `ids` knows.
+    fn without(self, ids: LinkIds) -> LinkIds {
+        LinkIds {
+            mine: self.mine.filter(|_| self.mine != ids.mine),
+            theirs: self.theirs.filter(|_| self.theirs != ids.theirs),
+        }
+    }
+
     fn is_none(self) -> bool {
         self.mine.is_none() && self.theirs.is_none()
     }
 }
 
-/// The links of one process. Most have one: to their supervisor.
-///
-/// Where a process is asked for, `home` is the runtime of the one whose links these are.
-#[derive(Debug, Default)]
+/// What every process keeps of its links: as much as nearly all have. The rest is with what is rare, and what
+/// both say together is a [`LinkBook`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Links {
     #[default]
     None,
-    /// The only one, if it is like nearly all.
-    One(Near),
-    /// All others; never empty.
-    More(Box<Few<Pid, LinkIds>>),
+    /// With its parent alone.
+    Parent(OneSided),
+    /// As what is rare says, of one at least.
+    Rare,
     /// The process has ended, for a reason that is but a word (its place in `exit::WORDS`): it has no links, and
     /// makes none. (Here, because it has one or the other, and there are many processes.)
     Over(u8),
-    /// The same, where the reason is more.
-    OverFor(Box<ExitReason>),
+    /// The same, for what reason is said with what is rare.
+    RareOver,
 }
 
-/// A link with a process of the same runtime, which one end has made.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Near {
-    other: TaskId,
+/// A link that one of its ends has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OneSided {
     id: LinkId,
     is_mine: bool,
 }
 
-impl Near {
-    fn of(home: u32, other: Pid, ids: LinkIds) -> Option<Near> {
-        let (id, is_mine) = match (ids.mine, ids.theirs) {
-            (Some(id), None) => (id, true),
-            (None, Some(id)) => (id, false),
-            _ => return None,
-        };
-        let other = (other.node() == home).then(|| other.task())?;
-        Some(Near { other, id, is_mine })
-    }
-
-    fn pid(self, home: u32) -> Pid {
-        Pid::new(home, self.other)
+impl OneSided {
+    fn of(ids: LinkIds) -> Option<OneSided> {
+        match (ids.mine, ids.theirs) {
+            (Some(id), None) => Some(OneSided { id, is_mine: true }),
+            (None, Some(id)) => Some(OneSided { id, is_mine: false }),
+            _ => None,
+        }
     }
 
     fn ids(self) -> LinkIds {
@@ -137,68 +136,59 @@ impl Near {
     }
 }
 
-impl Links {
-    /// Of a process that has ended.
-    pub(crate) fn over(reason: ExitReason) -> Links {
-        match reason.word() {
-            Some(word) => Links::Over(word),
-            None => Links::OverFor(Box::new(reason)),
-        }
-    }
+/// The links of one process.
+pub(crate) struct LinkBook<'a> {
+    pub(crate) links: &'a mut Links,
+    pub(crate) rare: &'a mut Option<Box<SharedRare>>,
+    /// The parent, if that is of the same runtime.
+    pub(crate) parent: Option<Pid>,
+}
 
+impl LinkBook<'_> {
     /// How the process ended, once it has.
-    pub(crate) fn ended(&self) -> Option<&ExitReason> {
-        match self {
-            Links::Over(word) => Some(&exit::WORDS[usize::from(*word)]),
-            Links::OverFor(reason) => Some(reason),
-            Links::None | Links::One(_) | Links::More(_) => None,
+    fn ended(&self) -> Option<&ExitReason> {
+        ended(*self.links, self.rare.as_deref())
+    }
+
+    fn others(&self) -> Option<&Few<Pid, LinkIds>> {
+        self.rare.as_deref().map(|rare| &rare.links)
+    }
+
+    fn get(&self, other: Pid) -> Option<LinkIds> {
+        match *self.links {
+            Links::Parent(link) if self.parent == Some(other) => Some(link.ids()),
+            Links::Rare => self.others()?.get(other).copied(),
+            _ => None,
         }
     }
 
-    /// Whether to drop it would do nothing.
-    #[inline]
-    pub(crate) fn is_bare(&self) -> bool {
-        !matches!(self, Links::More(_) | Links::OverFor(_))
-    }
-
-    /// The links of a child that was spawned linked; `id` is the spawner's.
-    pub(crate) fn to_parent(home: u32, parent: Pid, id: LinkId) -> Links {
-        let mut links = Links::None;
-        links.put(home, parent, LinkIds::theirs(id));
-        links
-    }
-
-    fn get(&self, home: u32, other: Pid) -> Option<LinkIds> {
-        match self {
-            Links::One(near) => (near.pid(home) == other).then(|| near.ids()),
-            Links::More(links) => links.get(other).copied(),
-            Links::None | Links::Over(_) | Links::OverFor(_) => None,
-        }
+    pub(crate) fn contains(&self, other: Pid) -> bool {
+        self.get(other).is_some()
     }
 
     /// Notes a link, or what has become of one. Without effect once the process has ended.
-    fn put(&mut self, home: u32, other: Pid, ids: LinkIds) {
-        if let Links::More(links) = self {
-            return links.insert(other, ids);
-        }
-        if self.ended().is_some() {
-            return;
-        }
-        let before = match self {
-            Links::One(near) if near.pid(home) != other => Some(*near),
-            _ => None,
-        };
-        *self = match (before, Near::of(home, other, ids)) {
-            (None, Some(near)) => Links::One(near),
-            (before, _) => {
-                let mut links = Few::default();
-                if let Some(near) = before {
-                    links.insert(near.pid(home), near.ids());
-                }
-                links.insert(other, ids);
-                Links::More(Box::new(links))
+    fn put(&mut self, other: Pid, ids: LinkIds) {
+        let is_parents = self.parent == Some(other);
+        let before = match *self.links {
+            Links::Over(_) | Links::RareOver => return,
+            Links::Parent(link) if !is_parents => self.parent.map(|parent| (parent, link.ids())),
+            Links::Parent(_) | Links::None => None,
+            Links::Rare => {
+                self.rare.get_or_insert_default().links.insert(other, ids);
+                return;
             }
         };
+        if let Some(link) = OneSided::of(ids)
+            && is_parents
+        {
+            *self.links = Links::Parent(link);
+            return;
+        }
+        *self.links = Links::Rare;
+        let others = &mut self.rare.get_or_insert_default().links;
+        for (pid, ids) in before.into_iter().chain([(other, ids)]) {
+            others.insert(pid, ids);
+        }
     }
 
     /// Notes a link of our own making; `false` if there is one already.
@@ -206,81 +196,96 @@ impl Links {
     /// # Errors
     ///
     /// The reason of the process's end, if it has ended: whoever would be linked is to hear of it.
-    pub(crate) fn add_mine(
-        &mut self,
-        home: u32,
-        other: Pid,
-        id: LinkId,
-    ) -> Result<bool, ExitReason> {
+    pub(crate) fn add_mine(&mut self, other: Pid, id: LinkId) -> Result<bool, ExitReason> {
         if let Some(reason) = self.ended() {
             return Err(reason.clone());
         }
-        let is_new = self.get(home, other).is_none();
+        let is_new = !self.contains(other);
         if is_new {
-            self.put(home, other, LinkIds::mine(id));
+            self.put(other, LinkIds::mine(id));
         }
         Ok(is_new)
     }
 
-    pub(crate) fn add_theirs(&mut self, home: u32, other: Pid, id: LinkId) {
-        let mut ids = self.get(home, other).unwrap_or_default();
+    #[inline]
+    pub(crate) fn add_theirs(&mut self, other: Pid, id: LinkId) {
+        let mut ids = self.get(other).unwrap_or_default();
         ids.theirs = Some(id);
-        self.put(home, other, ids);
+        self.put(other, ids);
     }
 
     /// Takes the ids away that `ids` knows; `true` if that ended the link.
-    pub(crate) fn remove_ids(&mut self, home: u32, other: Pid, ids: LinkIds) -> bool {
-        let Some(mut record) = self.get(home, other) else {
+    pub(crate) fn remove_ids(&mut self, other: Pid, ids: LinkIds) -> bool {
+        let Some(record) = self.get(other) else {
             return false;
         };
-        if record.mine == ids.mine {
-            record.mine = None;
+        let left = record.without(ids);
+        match left.is_none() {
+            true => drop(self.remove(other)),
+            false => self.put(other, left),
         }
-        if record.theirs == ids.theirs {
-            record.theirs = None;
-        }
-        let ended = record.is_none();
-        match ended {
-            true => drop(self.remove(home, other)),
-            false => self.put(home, other, record),
-        }
-        ended
+        left.is_none()
     }
 
-    pub(crate) fn remove(&mut self, home: u32, other: Pid) -> Option<LinkIds> {
-        let ids = self.get(home, other)?;
-        match self {
-            Links::More(links) => {
-                links.remove(other);
-                if links.is_empty() {
-                    *self = Links::None;
-                }
+    pub(crate) fn remove(&mut self, other: Pid) -> Option<LinkIds> {
+        match *self.links {
+            Links::Parent(link) if self.parent == Some(other) => {
+                *self.links = Links::None;
+                Some(link.ids())
             }
-            _ => *self = Links::None,
-        }
-        Some(ids)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Links::None)
-    }
-
-    pub(crate) fn pids(&self, home: u32) -> Vec<Pid> {
-        match self {
-            Links::One(near) => vec![near.pid(home)],
-            Links::More(links) => links.after(None).map(|(pid, _)| pid).collect(),
-            Links::None | Links::Over(_) | Links::OverFor(_) => Vec::new(),
+            Links::Rare => {
+                let others = &mut self.rare.as_deref_mut()?.links;
+                let ids = others.remove(other);
+                if others.is_empty() {
+                    *self.links = Links::None;
+                }
+                ids
+            }
+            _ => None,
         }
     }
 
-    /// Takes one link out.
-    pub(crate) fn pop(&mut self, home: u32) -> Option<(Pid, LinkIds)> {
-        let first = match self {
-            Links::One(near) => near.pid(home),
-            Links::More(links) => links.first()?.0,
-            Links::None | Links::Over(_) | Links::OverFor(_) => return None,
+    pub(crate) fn pids(&self) -> Vec<Pid> {
+        match *self.links {
+            Links::Parent(_) => self.parent.into_iter().collect(),
+            Links::Rare => {
+                let others = self.others().into_iter();
+                others
+                    .flat_map(|others| others.after(None))
+                    .map(|(pid, _)| pid)
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The process has ended; gives its links.
+    pub(crate) fn end(self, reason: ExitReason) -> few::IntoIter<Pid, LinkIds> {
+        let linked = match (*self.links, self.parent) {
+            (Links::Parent(link), Some(parent)) => Few::One(parent, link.ids()),
+            (Links::Rare, _) => self
+                .rare
+                .as_deref_mut()
+                .map_or(Few::None, |rare| mem::take(&mut rare.links)),
+            _ => Few::None,
         };
-        Some((first, self.remove(home, first)?))
+        *self.links = match reason.word() {
+            Some(word) => Links::Over(word),
+            None => {
+                self.rare.get_or_insert_default().ended = Some(reason);
+                Links::RareOver
+            }
+        };
+        linked.into_iter()
+    }
+}
+
+/// How a process ended that keeps this of its links, once it has.
+pub(crate) fn ended(links: Links, rare: Option<&SharedRare>) -> Option<&ExitReason> {
+    match links {
+        Links::Over(word) => Some(&exit::WORDS[usize::from(word)]),
+        Links::RareOver => rare?.ended.as_ref(),
+        Links::None | Links::Parent(_) | Links::Rare => None,
     }
 }
 
@@ -332,11 +337,7 @@ pub fn link(other: Pid) {
         }
         let id = LinkId::of_serial(owner.private().next_serial());
         let from = owner.pid();
-        let noted = owner
-            .process()
-            .shared()
-            .links
-            .add_mine(from.node(), other, id);
+        let noted = owner.with_links(|mut links| links.add_mine(other, id));
         if let Ok(false) = noted {
             return;
         }
@@ -380,8 +381,7 @@ pub fn link(other: Pid) {
 #[must_use]
 pub fn is_linked(other: Pid) -> bool {
     within("is_linked", |owner| {
-        let shared = owner.process().shared();
-        shared.links.get(owner.node(), other).is_some()
+        owner.with_links(|links| links.contains(other))
     })
 }
 
@@ -409,7 +409,7 @@ pub fn is_linked(other: Pid) -> bool {
 /// ```
 pub fn unlink(other: Pid) {
     within("unlink", |owner| {
-        let Some(ids) = owner.process().shared().links.remove(owner.node(), other) else {
+        let Some(ids) = owner.with_links(|mut links| links.remove(other)) else {
             return;
         };
         signal::send(
@@ -482,7 +482,10 @@ pub(crate) fn within<R>(what: &str, f: impl FnOnce(Owner<'_>) -> R) -> R {
 
 #[cfg(test)]
 mod tests {
+    use rekindle_scheduler::TaskId;
+
     use super::*;
+    use crate::process::Shared;
 
     const HOME: u32 = 5;
 
@@ -494,61 +497,86 @@ mod tests {
         LinkId::of_serial(serial)
     }
 
+    const PARENT: u32 = 1;
+
+    fn of(shared: &mut Shared) -> LinkBook<'_> {
+        shared.links_of(Some(pid(PARENT)))
+    }
+
     #[test]
     fn an_old_unlink_does_not_take_a_new_link_away() {
-        let (mut links, other) = (Links::None, pid(2));
-        assert!(links.add_mine(HOME, other, id(1)).unwrap());
-        let old = links.remove(HOME, other).unwrap();
-        assert!(links.add_mine(HOME, other, id(2)).unwrap());
-        assert!(!links.remove_ids(HOME, other, old));
-        assert_eq!(links.pids(HOME), [other]);
+        for other in [pid(PARENT), pid(2)] {
+            let mut shared = Shared::default();
+            assert!(of(&mut shared).add_mine(other, id(1)).unwrap());
+            let old = of(&mut shared).remove(other).unwrap();
+            assert!(of(&mut shared).add_mine(other, id(2)).unwrap());
+            assert!(!of(&mut shared).remove_ids(other, old));
+            assert_eq!(of(&mut shared).pids(), [other]);
+        }
     }
 
     #[test]
     fn two_links_made_at_once_from_both_ends_are_one_link() {
-        let (mut links, other) = (Links::None, pid(2));
-        assert!(links.add_mine(HOME, other, id(1)).unwrap());
-        links.add_theirs(HOME, other, id(9));
-        assert!(!links.add_mine(HOME, other, id(3)).unwrap());
-        // The other end unlinks, knowing its own id only: ours survives.
-        assert!(!links.remove_ids(HOME, other, LinkIds::theirs(id(9))));
-        assert!(links.remove_ids(HOME, other, LinkIds::mine(id(1))));
-        assert!(links.pids(HOME).is_empty());
+        for other in [pid(PARENT), pid(2)] {
+            let mut shared = Shared::default();
+            assert!(of(&mut shared).add_mine(other, id(1)).unwrap());
+            of(&mut shared).add_theirs(other, id(9));
+            assert!(!of(&mut shared).add_mine(other, id(3)).unwrap());
+            // The other end unlinks, knowing its own id only: ours survives.
+            assert!(!of(&mut shared).remove_ids(other, LinkIds::theirs(id(9))));
+            assert!(of(&mut shared).remove_ids(other, LinkIds::mine(id(1))));
+            assert!(of(&mut shared).pids().is_empty());
+            assert_eq!(shared.links, Links::None);
+        }
     }
 
     #[test]
-    fn every_process_keeps_two_words_for_its_links() {
-        assert_eq!(size_of::<Links>(), 2 * size_of::<u64>());
+    fn every_process_keeps_a_word_for_its_links() {
+        assert_eq!(size_of::<Links>(), size_of::<u64>());
+    }
+
+    #[test]
+    fn a_link_with_the_parent_needs_nothing_rare() {
+        let mut shared = Shared::default();
+        of(&mut shared).add_theirs(pid(PARENT), id(7));
+        assert!(shared.rare.is_none() && of(&mut shared).contains(pid(PARENT)));
+        // Of another link it is told apart, and both are found.
+        of(&mut shared).add_theirs(pid(2), id(8));
+        assert_eq!(of(&mut shared).pids(), [pid(PARENT), pid(2)]);
+        let linked: Vec<_> = of(&mut shared).end(ExitReason::Normal).collect();
+        let theirs = |n, serial| (pid(n), LinkIds::theirs(id(serial)));
+        assert_eq!(linked, [theirs(PARENT, 7), theirs(2, 8)]);
+        // Alone it is told as well.
+        let mut shared = Shared::default();
+        of(&mut shared).add_theirs(pid(PARENT), id(7));
+        let linked: Vec<_> = of(&mut shared).end(ExitReason::Normal).collect();
+        assert_eq!(linked, [theirs(PARENT, 7)]);
     }
 
     #[test]
     fn a_process_of_another_runtime_is_not_taken_for_its_double() {
-        let (near, far) = (pid(2), Pid::new(HOME + 1, pid(2).task()));
-        for (first, second) in [(near, far), (far, near)] {
-            let mut links = Links::None;
-            links.add_theirs(HOME, first, id(1));
-            assert_eq!(links.get(HOME, second), None);
-            assert_eq!(links.remove(HOME, second), None);
-            assert!(links.add_mine(HOME, second, id(2)).unwrap());
-            assert_eq!(links.pids(HOME), [near, far]);
-            assert_eq!(links.remove(HOME, first), Some(LinkIds::theirs(id(1))));
-            assert_eq!(links.pop(HOME), Some((second, LinkIds::mine(id(2)))));
-            assert!(links.is_empty() && links.pop(HOME).is_none());
-        }
+        let far = Pid::new(HOME + 1, pid(PARENT).task());
+        let mut shared = Shared::default();
+        of(&mut shared).add_theirs(pid(PARENT), id(1));
+        assert!(!of(&mut shared).contains(far));
+        assert_eq!(of(&mut shared).remove(far), None);
+        assert!(of(&mut shared).add_mine(far, id(2)).unwrap());
+        let ids = of(&mut shared).remove(pid(PARENT));
+        assert_eq!(ids, Some(LinkIds::theirs(id(1))));
+        assert_eq!(of(&mut shared).pids(), [far]);
     }
 
     #[test]
     fn who_has_ended_makes_no_links_and_says_why() {
         for reason in [ExitReason::Killed, ExitReason::msg("a long story")] {
-            let mut links = Links::over(reason.clone());
-            let refused = links.add_mine(HOME, pid(2), id(1)).unwrap_err();
-            assert_eq!(refused.to_string(), reason.to_string());
-            links.add_theirs(HOME, pid(2), id(1));
-            assert!(links.pids(HOME).is_empty() && links.pop(HOME).is_none());
-            assert_eq!(
-                links.ended().map(ToString::to_string),
-                Some(reason.to_string())
-            );
+            let mut shared = Shared::default();
+            assert_eq!(of(&mut shared).end(reason.clone()).count(), 0);
+            let refused = of(&mut shared).add_mine(pid(2), id(1)).unwrap_err();
+            assert_eq!(refused, reason);
+            of(&mut shared).add_theirs(pid(2), id(1));
+            of(&mut shared).add_theirs(pid(PARENT), id(1));
+            assert!(of(&mut shared).pids().is_empty());
+            assert_eq!(shared.ended(), Some(&reason));
         }
     }
 
@@ -562,14 +590,14 @@ mod tests {
 
     #[test]
     fn links_grow_from_none_to_many_and_back() {
-        let mut links = Links::None;
+        let mut shared = Shared::default();
         for n in 0..10 {
-            assert!(links.add_mine(HOME, pid(n), id(1)).unwrap());
+            assert!(of(&mut shared).add_mine(pid(n), id(1)).unwrap());
         }
-        assert_eq!(links.pids(HOME).len(), 10);
+        assert_eq!(of(&mut shared).pids().len(), 10);
         for n in 0..10 {
-            assert!(links.remove(HOME, pid(n)).is_some());
+            assert!(of(&mut shared).remove(pid(n)).is_some());
         }
-        assert!(links.is_empty());
+        assert_eq!(shared.links, Links::None);
     }
 }

@@ -27,7 +27,7 @@ use crate::edge::{Calling, Edge};
 use crate::exit::{self, ExitReason};
 use crate::few::Few;
 use crate::life::{Life, Stage};
-use crate::link::Links;
+use crate::link::{self, LinkBook, LinkId, LinkIds, Links};
 use crate::mailbox::{
     self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served,
     SharedCell, SharedMut,
@@ -58,10 +58,6 @@ pub(crate) struct ProcessKind {
 #[repr(C)]
 pub(crate) struct Process {
     pub(crate) bound: Option<Box<Bound>>,
-    /// How many full mailboxes hold this process back (policy *slow*).
-    pub(crate) muted: AtomicU32,
-    /// Odd from before messages are taken until `received` counts them; written by the process only.
-    receiving: AtomicU32,
 
     /// The process that spawned it, packed; it lives in the same runtime.
     parent: u64,
@@ -74,6 +70,10 @@ pub(crate) struct Process {
     pub(crate) calling: Calling,
     /// What it waits for, since when, and from which line.
     pub(crate) waiting: Waiting,
+    /// How many full mailboxes hold this process back (policy *slow*).
+    pub(crate) muted: AtomicU32,
+    /// Odd from before messages are taken until `received` counts them; written by the process only.
+    receiving: AtomicU32,
     /// What has been received and not yet handled.
     pub(crate) received: Counts,
     pub(crate) private: PrivateCell<Private>,
@@ -238,6 +238,10 @@ pub(crate) struct Shared {
 /// What only few processes need.
 #[derive(Default)]
 pub(crate) struct SharedRare {
+    /// With whom it is linked, if not with its parent alone.
+    pub(crate) links: Few<Pid, LinkIds>,
+    /// How it ended, if that is more than a word.
+    pub(crate) ended: Option<ExitReason>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) label: Option<Arc<str>>,
     /// What the process shows to whoever knows its type, without a message: see `published`.
@@ -253,12 +257,18 @@ pub(crate) struct SharedRare {
 impl Shared {
     /// How the process ended, once it has.
     pub(crate) fn ended(&self) -> Option<&ExitReason> {
-        self.links.ended()
+        link::ended(self.links, self.rare.as_deref())
     }
 
-    /// The process has ended; gives its links.
-    pub(crate) fn end(&mut self, reason: ExitReason) -> Links {
-        std::mem::replace(&mut self.links, Links::over(reason))
+    /// The links, of a process with this parent in its own runtime.
+    #[inline]
+    pub(crate) fn links_of(&mut self, parent: Option<Pid>) -> LinkBook<'_> {
+        let Shared { links, rare } = self;
+        LinkBook {
+            links,
+            rare,
+            parent,
+        }
     }
 
     pub(crate) fn rare(&mut self) -> &mut SharedRare {
@@ -275,22 +285,25 @@ pub(crate) struct Birth {
     pub(crate) kind: &'static ProcessKind,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) bound: Option<Box<Bound>>,
-    pub(crate) links: Links,
+    /// With whom it is linked from the start, by whose id.
+    pub(crate) linked: Option<(Pid, LinkId)>,
 }
 
 impl Process {
     #[inline]
     pub(crate) fn new(node: u32, started: Time, parent: Option<Pid>, birth: Birth) -> Process {
-        let touched = !birth.links.is_empty();
+        let parent = parent.filter(|parent| parent.node() == node);
+        let mut shared = Shared::default();
+        if let Some((other, id)) = birth.linked {
+            shared.links_of(parent).add_theirs(other, id);
+        }
         Process {
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
             receiving: AtomicU32::new(0),
             received: Counts::new(),
             waiting: Waiting::default(),
-            parent: parent
-                .filter(|p| p.node() == node)
-                .map_or(0, |p| pack(p.task())),
+            parent: parent.map_or(0, |parent| pack(parent.task())),
             spawned_at: birth.spawned_at,
             kind: birth.kind,
             bound: birth.bound,
@@ -303,13 +316,7 @@ impl Process {
                 },
                 started,
             ),
-            shared: SharedCell::new(
-                Shared {
-                    links: birth.links,
-                    rare: None,
-                },
-                touched,
-            ),
+            shared: SharedCell::new(shared, birth.linked.is_some()),
         }
     }
 
@@ -348,8 +355,8 @@ impl Process {
             private,
             shared,
         } = self;
-        let Shared { links, rare } = shared.get_mut();
-        bound.is_none() && rare.is_none() && links.is_bare() && private.get_mut().is_bare()
+        let Shared { links: _, rare } = shared.get_mut();
+        bound.is_none() && rare.is_none() && private.get_mut().is_bare()
     }
 
     /// The process that spawned it, if one of the same runtime did; that is `node`.
@@ -702,6 +709,13 @@ impl<'a> Owner<'a> {
         if let Some(before) = before {
             unwind::discard(before);
         }
+    }
+
+    /// Does something with the links, under the lock.
+    #[inline]
+    pub(crate) fn with_links<R>(self, f: impl FnOnce(LinkBook<'_>) -> R) -> R {
+        let parent = self.process.parent(self.node());
+        f(self.process.shared().links_of(parent))
     }
 
     /// What only the process may touch. Never held while foreign code runs.

@@ -33,7 +33,7 @@ use crate::exit::ExitReason;
 use crate::faults;
 use crate::few;
 use crate::interests::Interest;
-use crate::link::Links;
+use crate::link::{LinkIds, Links};
 use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
 use crate::names;
@@ -62,7 +62,7 @@ pub(crate) struct Teardown {
     at_exit: ExitList,
     /// Whether the process had a name.
     named: bool,
-    links: Links,
+    links: few::IntoIter<Pid, LinkIds>,
     watchers: few::IntoIter<MonitorRef, Option<Arc<str>>>,
     /// Whom it watches: they are told that nobody wants their `Down` any more.
     monitors: few::IntoIter<u64, Watched>,
@@ -267,11 +267,11 @@ impl Process {
             return true;
         }
         let mut shared = self.shared();
-        if shared.rare.is_some() || !shared.links.is_empty() || self.bound.is_some() {
+        if shared.rare.is_some() || shared.links != Links::None || self.bound.is_some() {
             return false;
         }
-        // None, as seen above: there is nothing to drop.
-        std::mem::forget(shared.end(ExitReason::Normal));
+        // None, as seen above: there is nobody to tell.
+        drop(shared.links_of(None).end(ExitReason::Normal));
         private.set_gone();
         drop((shared, private));
         turn.vacate();
@@ -315,7 +315,7 @@ impl Process {
             rare: private.take_rare(),
             at_exit: private.take_at_exit(),
             named: false,
-            links: Links::None,
+            links: few::IntoIter::default(),
             watchers: few::IntoIter::default(),
             monitors: few::IntoIter::default(),
             report,
@@ -336,7 +336,8 @@ impl Process {
             crate::time::stop(alarm.key);
         }
         let mut shared = self.shared();
-        teardown.links = shared.end(teardown.reason.clone());
+        let links = shared.links_of(self.parent(owner.node()));
+        teardown.links = links.end(teardown.reason.clone());
         if let Some(rare) = &mut shared.rare {
             // Nobody can give it a name any more: it has ended.
             teardown.named = rare.name.is_some();
@@ -370,7 +371,7 @@ impl Process {
             } else if !teardown.announced {
                 teardown.announced = true;
                 self.announce(owner, teardown, turn);
-            } else if let Some((other, ids)) = teardown.links.pop(pid.node()) {
+            } else if let Some((other, ids)) = teardown.links.next() {
                 let report = self.report_for(pid, other, teardown);
                 let reason = teardown.reason.clone();
                 let link = Some(ids.flipped());

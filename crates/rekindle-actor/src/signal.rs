@@ -203,20 +203,12 @@ fn discard_excess(owner: Owner<'_>) {
 fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
     match signal {
         Signal::Link { from, id } => {
-            owner
-                .process()
-                .shared()
-                .links
-                .add_theirs(owner.node(), *from, *id);
+            owner.with_links(|mut links| links.add_theirs(*from, *id));
             owner.linked_with(*from);
             Received::Done
         }
         Signal::Unlink { from, ids } => {
-            let ended = owner
-                .process()
-                .shared()
-                .links
-                .remove_ids(owner.node(), *from, *ids);
+            let ended = owner.with_links(|mut links| links.remove_ids(*from, *ids));
             match ended && owner.process().shared.interests.has(Interest::Unlinks) {
                 true => Received::Queue,
                 false => Received::Done,
@@ -255,11 +247,7 @@ fn exit(owner: Owner<'_>, from: Pid, reason: &ExitReason, link: Option<LinkIds>)
     let origin = match link {
         None => Origin::Explicit,
         Some(ids) => {
-            let active = owner
-                .process()
-                .shared()
-                .links
-                .remove_ids(owner.node(), from, ids);
+            let active = owner.with_links(|mut links| links.remove_ids(from, ids));
             Origin::Link { active }
         }
     };

@@ -11,7 +11,7 @@ use rekindle_scheduler::{self as scheduler, Handle, TaskView, map_output};
 
 use crate::exit::{ExitReason, IntoExitReason};
 use crate::faults;
-use crate::link::{LinkId, Links, link_at_the_end};
+use crate::link::{LinkId, link_at_the_end};
 use crate::mailbox::{self, Address, Awaiting, Lost, Mailbox, MailboxPolicy};
 use crate::monitor;
 use crate::pid::{MonitorRef, Pid};
@@ -415,15 +415,15 @@ impl Order {
             (Some(owner), Tie::None) => (Some(owner.pid()), Tie::None, 0),
             (Some(owner), tie) => (Some(owner.pid()), tie, owner.private().next_serial()),
         });
-        let links = match (tie, parent) {
-            (Tie::Link, Some(parent)) => Links::to_parent(node, parent, LinkId::of_serial(id)),
-            _ => Links::None,
+        let linked = match (tie, parent) {
+            (Tie::Link, Some(parent)) => Some((parent, LinkId::of_serial(id))),
+            _ => None,
         };
         let birth = Birth {
             kind: self.kind,
             spawned_at: self.at,
             bound: self.policy.bound(),
-            links,
+            linked,
         };
         runtime.spawn_with_id(
             |task| body(Mailbox::of(Pid::new(node, task))),
@@ -448,8 +448,7 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
         Tie::Link => Owner::current(|owner| {
             let owner = owner?;
             let id = LinkId::of_serial(id);
-            let home = owner.node();
-            let noted = owner.process().shared().links.add_mine(home, pid, id);
+            let noted = owner.with_links(|mut links| links.add_mine(pid, id));
             if let Err(reason) = noted {
                 link_at_the_end(owner, pid, id, reason);
             }

@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 
 use crate::block::BlockCache;
 use crate::core::{Core, CoreRef, Kind};
+use crate::cores::CoreNumber;
 use crate::home::{Home, OwnHome};
 use crate::pool::worker::Worker;
 use crate::runtime::Handle;
@@ -108,6 +109,8 @@ pub(crate) struct Local {
     // Before the core, whose end gives back what the program keeps for nobody.
     blocks: BlockCache,
     core: CoreRef,
+    /// The core's.
+    number: CoreNumber,
     slots: RefCell<SlotCache>,
     /// Whose the blocks are, and in a pool the slots.
     _home: OwnHome,
@@ -124,6 +127,7 @@ impl Local {
             Kind::Sim(_) => Home::from_number(1),
         };
         Local {
+            number: core.number(),
             core,
             slots: RefCell::new(SlotCache::new(of_slots)),
             blocks: BlockCache::new(home.get()),
@@ -211,25 +215,25 @@ impl Drop for OwnGuard<'_> {
     }
 }
 
-/// Calls `f` with this thread's stocks, if it runs `core`.
+/// Calls `f` with this thread's stocks, if it runs the core with this number.
 #[inline]
-fn with_local<R>(core: &Core, f: impl FnOnce(Option<&Local>) -> R) -> R {
+fn with_local<R>(core: CoreNumber, f: impl FnOnce(Option<&Local>) -> R) -> R {
     let local = TLS.with(|tls| tls.local.get());
     // SAFETY: by invariant 2 the pointer is null or to a live value that only this thread uses, and
     // stays so during `f`, for the guard is dropped after `f` has returned.
     match unsafe { local.as_ref() } {
-        Some(local) if ptr::eq(local.core.as_ptr(), core) => f(Some(local)),
+        Some(local) if local.number == core => f(Some(local)),
         _ => f(None),
     }
 }
 
-/// Calls `f` with the worker that this thread is, if it is one of `core`.
+/// Calls `f` with the worker that this thread is, if it is one of the core with this number.
 #[inline]
-pub(crate) fn with_worker<R>(core: &Core, f: impl FnOnce(Option<&Worker>) -> R) -> R {
+pub(crate) fn with_worker<R>(core: CoreNumber, f: impl FnOnce(Option<&Worker>) -> R) -> R {
     let worker = TLS.with(|tls| tls.worker.get());
     // SAFETY: as in `with_local`.
     match unsafe { worker.as_ref() } {
-        Some(worker) if ptr::eq(worker.local().core.as_ptr(), core) => f(Some(worker)),
+        Some(worker) if worker.local().number == core => f(Some(worker)),
         _ => f(None),
     }
 }
@@ -245,7 +249,7 @@ pub(crate) fn with_blocks<R>(f: impl FnOnce(Option<&BlockCache>) -> R) -> R {
 /// Calls `f` with the free slots that this thread keeps for `core`, if it keeps any.
 #[inline]
 pub(crate) fn with_slots<R>(core: &Core, f: impl FnOnce(Option<&mut SlotCache>) -> R) -> R {
-    with_local(core, |local| {
+    with_local(core.number(), |local| {
         match local.map(|local| local.slots.try_borrow_mut()) {
             Some(Ok(mut slots)) => f(Some(&mut slots)),
             _ => f(None),
@@ -256,15 +260,16 @@ pub(crate) fn with_slots<R>(core: &Core, f: impl FnOnce(Option<&mut SlotCache>) 
 /// A count on `core`, from this thread's stock if it has one.
 #[inline]
 pub(crate) fn take_count(core: &CoreRef) {
-    with_local(core, |local| match local {
+    with_local(core.number(), |local| match local {
         Some(local) => local.take_count(),
         None => core.retain(1),
     });
 }
 
-/// Gives a count back; the counterpart of [`take_count`]. Returns whether a stock took it.
+/// Gives a count back, on the core with this number; the counterpart of [`take_count`]. Returns whether a stock
+/// took it.
 #[inline]
-pub(crate) fn give_count(core: &CoreRef) -> bool {
+pub(crate) fn give_count(core: CoreNumber) -> bool {
     with_local(core, |local| match local {
         Some(local) => {
             local.give_count();
@@ -279,15 +284,15 @@ pub(crate) fn must_not_block() -> bool {
     TLS.with(|tls| !tls.local.get().is_null())
 }
 
-/// Whether `core` is the runtime that [`with_core`] finds.
+/// Whether the core with this number is the one that [`with_core`] finds.
 #[inline]
-pub(crate) fn is_current(core: &Core) -> bool {
-    TLS.with(|tls| ptr::eq(tls.core.get(), core))
+pub(crate) fn is_current(core: CoreNumber) -> bool {
+    with_core(|current| current.is_some_and(|current| current.number() == core))
 }
 
-/// Whether this thread is a worker or a simulation of `core`.
+/// Whether this thread is a worker or a simulation of the core with this number.
 #[inline]
-pub(crate) fn is_inside(core: &Core) -> bool {
+pub(crate) fn is_inside(core: CoreNumber) -> bool {
     with_local(core, |local| local.is_some())
 }
 

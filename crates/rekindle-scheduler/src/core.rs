@@ -37,6 +37,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -188,14 +189,11 @@ impl Core {
         self.life.stage()
     }
 
-    /// Queues a task that was woken or got a message.
-    #[inline]
-    pub(crate) fn schedule(&self, runnable: Runnable) {
+    /// Queues a task that was woken or got a message, where this thread is no worker of ours.
+    #[inline(never)]
+    pub(crate) fn schedule_from_outside(&self, runnable: Runnable) {
         match &self.kind {
-            Kind::Pool(pool) => context::with_worker(self, |worker| match worker {
-                Some(worker) => worker.schedule(runnable),
-                None => self.submit(pool, runnable),
-            }),
+            Kind::Pool(pool) => self.submit(pool, runnable),
             Kind::Sim(sim) => {
                 sim.push(runnable);
                 self.after_adding();
@@ -203,21 +201,11 @@ impl Core {
         }
     }
 
-    /// As [`schedule`](Self::schedule), for a task that got a request from the running one, which
-    /// awaits the answer.
-    #[inline]
-    pub(crate) fn schedule_callee(&self, runnable: Runnable) {
-        context::with_worker(self, |worker| match worker {
-            Some(worker) => worker.schedule_callee(runnable, context::running_header()),
-            None => self.schedule(runnable),
-        });
-    }
-
     /// Queues a new task. Unlike a woken one it does not go ahead of others.
     #[inline]
     pub(crate) fn schedule_spawned(&self, runnable: Runnable) {
         match &self.kind {
-            Kind::Pool(pool) => context::with_worker(self, |worker| match worker {
+            Kind::Pool(pool) => context::with_worker(self.number(), |worker| match worker {
                 Some(worker) => worker.schedule_spawned(runnable),
                 None => {
                     self.outside.spawned.add_shared(1);
@@ -275,7 +263,7 @@ impl Core {
 
     /// Starts a timer, on this worker's wheel if the thread is a worker.
     pub(crate) fn start_timer(&self, deadline: Time, action: TimerAction) -> TimerKey {
-        let own = context::with_worker(self, |worker| worker.map(|worker| worker.seat()));
+        let own = context::with_worker(self.number(), |worker| worker.map(|worker| worker.seat()));
         let seat = own.unwrap_or_else(|| self.any_seat());
         match self.timers.start(seat, deadline, action) {
             Started::Running { key, first } => {
@@ -303,7 +291,7 @@ impl Core {
     fn note_first_timer(&self, seat: u32, own: bool) {
         let Kind::Pool(pool) = &self.kind else { return };
         let minded_by_us = own
-            && context::with_worker(self, |worker| {
+            && context::with_worker(self.number(), |worker| {
                 worker.is_some_and(|worker| worker.has_seat())
             });
         if !minded_by_us {
@@ -314,7 +302,7 @@ impl Core {
     /// The time, exact on other threads, as of the last look at the clock on workers.
     #[inline]
     pub(crate) fn coarse_now(&self) -> Time {
-        match context::is_inside(self) {
+        match context::is_inside(self.number()) {
             true => self.clock.coarse(),
             false => self.clock.now(),
         }
@@ -482,8 +470,10 @@ impl CoreRef {
     /// `number` came from [`for_cell`](Self::for_cell), and is not used afterwards.
     #[inline]
     pub(crate) unsafe fn release_from_cell(number: CoreNumber) {
-        // SAFETY: the caller's promise.
-        drop(unsafe { CoreRef::numbered(number) });
+        if !context::give_count(number) {
+            // SAFETY: the caller's promise; the count goes once, here.
+            ManuallyDrop::new(unsafe { CoreRef::numbered(number) }).count_down();
+        }
     }
 
     /// Gives up the count of `self`, which is not used afterwards.
@@ -538,7 +528,7 @@ impl Clone for CoreRef {
 impl Drop for CoreRef {
     #[inline]
     fn drop(&mut self) {
-        if !context::give_count(self) {
+        if !context::give_count(self.number()) {
             self.count_down();
         }
     }

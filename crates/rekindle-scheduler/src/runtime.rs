@@ -160,7 +160,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let core = self.core();
-        if !context::is_inside(core) {
+        if !context::is_inside(core.number()) {
             let _entered = context::enter(core);
             within(core.around(), || core.shut_down());
             return;

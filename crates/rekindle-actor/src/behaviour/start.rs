@@ -147,10 +147,9 @@ impl Ack {
     fn dissolve_link(&self) {
         Owner::current(|owner| {
             let owner = owner?;
-            let process = owner.process();
             // Who starts a process is its parent.
-            let parent = process.parent(owner.node())?;
-            process.shared().links.remove(owner.node(), parent)
+            let parent = owner.process().parent(owner.node())?;
+            owner.with_links(|mut links| links.remove(parent))
         });
     }
 }
@@ -531,7 +530,7 @@ impl<M: Send + 'static> Starting<M> {
         Owner::current(|owner| {
             let Some(owner) = owner else { return };
             if self.linked {
-                owner.process().shared().links.remove(owner.node(), pid);
+                owner.with_links(|mut links| links.remove(pid));
             }
             let Some(reference) = self.monitor else {
                 return;

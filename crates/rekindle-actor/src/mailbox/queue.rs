@@ -3,18 +3,18 @@
 //! Owned by location, as in BEAM: a node in the inbox is *in transit*, and anyone may append to
 //! it; at the start of a turn the process takes all of that, signals act, and messages come here,
 //! where only the process itself reaches them. The links are the nodes' own, so an empty queue
-//! costs a word, and a waiting process has nothing allocated.
+//! costs two words, and a waiting process has nothing allocated.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle_scheduler::{Node, NodeChain, NodePtr};
 
-/// An intrusive list of owned blocks: a ring, of which the newest is known, and with it the oldest, which
-/// is the next.
+/// An intrusive list of owned blocks, oldest first.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    newest: *mut Node,
+    head: *mut Node,
+    tail: *mut Node,
 }
 
 /// What others may know of a queue: how many are there, in the lower half, and how many were removed, so that a
@@ -78,18 +78,21 @@ unsafe impl Sync for Position {}
 impl Queue {
     pub(crate) const fn new() -> Queue {
         Queue {
-            newest: ptr::null_mut(),
+            head: ptr::null_mut(),
+            tail: ptr::null_mut(),
         }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.newest.is_null()
+        self.head.is_null()
     }
 
     /// Appends a block, which becomes the queue's.
     #[inline]
     pub(crate) fn push(&mut self, counts: &Counts, node: NodePtr) {
+        // SAFETY: the block is ours by the call.
+        unsafe { node.as_ref().set_next(ptr::null_mut()) };
         self.append(
             counts,
             NodeChain {
@@ -103,18 +106,12 @@ impl Queue {
     /// Appends blocks, which become the queue's.
     #[inline]
     pub(crate) fn append(&mut self, counts: &Counts, chain: NodeChain) {
-        let last = chain.last.as_ptr();
-        // SAFETY: the blocks are ours by the call, and the newest is ours.
-        unsafe {
-            match NonNull::new(self.newest) {
-                Some(newest) => {
-                    (*last).set_next(newest.as_ref().next());
-                    newest.as_ref().set_next(chain.first.as_ptr());
-                }
-                None => (*last).set_next(chain.first.as_ptr()),
-            }
+        match NonNull::new(self.tail) {
+            // SAFETY: the tail is ours.
+            Some(tail) => unsafe { tail.as_ref().set_next(chain.first.as_ptr()) },
+            None => self.head = chain.first.as_ptr(),
         }
-        self.newest = last;
+        self.tail = chain.last.as_ptr();
         counts.push(chain.len);
     }
 
@@ -128,9 +125,13 @@ impl Queue {
 
     #[inline]
     fn shift(&mut self) -> Option<NodePtr> {
-        let oldest = self.after(ptr::null_mut())?;
-        self.unlink(ptr::null_mut(), oldest);
-        Some(oldest)
+        let node = NonNull::new(self.head)?;
+        // SAFETY: the queue owns its nodes.
+        self.head = unsafe { node.as_ref().next() };
+        if self.head.is_null() {
+            self.tail = ptr::null_mut();
+        }
+        Some(node)
     }
 
     /// Takes the first block that `wanted` accepts, looking from `from` on if that place still
@@ -148,13 +149,16 @@ impl Queue {
             Some(place) if place.removals == removals => place.last_seen,
             _ => ptr::null_mut(),
         };
-        while let Some(node) = self.after(before) {
+        loop {
+            // SAFETY: `before` is a node of ours, or null for the place before the first.
+            let at = unsafe { before.as_ref().map_or(self.head, |node| node.next()) };
+            let Some(node) = NonNull::new(at) else { break };
             if wanted(node) {
                 self.unlink(before, node);
                 counts.remove();
                 return Some(node);
             }
-            before = node.as_ptr();
+            before = at;
         }
         *from = Some(Position {
             last_seen: before,
@@ -163,38 +167,17 @@ impl Queue {
         None
     }
 
-    /// The block behind `before`, which is one of ours, or null for the place before the oldest.
-    #[inline]
-    fn after(&self, before: *mut Node) -> Option<NodePtr> {
-        if before == self.newest {
-            // There is none, or it is behind itself.
-            return None;
-        }
-        // SAFETY: `before` is ours, and so is the newest: there is one, for else `before` would be null as well.
-        NonNull::new(unsafe { (*self.in_front(before)).next() })
-    }
-
-    /// The block that leads to the one behind `before`, where there are blocks.
-    #[inline]
-    fn in_front(&self, before: *mut Node) -> *mut Node {
-        match before.is_null() {
-            true => self.newest,
-            false => before,
-        }
-    }
-
-    /// Takes the block out that is behind `before`.
-    #[inline]
     fn unlink(&mut self, before: *mut Node, node: NodePtr) {
-        let in_front = self.in_front(before);
-        if in_front == node.as_ptr() {
-            self.newest = ptr::null_mut();
-            return;
-        }
-        // SAFETY: both are nodes of ours.
-        unsafe { (*in_front).set_next(node.as_ref().next()) };
-        if self.newest == node.as_ptr() {
-            self.newest = in_front;
+        // SAFETY: both are nodes of ours, `before` the one in front of `node`, or null.
+        unsafe {
+            let after = node.as_ref().next();
+            match NonNull::new(before) {
+                Some(before) => before.as_ref().set_next(after),
+                None => self.head = after,
+            }
+            if self.tail == node.as_ptr() {
+                self.tail = before;
+            }
         }
     }
 }
@@ -282,7 +265,7 @@ mod tests {
                 let found = queue.take(&mut None, |node| node == nodes[taken]);
                 assert_eq!(found, Some(nodes[taken]));
                 assert_eq!(queue.1.len(), how_many - 1);
-                // And the ring is whole.
+                // And the list is whole.
                 queue.push(nodes[taken]);
                 let mut expected = nodes[..how_many].to_vec();
                 expected.remove(taken);

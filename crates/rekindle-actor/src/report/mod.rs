@@ -129,8 +129,9 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
         });
     let mailbox = process.received.len();
     drop(private);
-    let shared = process.shared();
-    let links = shared.links.pids(owner.node());
+    let parent = process.parent(owner.node());
+    let mut shared = process.shared();
+    let links = shared.links_of(parent).pids();
     let rare = shared.rare.as_deref();
     let (name, label) = rare
         .map(|r| (r.name.clone(), r.label.clone()))

@@ -453,6 +453,32 @@ impl Header {
         unsafe { &*self.core.core() }
     }
 
+    #[inline]
+    pub(super) fn number(&self) -> CoreNumber {
+        self.core
+    }
+
+    /// Queues the task, which was woken or got a message; the caller owns SCHEDULED, and gives it up.
+    #[inline]
+    pub(super) fn schedule(&self) {
+        let runnable = Runnable::of(self);
+        context::with_worker(self.core, |worker| match worker {
+            Some(worker) => worker.schedule(runnable),
+            None => self.core().schedule_from_outside(runnable),
+        });
+    }
+
+    /// As [`schedule`](Self::schedule), where the task got a request from the running one, which awaits
+    /// the answer.
+    #[inline]
+    pub(super) fn schedule_callee(&self) {
+        let runnable = Runnable::of(self);
+        context::with_worker(self.core, |worker| match worker {
+            Some(worker) => worker.schedule_callee(runnable, context::running_header()),
+            None => self.core().schedule_from_outside(runnable),
+        });
+    }
+
     /// Whether both tasks live in one runtime.
     #[inline]
     pub(super) fn is_beside(&self, other: &Header) -> bool {
@@ -560,12 +586,18 @@ impl Header {
         let header = unsafe { this.as_ref() };
         match header.word.wake_giving() {
             Given::Accepted(Woken::Schedule) => {
-                // The right to poll keeps the cell (invariant 3), but only until it is queued:
-                // then the task may end, and the runtime with it, before this returns.
-                // SAFETY: as above; this reference owns no count, and is never dropped.
-                let core = ManuallyDrop::new(unsafe { CoreRef::numbered(header.core) });
-                let core = CoreRef::clone(&core);
-                core.schedule(Runnable::of(header));
+                let runnable = Runnable::of(header);
+                context::with_worker(header.core, |worker| match worker {
+                    Some(worker) => worker.schedule(runnable),
+                    None => {
+                        // The right to poll keeps the cell (invariant 3), but only until it is queued:
+                        // then the task may end, and the runtime with it, before this returns. (A worker
+                        // keeps its runtime.)
+                        // SAFETY: as above; this reference owns no count, and is never dropped.
+                        let core = ManuallyDrop::new(unsafe { CoreRef::numbered(header.core) });
+                        CoreRef::clone(&core).schedule_from_outside(runnable);
+                    }
+                });
             }
             Given::Accepted(Woken::Nothing) => {}
             Given::Refused(woken) => {

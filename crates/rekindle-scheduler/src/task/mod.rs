@@ -492,7 +492,7 @@ impl<'a> TaskView<'a> {
             Pushed::Delivered => Ok(()),
             Pushed::Dead => Err(node),
             Pushed::Schedule => {
-                self.0.core().schedule_callee(Runnable::of(self.0));
+                self.0.schedule_callee();
                 Ok(())
             }
         }
@@ -509,8 +509,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     fn schedule(self) {
         // The word has just made us the owner of the task's one `Runnable` (invariant 1).
-        let runnable = Runnable::of(self.0);
-        self.0.core().schedule(runnable);
+        self.0.schedule();
     }
 
     /// Takes an idle task away from everyone, in order to cancel it.
@@ -596,7 +595,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn is_at_home(self) -> bool {
-        crate::context::is_current(self.0.core())
+        crate::context::is_current(self.0.number())
     }
 
     /// Whether both are the same task.
@@ -639,7 +638,7 @@ impl Claimed<'_> {
         std::mem::forget(self);
         // SAFETY: the node is the caller's, and the task is ours since it was claimed.
         unsafe { header.word().put_first(node) };
-        header.core().schedule_callee(Runnable::of(header));
+        header.schedule_callee();
     }
 }
 
