@@ -33,10 +33,22 @@ impl<K: Ord + Copy, V> Few<K, V> {
 
     /// Adds an entry, or puts the value into the one that there is.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        if let Some(known) = self.get_mut(key) {
-            *known = value;
-            return;
+        match self.get_mut(key) {
+            Some(known) => *known = value,
+            None => self.insert_new(key, value),
         }
+    }
+
+    /// Adds an entry; `false`, and no more, if there is one already.
+    pub(crate) fn add(&mut self, key: K, value: V) -> bool {
+        let is_new = self.get(key).is_none();
+        if is_new {
+            self.insert_new(key, value);
+        }
+        is_new
+    }
+
+    fn insert_new(&mut self, key: K, value: V) {
         if let Few::One(..) = self {
             let mut several = Vec::with_capacity(2);
             several.extend(mem::take(self));

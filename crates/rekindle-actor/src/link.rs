@@ -154,6 +154,7 @@ impl LinkBook<'_> {
         self.rare.as_deref().map(|rare| &rare.links)
     }
 
+    #[inline]
     fn get(&self, other: Pid) -> Option<LinkIds> {
         match *self.links {
             Links::Parent(link) if self.parent == Some(other) => Some(link.ids()),
@@ -200,6 +201,10 @@ impl LinkBook<'_> {
         if let Some(reason) = self.ended() {
             return Err(reason.clone());
         }
+        if let Links::Rare = self.links {
+            let others = &mut self.rare.get_or_insert_default().links;
+            return Ok(others.add(other, LinkIds::mine(id)));
+        }
         let is_new = !self.contains(other);
         if is_new {
             self.put(other, LinkIds::mine(id));
@@ -207,7 +212,15 @@ impl LinkBook<'_> {
         Ok(is_new)
     }
 
+    /// Of a process that is about to begin.
     #[inline]
+    pub(crate) fn begin(&mut self, other: Pid, id: LinkId) {
+        match self.parent == Some(other) {
+            true => *self.links = Links::Parent(OneSided { id, is_mine: false }),
+            false => self.add_theirs(other, id),
+        }
+    }
+
     pub(crate) fn add_theirs(&mut self, other: Pid, id: LinkId) {
         let mut ids = self.get(other).unwrap_or_default();
         ids.theirs = Some(id);
@@ -220,11 +233,13 @@ impl LinkBook<'_> {
             return false;
         };
         let left = record.without(ids);
-        match left.is_none() {
-            true => drop(self.remove(other)),
-            false => self.put(other, left),
+        let is_over = left.is_none();
+        if is_over {
+            self.remove(other);
+        } else if left != record {
+            self.put(other, left);
         }
-        left.is_none()
+        is_over
     }
 
     pub(crate) fn remove(&mut self, other: Pid) -> Option<LinkIds> {

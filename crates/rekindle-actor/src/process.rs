@@ -93,12 +93,12 @@ pub(crate) struct Private {
 
 /// What a process may have, and one that only receives has not.
 #[derive(Default)]
-struct Aside {
+pub(crate) struct Aside {
     /// The one timer that stands for every deadline of this process: see [`alarm`](Owner::alarm).
-    alarm: Option<Alarm>,
+    pub(crate) alarm: Option<Alarm>,
     /// To be done when the process and its name are gone.
-    at_exit: ExitList,
-    rare: Option<Box<PrivateRare>>,
+    pub(crate) at_exit: ExitList,
+    pub(crate) rare: Option<Box<PrivateRare>>,
 }
 
 /// What comes next for a process that has received.
@@ -187,20 +187,20 @@ impl ExitList {
         }
     }
 
-    pub(crate) fn append(&mut self, others: ExitList) {
+    fn append(&mut self, others: ExitList) {
         let others = others.first.into_iter().chain(others.more);
         others.for_each(|other| self.push(other));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    pub(crate) fn act(self, reason: &ExitReason) {
-        if let Some(first) = self.first {
+    pub(crate) fn act(&mut self, reason: &ExitReason) {
+        if let Some(first) = self.first.take() {
             first.act(reason);
         }
-        for last in self.more {
+        for last in self.more.drain(..) {
             last.act(reason);
         }
     }
@@ -295,7 +295,7 @@ impl Process {
         let parent = parent.filter(|parent| parent.node() == node);
         let mut shared = Shared::default();
         if let Some((other, id)) = birth.linked {
-            shared.links_of(parent).add_theirs(other, id);
+            shared.links_of(parent).begin(other, id);
         }
         Process {
             muted: AtomicU32::new(0),
@@ -465,6 +465,20 @@ impl Process {
 }
 
 impl Aside {
+    /// What has come late, to what was there before.
+    pub(crate) fn take_over(&mut self, late: Aside) {
+        self.at_exit.append(late.at_exit);
+        match (&mut self.rare, late.rare) {
+            (Some(rare), Some(mut late)) => {
+                rare.holdings.append(&mut late.holdings);
+                rare.deferred.append(&mut late.deferred);
+                unwind::discard(late);
+            }
+            (none, late @ Some(_)) => *none = late,
+            (_, None) => {}
+        }
+    }
+
     fn is_empty(&self) -> bool {
         let Aside {
             alarm,
@@ -510,7 +524,7 @@ impl Private {
         self.aside.as_deref()?.alarm.as_ref()
     }
 
-    pub(crate) fn take_alarm(&mut self) -> Option<Alarm> {
+    fn take_alarm(&mut self) -> Option<Alarm> {
         self.aside.as_deref_mut()?.alarm.take()
     }
 
@@ -519,23 +533,18 @@ impl Private {
         &mut self.aside.get_or_insert_default().at_exit
     }
 
-    pub(crate) fn take_at_exit(&mut self) -> ExitList {
-        let aside = self.aside.as_deref_mut();
-        aside.map_or_else(ExitList::default, |aside| {
-            std::mem::take(&mut aside.at_exit)
-        })
-    }
-
     /// Whether there is no timer, nothing to be done at the end, and nothing rare.
     #[inline]
     pub(crate) fn has_nothing_aside(&self) -> bool {
         self.aside.as_deref().is_none_or(Aside::is_empty)
     }
 
-    /// What is rare; but the reason stays, for there is none without it.
-    pub(crate) fn take_rare(&mut self) -> Option<Box<PrivateRare>> {
-        let mut taken = self.aside.as_deref_mut()?.rare.take()?;
-        if let Some(reason) = taken.reason.take() {
+    /// What is aside; but the reason stays, for there is none without it.
+    pub(crate) fn take_aside(&mut self) -> Option<Box<Aside>> {
+        let mut taken = self.aside.take()?;
+        if let Some(rare) = &mut taken.rare
+            && let Some(reason) = rare.reason.take()
+        {
             self.make_rare().reason = Some(reason);
         }
         Some(taken)
@@ -1014,7 +1023,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_of_the_end_stays_when_what_is_rare_is_taken() {
+    fn the_reason_of_the_end_stays_when_what_is_aside_is_taken() {
         let mut private = Private {
             queue: Queue::new(),
             life: Life::new(),
@@ -1028,15 +1037,17 @@ mod tests {
                 .is_none()
         );
         private.make_rare().state_text = Some("in ruins".to_owned());
-        let taken = private.take_rare().and_then(|rare| rare.state_text);
+        let taken = private
+            .take_aside()
+            .and_then(|aside| aside.rare?.state_text);
         assert_eq!(taken.as_deref(), Some("in ruins"));
         assert_eq!(said(&private).as_deref(), Some("a long story"));
         // The last one counts, and a word needs nothing rare.
         assert!(private.set_exiting(ExitReason::Killed).is_some());
         assert_eq!(said(&private).as_deref(), Some("killed"));
-        private.take_rare();
+        drop(private.take_aside());
         assert_eq!(said(&private).as_deref(), Some("killed"));
-        assert!(private.take_rare().is_none());
+        assert!(private.take_aside().is_none());
     }
 
     #[test]

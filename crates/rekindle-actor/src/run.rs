@@ -38,7 +38,7 @@ use crate::mailbox::{self, MailboxOverflow, Queue, Served};
 use crate::monitor::{self, Watched};
 use crate::names;
 use crate::pid::{MonitorRef, Pid};
-use crate::process::{Ahead, ExitList, Owner, PrivateRare, Process};
+use crate::process::{Ahead, Aside, Owner, PrivateRare, Process};
 use crate::report::{self, PendingReport};
 use crate::signal::{self, Signal};
 use crate::telemetry;
@@ -56,10 +56,9 @@ pub(crate) struct Teardown {
     queue: Queue,
     /// How many more of the queue are dropped in step 3.
     before_news: usize,
-    /// In this order: its holdings, what is deferred, and what was given up (after that, for who is owed
-    /// an answer hears the reason, not that there is none).
-    rare: Option<Box<PrivateRare>>,
-    at_exit: ExitList,
+    /// In this order: its holdings, what is deferred, what was given up (after that, for who is owed
+    /// an answer hears the reason, not that there is none), and what is to be done at the exit.
+    aside: Option<Box<Aside>>,
     /// Whether the process had a name.
     named: bool,
     links: few::IntoIter<Pid, LinkIds>,
@@ -73,7 +72,11 @@ pub(crate) struct Teardown {
 
 impl Teardown {
     fn next_deferred(&mut self) -> Option<Served> {
-        self.rare.as_mut()?.deferred.pop()
+        self.rare()?.deferred.pop()
+    }
+
+    fn rare(&mut self) -> Option<&mut PrivateRare> {
+        self.aside.as_deref_mut()?.rare.as_deref_mut()
     }
 }
 
@@ -306,14 +309,12 @@ impl Process {
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
         owner.set_exiting(reason.clone());
         let mut private = owner.private();
-        let alarm = private.take_alarm();
         // From here on it is filled where it lies.
         let mut teardown = Teardown {
             reason,
             queue: std::mem::replace(&mut private.queue, Queue::new()),
             before_news: UNREAD_BEFORE_NEWS,
-            rare: private.take_rare(),
-            at_exit: private.take_at_exit(),
+            aside: private.take_aside(),
             named: false,
             links: few::IntoIter::default(),
             watchers: few::IntoIter::default(),
@@ -322,7 +323,7 @@ impl Process {
             announced: false,
         };
         drop(private);
-        if let Some(rare) = &mut teardown.rare {
+        if let Some(rare) = teardown.rare() {
             // Only the process's own turns would have used these.
             unwind::discard(std::mem::take(&mut rare.wakers));
             rare.last_message = None;
@@ -332,7 +333,8 @@ impl Process {
                 unwind::discard(std::mem::take(&mut rare.attached));
             }
         }
-        if let Some(alarm) = alarm {
+        let aside = teardown.aside.as_deref_mut();
+        if let Some(alarm) = aside.and_then(|aside| aside.alarm.take()) {
             crate::time::stop(alarm.key);
         }
         let mut shared = self.shared();
@@ -352,8 +354,7 @@ impl Process {
     fn steps(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) -> bool {
         let pid = owner.pid();
         for _ in 0..STEPS_PER_TURN {
-            let rare = teardown.rare.as_deref_mut();
-            if let Some(rare) = rare
+            if let Some(rare) = teardown.rare()
                 && let Some(holding) = rare.holdings.last()
             {
                 if holding.release(pid) {
@@ -388,11 +389,12 @@ impl Process {
                 monitor::notify(pid, reference, name, &teardown.reason);
             } else if let Some((serial, watched)) = teardown.monitors.next() {
                 watched.forget(MonitorRef::new(pid, serial));
-            } else if let Some(rare) = teardown.rare.take() {
-                // Foreign things, should the process have come by some on its way out.
-                unwind::discard(rare);
-            } else if !teardown.at_exit.is_empty() {
-                std::mem::take(&mut teardown.at_exit).act(&teardown.reason);
+            } else if let Some(mut aside) = teardown.aside.take() {
+                if let Some(rare) = aside.rare.take() {
+                    // Foreign things, should the process have come by some on its way out.
+                    unwind::discard(rare);
+                }
+                aside.at_exit.act(&teardown.reason);
             } else if let Some(node) = teardown.queue.pop(&self.received) {
                 signal::refuse(pid, node, &teardown.reason, false);
             } else {
@@ -417,20 +419,17 @@ impl Process {
         turn.vacate();
         let mut private = owner.private();
         private.set_gone();
-        let late = private.take_rare();
-        teardown.at_exit.append(private.take_at_exit());
+        let late = private.take_aside();
         drop(private);
-        if let Some(rare) = &mut teardown.rare {
+        if let Some(rare) = teardown.rare() {
             rare.given_up.clear();
         }
         if let Some(mut late) = late {
-            late.given_up.clear();
-            match &mut teardown.rare {
-                Some(rare) => {
-                    rare.holdings.append(&mut late.holdings);
-                    rare.deferred.append(&mut late.deferred);
-                    unwind::discard(late);
-                }
+            if let Some(rare) = &mut late.rare {
+                rare.given_up.clear();
+            }
+            match &mut teardown.aside {
+                Some(aside) => aside.take_over(*late),
                 none => *none = Some(late),
             }
         }

@@ -459,7 +459,8 @@ impl Header {
     }
 
     /// Queues the task, which was woken or got a message; the caller owns SCHEDULED, and gives it up.
-    #[inline]
+    // Apart, so that a push is short enough to become part of each send: most find the task queued.
+    #[inline(never)]
     pub(super) fn schedule(&self) {
         let runnable = Runnable::of(self);
         context::with_worker(self.core, |worker| match worker {
