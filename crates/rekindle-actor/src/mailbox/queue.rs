@@ -144,9 +144,8 @@ impl Queue {
         from: &mut Option<Position>,
         mut wanted: impl FnMut(NodePtr) -> bool,
     ) -> Option<NodePtr> {
-        let removals = counts.removals();
         let mut before = match from {
-            Some(place) if place.removals == removals => place.last_seen,
+            Some(place) if place.removals == counts.removals() => place.last_seen,
             _ => ptr::null_mut(),
         };
         loop {
@@ -162,7 +161,7 @@ impl Queue {
         }
         *from = Some(Position {
             last_seen: before,
-            removals,
+            removals: counts.removals(),
         });
         None
     }
