@@ -301,7 +301,7 @@ where
                     complain(view, payload);
                 }
                 // SAFETY: we own SCHEDULED, and give it up for good.
-                unsafe { cell.finish(header, turn.inbox, running) };
+                unsafe { Self::finish(header, turn.inbox, running) };
                 Ran::Finished
             }
         }
@@ -337,7 +337,7 @@ where
             discard_payload(payload);
         }
         // SAFETY: we own SCHEDULED, and give it up for good.
-        unsafe { cell.finish(header, turn.inbox, running) };
+        unsafe { Self::finish(header, turn.inbox, running) };
     }
 
     /// Gives what a turn left in its inbox back to the host.
@@ -363,23 +363,26 @@ where
     /// # Safety
     ///
     /// The caller owns SCHEDULED and does not touch the task afterwards.
+    // Not by `&self`: a reference that is an argument must not outlive what it refers to.
     #[inline(always)]
-    unsafe fn finish(&self, header: NonNull<Header>, mut inbox: NodeList, running: Running) {
+    unsafe fn finish(header: NonNull<Header>, mut inbox: NodeList, running: Running) {
+        // SAFETY: the caller's promise; the cell stays until it is freed below, and is not used after.
+        let cell = unsafe { header.cast::<Self>().as_ref() };
         // SAFETY: by invariant 2 we alone may reach the future.
-        if self.future.with(|future| unsafe { (*future).is_some() }) {
-            self.drop_future();
+        if cell.future.with(|future| unsafe { (*future).is_some() }) {
+            cell.drop_future();
         }
-        self.header.vacate();
-        self.hand_back(&mut inbox);
-        if self.header.is_alone() {
+        cell.header.vacate();
+        cell.hand_back(&mut inbox);
+        if cell.header.is_alone() {
             drop(running);
             // SAFETY: nobody else can reach the cell, now or later; so the word need not say that
             // the task is dead, and the count need not be counted down.
             return unsafe { Self::free(header) };
         }
-        let mut last = self.header.word.finish(&self.header.spares);
-        self.hand_back(&mut last.inbox);
-        let spares = u32::from(self.header.spares.count()) + u32::from(last.surplus);
+        let mut last = cell.header.word.finish(&cell.header.spares);
+        cell.hand_back(&mut last.inbox);
+        let spares = u32::from(cell.header.spares.count()) + u32::from(last.surplus);
         // What drops with the cell is foreign code, and must not find the task any more.
         drop(running);
         // SAFETY: these are the task's own reference (invariant 3) and what it had to lend.
