@@ -1,6 +1,10 @@
 //! Which runtime is current.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
 
 use rekindle_scheduler::{Builder, Handle, Runtime, running, spawn, with_handle};
 
@@ -34,7 +38,7 @@ fn guards_may_be_dropped_in_any_order() {
 
 #[test]
 fn a_forgotten_guard_leaves_its_runtime_current_and_usable() {
-    std::thread::spawn(|| {
+    thread::spawn(|| {
         let runtime = pool(1);
         std::mem::forget(runtime.handle().enter());
         drop(runtime);
@@ -67,11 +71,52 @@ fn a_task_sees_itself_and_its_runtime() {
     );
 }
 
+/// A waker takes a task to the workers of its own runtime, whosever worker calls it, by reference or by value.
+#[test]
+fn a_task_that_another_runtime_wakes_stays_at_home() {
+    let (home, elsewhere) = (pool(1), pool(1));
+    let at = || (Handle::current().runtime_id(), thread::current().id());
+    for by_value in [false, true] {
+        let slot: Arc<Mutex<Option<Waker>>> = Arc::default();
+        let lent = slot.clone();
+        let sleeper = home.handle().spawn(async move {
+            let before = at();
+            let mut waits = true;
+            poll_fn(|cx| {
+                if std::mem::take(&mut waits) {
+                    *lent.lock().unwrap() = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            })
+            .await;
+            (before, at())
+        });
+        let waker = loop {
+            match slot.lock().unwrap().take() {
+                Some(waker) => break waker,
+                None => thread::yield_now(),
+            }
+        };
+        let waking = elsewhere.handle().spawn(async move {
+            if by_value {
+                waker.wake();
+            } else {
+                waker.wake_by_ref();
+            }
+            at()
+        });
+        let waking = elsewhere.block_on(waking).unwrap();
+        let (before, after) = home.block_on(sleeper).unwrap();
+        assert_eq!(before, after, "by value: {by_value}");
+        assert_ne!(waking.0, after.0);
+        assert_ne!(waking.1, after.1);
+    }
+}
+
 #[test]
 fn an_extension_is_found_by_its_type() {
-    let runtime = Builder::new()
-        .extension(std::sync::Arc::new(7_u8))
-        .simulated(0);
+    let runtime = Builder::new().extension(Arc::new(7_u8)).simulated(0);
     assert_eq!(runtime.handle().extension::<u8>(), Some(&7));
     assert_eq!(runtime.handle().extension::<u16>(), None);
 }
