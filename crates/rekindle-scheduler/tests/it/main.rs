@@ -7,6 +7,7 @@ mod blocked;
 mod blocking_call;
 mod entering;
 mod fairness;
+mod hosts;
 mod memory;
 mod shutdown;
 mod simulation;
