@@ -149,7 +149,8 @@ impl Core {
         });
         let core = NonNull::from(Box::leak(core));
         // SAFETY: it was made just now.
-        unsafe { core.as_ref() }.place.put(core.as_ptr());
+        let known = unsafe { core.as_ref() };
+        known.place.put(core.as_ptr(), known.id);
         Ok(CoreRef(core))
     }
 

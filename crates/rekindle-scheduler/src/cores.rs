@@ -4,7 +4,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,7 +14,22 @@ use crate::core::Core;
 const MOST: usize = 1 << u16::BITS;
 
 /// By number. What was never in use takes no memory: it is a page of zeros, which nobody has looked at.
-static CORES: [AtomicPtr<Core>; MOST] = [const { AtomicPtr::new(ptr::null_mut()) }; MOST];
+static CORES: [Entry; MOST] = [const { Entry::empty() }; MOST];
+
+/// A core and its id, which is asked for more often than anything else of it.
+struct Entry {
+    core: AtomicPtr<Core>,
+    id: AtomicU32,
+}
+
+impl Entry {
+    const fn empty() -> Entry {
+        Entry {
+            core: AtomicPtr::new(ptr::null_mut()),
+            id: AtomicU32::new(0),
+        }
+    }
+}
 
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
     never_used: 0,
@@ -46,11 +61,23 @@ impl Numbers {
 pub(crate) struct CoreNumber(u16);
 
 impl CoreNumber {
+    #[inline]
+    fn entry(self) -> &'static Entry {
+        &CORES[usize::from(self.0)]
+    }
+
     /// Where the core is; null before it is [put](Place::put) there.
     #[inline]
     pub(crate) fn core(self) -> *mut Core {
         // Relaxed: whoever has the number has it from somebody who had the core.
-        CORES[usize::from(self.0)].load(Ordering::Relaxed)
+        self.entry().core.load(Ordering::Relaxed)
+    }
+
+    /// The core's id, which no other has or will have.
+    #[inline]
+    pub(crate) fn id(self) -> u32 {
+        // As above.
+        self.entry().id.load(Ordering::Relaxed)
     }
 }
 
@@ -73,14 +100,16 @@ impl Place {
         self.0
     }
 
-    pub(crate) fn put(&self, core: *mut Core) {
-        CORES[usize::from(self.0.0)].store(core, Ordering::Relaxed);
+    pub(crate) fn put(&self, core: *mut Core, id: u32) {
+        let entry = self.0.entry();
+        entry.core.store(core, Ordering::Relaxed);
+        entry.id.store(id, Ordering::Relaxed);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.put(ptr::null_mut());
+        self.put(ptr::null_mut(), 0);
         NUMBERS.lock().given_back.push(self.0.0);
     }
 }
@@ -112,7 +141,9 @@ mod tests {
         let runtimes = [1, 2].map(crate::Runtime::simulated);
         for runtime in &runtimes {
             let core: *const Core = &raw const **runtime.core();
-            assert!(ptr::eq(runtime.core().number().core(), core));
+            let number = runtime.core().number();
+            assert!(ptr::eq(number.core(), core));
+            assert_eq!(number.id(), runtime.handle().runtime_id());
         }
     }
 }

@@ -406,7 +406,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn runtime_id(self) -> u32 {
-        self.0.core().id()
+        self.0.number().id()
     }
 
     /// Whether both tasks are of the same runtime.
