@@ -82,7 +82,7 @@ impl ProcessInfo {
             return None;
         }
         let links = shared.links_of(parent).pids();
-        let rare = shared.rare.as_deref();
+        let rare = shared.rare();
         let running = view.is_scheduled();
         Some(ProcessInfo {
             pid,
@@ -485,6 +485,6 @@ pub(crate) fn status(owner: Owner<'_>, suspended: bool) -> Status {
 /// ```
 pub fn set_label(label: impl Into<Arc<str>>) {
     crate::link::within("set_label", |owner| {
-        owner.process().shared().rare().label = Some(label.into());
+        owner.process().shared().make_rare().label = Some(label.into());
     });
 }

@@ -25,7 +25,7 @@ use crate::exit::{self, ExitReason};
 use crate::few::{self, Few};
 use crate::mailbox;
 use crate::pid::Pid;
-use crate::process::{Owner, SharedRare};
+use crate::process::{Owner, SharedAside};
 use crate::signal::{self, Signal};
 
 /// The id of a link, of the process that made it: the serial, in half as many bits. After four billion they
@@ -95,7 +95,7 @@ impl LinkIds {
     }
 }
 
-/// What every process keeps of its links: as much as nearly all have. The rest is with what is rare, and what
+/// What every process keeps of its links: as much as nearly all have. The rest lies aside, and what
 /// both say together is a [`LinkBook`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Links {
@@ -103,13 +103,13 @@ pub(crate) enum Links {
     None,
     /// With its parent alone.
     Parent(OneSided),
-    /// As what is rare says, of one at least.
-    Rare,
+    /// As what lies aside says: there is one at least.
+    Aside,
     /// The process has ended, for a reason that is but a word (its place in `exit::WORDS`): it has no links, and
     /// makes none. (Here, because it has one or the other, and there are many processes.)
     Over(u8),
-    /// The same, for what reason is said with what is rare.
-    RareOver,
+    /// The same, for a reason that lies aside.
+    OverAside,
 }
 
 /// A link that one of its ends has made.
@@ -139,7 +139,7 @@ impl OneSided {
 /// The links of one process.
 pub(crate) struct LinkBook<'a> {
     pub(crate) links: &'a mut Links,
-    pub(crate) rare: &'a mut Option<Box<SharedRare>>,
+    pub(crate) aside: &'a mut Option<Box<SharedAside>>,
     /// The parent, if that is of the same runtime.
     pub(crate) parent: Option<Pid>,
 }
@@ -147,18 +147,18 @@ pub(crate) struct LinkBook<'a> {
 impl LinkBook<'_> {
     /// How the process ended, once it has.
     fn ended(&self) -> Option<&ExitReason> {
-        ended(*self.links, self.rare.as_deref())
+        ended(*self.links, self.aside.as_deref())
     }
 
     fn others(&self) -> Option<&Few<Pid, LinkIds>> {
-        self.rare.as_deref().map(|rare| &rare.links)
+        self.aside.as_deref().map(|aside| &aside.links)
     }
 
     #[inline]
     fn get(&self, other: Pid) -> Option<LinkIds> {
         match *self.links {
             Links::Parent(link) if self.parent == Some(other) => Some(link.ids()),
-            Links::Rare => self.others()?.get(other).copied(),
+            Links::Aside => self.others()?.get(other).copied(),
             _ => None,
         }
     }
@@ -171,11 +171,11 @@ impl LinkBook<'_> {
     fn put(&mut self, other: Pid, ids: LinkIds) {
         let is_parents = self.parent == Some(other);
         let before = match *self.links {
-            Links::Over(_) | Links::RareOver => return,
+            Links::Over(_) | Links::OverAside => return,
             Links::Parent(link) if !is_parents => self.parent.map(|parent| (parent, link.ids())),
             Links::Parent(_) | Links::None => None,
-            Links::Rare => {
-                self.rare.get_or_insert_default().links.insert(other, ids);
+            Links::Aside => {
+                self.aside.get_or_insert_default().links.insert(other, ids);
                 return;
             }
         };
@@ -185,8 +185,8 @@ impl LinkBook<'_> {
             *self.links = Links::Parent(link);
             return;
         }
-        *self.links = Links::Rare;
-        let others = &mut self.rare.get_or_insert_default().links;
+        *self.links = Links::Aside;
+        let others = &mut self.aside.get_or_insert_default().links;
         for (pid, ids) in before.into_iter().chain([(other, ids)]) {
             others.insert(pid, ids);
         }
@@ -201,8 +201,8 @@ impl LinkBook<'_> {
         if let Some(reason) = self.ended() {
             return Err(reason.clone());
         }
-        if let Links::Rare = self.links {
-            let others = &mut self.rare.get_or_insert_default().links;
+        if let Links::Aside = self.links {
+            let others = &mut self.aside.get_or_insert_default().links;
             return Ok(others.add(other, LinkIds::mine(id)));
         }
         let is_new = !self.contains(other);
@@ -248,8 +248,8 @@ impl LinkBook<'_> {
                 *self.links = Links::None;
                 Some(link.ids())
             }
-            Links::Rare => {
-                let others = &mut self.rare.as_deref_mut()?.links;
+            Links::Aside => {
+                let others = &mut self.aside.as_deref_mut()?.links;
                 let ids = others.remove(other);
                 if others.is_empty() {
                     *self.links = Links::None;
@@ -263,7 +263,7 @@ impl LinkBook<'_> {
     pub(crate) fn pids(&self) -> Vec<Pid> {
         match *self.links {
             Links::Parent(_) => self.parent.into_iter().collect(),
-            Links::Rare => {
+            Links::Aside => {
                 let others = self.others().into_iter();
                 others
                     .flat_map(|others| others.after(None))
@@ -278,17 +278,17 @@ impl LinkBook<'_> {
     pub(crate) fn end(self, reason: ExitReason) -> few::IntoIter<Pid, LinkIds> {
         let linked = match (*self.links, self.parent) {
             (Links::Parent(link), Some(parent)) => Few::One(parent, link.ids()),
-            (Links::Rare, _) => self
-                .rare
+            (Links::Aside, _) => self
+                .aside
                 .as_deref_mut()
-                .map_or(Few::None, |rare| mem::take(&mut rare.links)),
+                .map_or(Few::None, |aside| mem::take(&mut aside.links)),
             _ => Few::None,
         };
         *self.links = match reason.word() {
             Some(word) => Links::Over(word),
             None => {
-                self.rare.get_or_insert_default().ended = Some(reason);
-                Links::RareOver
+                self.aside.get_or_insert_default().ended = Some(reason);
+                Links::OverAside
             }
         };
         linked.into_iter()
@@ -296,11 +296,11 @@ impl LinkBook<'_> {
 }
 
 /// How a process ended that keeps this of its links, once it has.
-pub(crate) fn ended(links: Links, rare: Option<&SharedRare>) -> Option<&ExitReason> {
+pub(crate) fn ended(links: Links, aside: Option<&SharedAside>) -> Option<&ExitReason> {
     match links {
         Links::Over(word) => Some(&exit::WORDS[usize::from(word)]),
-        Links::RareOver => rare?.ended.as_ref(),
-        Links::None | Links::Parent(_) | Links::Rare => None,
+        Links::OverAside => aside?.ended.as_ref(),
+        Links::None | Links::Parent(_) | Links::Aside => None,
     }
 }
 
@@ -551,10 +551,10 @@ mod tests {
     }
 
     #[test]
-    fn a_link_with_the_parent_needs_nothing_rare() {
+    fn a_link_with_the_parent_needs_nothing_aside() {
         let mut shared = Shared::default();
         of(&mut shared).add_theirs(pid(PARENT), id(7));
-        assert!(shared.rare.is_none() && of(&mut shared).contains(pid(PARENT)));
+        assert!(shared.has_nothing_aside() && of(&mut shared).contains(pid(PARENT)));
         // Of another link it is told apart, and both are found.
         of(&mut shared).add_theirs(pid(2), id(8));
         assert_eq!(of(&mut shared).pids(), [pid(PARENT), pid(2)]);

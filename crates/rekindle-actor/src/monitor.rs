@@ -382,7 +382,7 @@ pub(crate) fn expect_down(owner: Owner<'_>, watched: Watched) -> MonitorRef {
     owner
         .process()
         .shared()
-        .rare()
+        .make_rare()
         .monitors
         .insert(serial, watched);
     MonitorRef::new(owner.pid(), serial)
@@ -398,7 +398,7 @@ pub(crate) struct Suspended {
 pub(crate) fn suspend(reference: MonitorRef) -> Option<Suspended> {
     let watched = runtimes::with_process(reference.watcher(), |_, process| {
         let mut shared = process.shared();
-        shared.rare.as_mut()?.monitors.remove(reference.serial())
+        shared.rare_mut()?.monitors.remove(reference.serial())
     });
     watched
         .flatten()
@@ -420,7 +420,10 @@ impl Suspended {
         let watched = self.watched;
         runtimes::with_process(reference.watcher(), |_, process| {
             let mut shared = process.shared();
-            shared.rare().monitors.insert(reference.serial(), watched);
+            shared
+                .make_rare()
+                .monitors
+                .insert(reference.serial(), watched);
         });
         ask_for_down(reference, target, None);
     }
@@ -457,8 +460,7 @@ pub fn demonitor(reference: MonitorRef) -> bool {
         }
         let mut shared = owner.process().shared();
         let watched = shared
-            .rare
-            .as_mut()
+            .rare_mut()
             .and_then(|r| r.monitors.remove(reference.serial()));
         drop(shared);
         let Some(watched) = watched else { return false };
@@ -502,7 +504,7 @@ pub fn demonitor_flush(reference: MonitorRef) -> bool {
 /// if it does not.
 pub(crate) fn receive_down(owner: Owner<'_>, down: &mut Down) -> bool {
     let mut shared = owner.process().shared();
-    let monitors = shared.rare.as_mut().map(|rare| &mut rare.monitors);
+    let monitors = shared.rare_mut().map(|rare| &mut rare.monitors);
     let watched = monitors.and_then(|monitors| monitors.remove(down.reference.serial()));
     drop(shared);
     let Some(watched) = watched else {

@@ -150,7 +150,7 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
         if shared.ended().is_some() {
             return None;
         }
-        let slot = &mut shared.rare().name;
+        let slot = &mut shared.make_rare().name;
         if let Some(name) = slot {
             return Some(Err(RegisterError::HasName(name.clone())));
         }
@@ -186,7 +186,7 @@ pub fn unregister(name: &str) -> Result<(), NotRegistered> {
         let process: &crate::process::Process = task.view().host()?;
         let mut shard = System::of(handle)?.names.shard(name).lock();
         let mut shared = process.shared();
-        let slot = &mut shared.rare.as_mut()?.name;
+        let slot = &mut shared.rare_mut()?.name;
         if slot.as_deref() != Some(name) {
             return None;
         }

@@ -232,16 +232,22 @@ pub(crate) struct LastMessage {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) links: Links,
-    pub(crate) rare: Option<Box<SharedRare>>,
+    aside: Option<Box<SharedAside>>,
+}
+
+/// What a process may have that others reach, and most have not.
+#[derive(Default)]
+pub(crate) struct SharedAside {
+    /// With whom it is linked, if not with its parent alone.
+    pub(crate) links: Few<Pid, LinkIds>,
+    /// How it ended, if that is more than a word.
+    pub(crate) ended: Option<ExitReason>,
+    rare: Option<Box<SharedRare>>,
 }
 
 /// What only few processes need.
 #[derive(Default)]
 pub(crate) struct SharedRare {
-    /// With whom it is linked, if not with its parent alone.
-    pub(crate) links: Few<Pid, LinkIds>,
-    /// How it ended, if that is more than a word.
-    pub(crate) ended: Option<ExitReason>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) label: Option<Arc<str>>,
     /// What the process shows to whoever knows its type, without a message: see `published`.
@@ -257,26 +263,42 @@ pub(crate) struct SharedRare {
 impl Shared {
     /// How the process ended, once it has.
     pub(crate) fn ended(&self) -> Option<&ExitReason> {
-        link::ended(self.links, self.rare.as_deref())
+        link::ended(self.links, self.aside.as_deref())
     }
 
     /// The links, of a process with this parent in its own runtime.
     #[inline]
     pub(crate) fn links_of(&mut self, parent: Option<Pid>) -> LinkBook<'_> {
-        let Shared { links, rare } = self;
+        let Shared { links, aside } = self;
         LinkBook {
             links,
-            rare,
+            aside,
             parent,
         }
     }
 
-    pub(crate) fn rare(&mut self) -> &mut SharedRare {
-        self.rare.get_or_insert_default()
+    /// What only few processes need, if this one has it.
+    pub(crate) fn rare(&self) -> Option<&SharedRare> {
+        self.aside.as_deref()?.rare.as_deref()
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> Option<&mut SharedRare> {
+        self.aside.as_deref_mut()?.rare.as_deref_mut()
+    }
+
+    /// As [`rare`](Self::rare), which it has from now on.
+    pub(crate) fn make_rare(&mut self) -> &mut SharedRare {
+        let aside = self.aside.get_or_insert_default();
+        aside.rare.get_or_insert_default()
+    }
+
+    /// Whether it has no links but with its parent, and nothing rare. (Who had some has room for them still.)
+    pub(crate) fn has_nothing_aside(&self) -> bool {
+        self.aside.is_none()
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
-        self.rare.as_ref()?.name.clone()
+        self.rare()?.name.clone()
     }
 }
 
@@ -355,8 +377,8 @@ impl Process {
             private,
             shared,
         } = self;
-        let Shared { links: _, rare } = shared.get_mut();
-        bound.is_none() && rare.is_none() && private.get_mut().is_bare()
+        let Shared { links: _, aside } = shared.get_mut();
+        bound.is_none() && aside.is_none() && private.get_mut().is_bare()
     }
 
     /// The process that spawned it, if one of the same runtime did; that is `node`.
@@ -376,7 +398,7 @@ impl Process {
     /// written down when the work begins.
     pub(crate) fn callers(&self, node: u32) -> Vec<Pid> {
         let shared = self.shared();
-        match shared.rare.as_ref().and_then(|rare| rare.callers.as_ref()) {
+        match shared.rare().and_then(|rare| rare.callers.as_ref()) {
             Some(known) => known.to_vec(),
             None if self.kind.is_task => self.parent(node).into_iter().collect(),
             None => Vec::new(),
@@ -387,7 +409,7 @@ impl Process {
     pub(crate) fn works_for_others(&self) -> bool {
         let written = || {
             let shared = self.shared();
-            let rare = shared.rare.as_ref();
+            let rare = shared.rare();
             rare.is_some_and(|rare| rare.callers.is_some())
         };
         self.kind.is_task || written()
@@ -454,7 +476,7 @@ impl Process {
         let Some(shared) = self.try_shared() else {
             return Ok(());
         };
-        let rare = shared.rare.as_deref();
+        let rare = shared.rare();
         let name = rare.and_then(|rare| rare.name.clone().or_else(|| rare.label.clone()));
         drop(shared);
         match name {
@@ -786,7 +808,7 @@ impl<'a> Owner<'a> {
     /// Shows `what` to whoever asks by [`published`], until it is `None` again.
     pub(crate) fn publish(self, what: Option<Arc<dyn Any + Send + Sync>>) {
         let mut shared = self.process.shared();
-        let before = std::mem::replace(&mut shared.rare().published, what);
+        let before = std::mem::replace(&mut shared.make_rare().published, what);
         drop(shared);
         drop(before);
     }
@@ -990,7 +1012,7 @@ impl<'a> Owner<'a> {
 /// What a process has published, if it is a `T`.
 pub(crate) fn published<T: Any + Send + Sync>(process: &Process) -> Option<Arc<T>> {
     let shared = process.shared();
-    let what = shared.rare.as_ref()?.published.clone();
+    let what = shared.rare()?.published.clone();
     drop(shared);
     what?.downcast().ok()
 }

@@ -270,7 +270,7 @@ impl Process {
             return true;
         }
         let mut shared = self.shared();
-        if shared.rare.is_some() || shared.links != Links::None || self.bound.is_some() {
+        if !shared.has_nothing_aside() || shared.links != Links::None || self.bound.is_some() {
             return false;
         }
         // None, as seen above: there is nobody to tell.
@@ -340,7 +340,7 @@ impl Process {
         let mut shared = self.shared();
         let links = shared.links_of(self.parent(owner.node()));
         teardown.links = links.end(teardown.reason.clone());
-        if let Some(rare) = &mut shared.rare {
+        if let Some(rare) = shared.rare_mut() {
             // Nobody can give it a name any more: it has ended.
             teardown.named = rare.name.is_some();
             teardown.watchers = std::mem::take(&mut rare.watchers).into_iter();
@@ -411,7 +411,7 @@ impl Process {
     fn announce(&self, owner: Owner<'_>, teardown: &mut Teardown, turn: &mut Turn<'_>) {
         self.release_senders();
         if teardown.named {
-            let name = self.shared().rare.as_mut().and_then(|r| r.name.take());
+            let name = self.shared().rare_mut().and_then(|r| r.name.take());
             if let Some(name) = name {
                 names::free(owner.pid(), &name);
             }

@@ -219,7 +219,7 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
         } => exit(owner, *from, reason, *link),
         Signal::Monitor { reference, name } => {
             let mut shared = owner.process().shared();
-            let watchers = &mut shared.rare().watchers;
+            let watchers = &mut shared.make_rare().watchers;
             // One that was suspended and stands again is known by its first name.
             if watchers.get(*reference).is_none() {
                 watchers.insert(*reference, name.take());
@@ -227,7 +227,7 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
             Received::Done
         }
         Signal::Demonitor { reference } => {
-            if let Some(rare) = &mut owner.process().shared().rare {
+            if let Some(rare) = owner.process().shared().rare_mut() {
                 rare.watchers.remove(*reference);
             }
             Received::Done

@@ -457,7 +457,11 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
         Tie::Monitor => Owner::current(|owner| {
             let reference = monitor::expect_down(owner?, monitor::Watched::plain(Some(pid)));
             let process: &Process = child.host()?;
-            process.shared().rare().watchers.insert(reference, None);
+            process
+                .shared()
+                .make_rare()
+                .watchers
+                .insert(reference, None);
             Some(reference)
         }),
     }

@@ -518,7 +518,7 @@ impl Callers {
     fn note(self) {
         Owner::current(|owner| {
             if let Some(owner) = owner {
-                owner.process().shared().rare().callers = Some(self.0);
+                owner.process().shared().make_rare().callers = Some(self.0);
             }
         });
     }

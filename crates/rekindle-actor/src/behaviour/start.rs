@@ -400,7 +400,7 @@ impl Starter {
                     .heeds_parent
                     .store(heeds_parent, Ordering::Relaxed);
                 if let Some(label) = label {
-                    process.shared().rare().label = Some(label);
+                    process.shared().make_rare().label = Some(label);
                 }
             }
             Sender::new(Address::of(view).expect("the process was made for this message"))

@@ -132,7 +132,7 @@ pub(crate) fn gather(owner: Owner<'_>, reason: &ExitReason) -> PendingReport {
     let parent = process.parent(owner.node());
     let mut shared = process.shared();
     let links = shared.links_of(parent).pids();
-    let rare = shared.rare.as_deref();
+    let rare = shared.rare();
     let (name, label) = rare
         .map(|r| (r.name.clone(), r.label.clone()))
         .unwrap_or_default();
