@@ -141,6 +141,7 @@ impl Host for Process {
             return;
         }
         let mut inbox = std::mem::take(turn.inbox());
+        self.end_receiving();
         let mut teardown = self.begin_end(owner, ExitReason::Killed, future, true);
         while let Some(node) = inbox.pop() {
             signal::refuse(owner.pid(), node, &ExitReason::Killed, false);

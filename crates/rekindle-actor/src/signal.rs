@@ -128,6 +128,7 @@ enum Received {
 pub(crate) fn receive_all(owner: Owner<'_>, inbox: &mut rekindle_scheduler::NodeList) -> Ahead {
     let mut private = owner.private();
     if private.exiting().is_some() {
+        owner.process().end_receiving();
         return Ahead::End;
     }
     if let Some(messages) = inbox.take_plain() {

@@ -62,11 +62,10 @@ impl<M: Send + 'static> NamedAddress<M> {
         // What is forgotten may be the last of its process, whose reason is the user's: it is dropped without
         // the lock.
         let known = self.known.lock().clone();
-        if let Some(known) = &known
-            && known.stands()
-        {
-            return Some(known.address.clone());
-        }
+        let known = match known {
+            Some(known) if known.stands() => return Some(known.address),
+            other => other,
+        };
         loop {
             let Some(holder) = Sender::<M>::whereis(&self.name) else {
                 let forgotten = self.known.lock().take();

@@ -590,15 +590,16 @@ impl Header {
         let header = unsafe { this.as_ref() };
         match header.word.wake_giving() {
             Given::Accepted(Woken::Schedule) => {
-                let runnable = Runnable::of(header);
-                context::with_worker(header.core, |worker| match worker {
+                // By value: once it is queued the cell may go.
+                let (runnable, core) = (Runnable::of(header), header.core);
+                context::with_worker(core, move |worker| match worker {
                     Some(worker) => worker.schedule(runnable),
                     None => {
                         // The right to poll keeps the cell (invariant 3), but only until it is queued:
                         // then the task may end, and the runtime with it, before this returns. (A worker
                         // keeps its runtime.)
                         // SAFETY: as above; this reference owns no count, and is never dropped.
-                        let core = ManuallyDrop::new(unsafe { CoreRef::numbered(header.core) });
+                        let core = ManuallyDrop::new(unsafe { CoreRef::numbered(core) });
                         CoreRef::clone(&core).schedule_from_outside(runnable);
                     }
                 });
