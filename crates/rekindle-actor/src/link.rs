@@ -144,6 +144,14 @@ pub(crate) struct LinkBook<'a> {
     pub(crate) parent: Option<Pid>,
 }
 
+impl Links {
+    /// Of a process that is about to begin, and is linked with its parent by the parent's id.
+    #[inline]
+    pub(crate) fn with_parent(id: LinkId) -> Links {
+        Links::Parent(OneSided { id, is_mine: false })
+    }
+}
+
 impl LinkBook<'_> {
     /// How the process ended, once it has.
     fn ended(&self) -> Option<&ExitReason> {
@@ -212,15 +220,6 @@ impl LinkBook<'_> {
         Ok(is_new)
     }
 
-    /// Of a process that is about to begin.
-    #[inline]
-    pub(crate) fn begin(&mut self, other: Pid, id: LinkId) {
-        match self.parent == Some(other) {
-            true => *self.links = Links::Parent(OneSided { id, is_mine: false }),
-            false => self.add_theirs(other, id),
-        }
-    }
-
     pub(crate) fn add_theirs(&mut self, other: Pid, id: LinkId) {
         let mut ids = self.get(other).unwrap_or_default();
         ids.theirs = Some(id);
@@ -274,16 +273,20 @@ impl LinkBook<'_> {
         }
     }
 
-    /// The process has ended; gives its links.
-    pub(crate) fn end(self, reason: ExitReason) -> few::IntoIter<Pid, LinkIds> {
-        let linked = match (*self.links, self.parent) {
-            (Links::Parent(link), Some(parent)) => Few::One(parent, link.ids()),
-            (Links::Aside, _) => self
-                .aside
-                .as_deref_mut()
-                .map_or(Few::None, |aside| mem::take(&mut aside.links)),
-            _ => Few::None,
-        };
+    /// The process has ended; leaves its links in `left`, which is empty. (There, because what is given back is
+    /// moved as a whole, and would wait for its parts.)
+    pub(crate) fn end(self, reason: ExitReason, left: &mut few::IntoIter<Pid, LinkIds>) {
+        match (*self.links, self.parent) {
+            (Links::Parent(link), Some(parent)) => {
+                *left = few::IntoIter::One(Some((parent, link.ids())));
+            }
+            (Links::Aside, _) => {
+                if let Some(aside) = self.aside.as_deref_mut() {
+                    *left = mem::take(&mut aside.links).into_iter();
+                }
+            }
+            _ => {}
+        }
         *self.links = match reason.word() {
             Some(word) => Links::Over(word),
             None => {
@@ -291,7 +294,6 @@ impl LinkBook<'_> {
                 Links::OverAside
             }
         };
-        linked.into_iter()
     }
 }
 
@@ -545,6 +547,13 @@ mod tests {
         }
     }
 
+    /// The process ends; with whom it was linked.
+    fn ends(shared: &mut Shared, reason: ExitReason) -> Vec<(Pid, LinkIds)> {
+        let mut left = few::IntoIter::default();
+        of(shared).end(reason, &mut left);
+        left.collect()
+    }
+
     #[test]
     fn every_process_keeps_a_word_for_its_links() {
         assert_eq!(size_of::<Links>(), size_of::<u64>());
@@ -558,13 +567,13 @@ mod tests {
         // Of another link it is told apart, and both are found.
         of(&mut shared).add_theirs(pid(2), id(8));
         assert_eq!(of(&mut shared).pids(), [pid(PARENT), pid(2)]);
-        let linked: Vec<_> = of(&mut shared).end(ExitReason::Normal).collect();
+        let linked = ends(&mut shared, ExitReason::Normal);
         let theirs = |n, serial| (pid(n), LinkIds::theirs(id(serial)));
         assert_eq!(linked, [theirs(PARENT, 7), theirs(2, 8)]);
         // Alone it is told as well.
         let mut shared = Shared::default();
         of(&mut shared).add_theirs(pid(PARENT), id(7));
-        let linked: Vec<_> = of(&mut shared).end(ExitReason::Normal).collect();
+        let linked = ends(&mut shared, ExitReason::Normal);
         assert_eq!(linked, [theirs(PARENT, 7)]);
     }
 
@@ -585,7 +594,7 @@ mod tests {
     fn who_has_ended_makes_no_links_and_says_why() {
         for reason in [ExitReason::Killed, ExitReason::msg("a long story")] {
             let mut shared = Shared::default();
-            assert_eq!(of(&mut shared).end(reason.clone()).count(), 0);
+            assert!(ends(&mut shared, reason.clone()).is_empty());
             let refused = of(&mut shared).add_mine(pid(2), id(1)).unwrap_err();
             assert_eq!(refused, reason);
             of(&mut shared).add_theirs(pid(2), id(1));

@@ -15,6 +15,7 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -29,13 +30,14 @@ use crate::few::Few;
 use crate::life::{Life, Stage};
 use crate::link::{self, LinkBook, LinkId, LinkIds, Links};
 use crate::mailbox::{
-    self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, Served,
-    SharedCell, SharedMut,
+    self, Bound, Counts, GivenUp, Owed, PrivateCell, PrivateMut, Protocol, Queue, RequestSender,
+    Served, Serving, SharedCell, SharedMut,
 };
 use crate::monitor::Watched;
 use crate::pid::{MonitorRef, Pid};
 use crate::report;
 use crate::run::Teardown;
+use crate::sys::SystemState;
 use crate::unwind;
 use crate::wait::{Wait, Waiting};
 
@@ -86,8 +88,8 @@ pub(crate) struct Private {
     /// How far the life has come. Why it ends, once it is doomed, is there if it is but a word, and else
     /// with what is rare.
     pub(crate) life: Life,
-    /// The request that was received last, until it is answered, or the next one is received.
-    pub(crate) serving: Option<Served>,
+    /// The request that was received last, until the next receive begins.
+    pub(crate) serving: Serving,
     aside: Option<Box<Aside>>,
 }
 
@@ -99,6 +101,8 @@ pub(crate) struct Aside {
     /// To be done when the process and its name are gone.
     pub(crate) at_exit: ExitList,
     pub(crate) rare: Option<Box<PrivateRare>>,
+    /// After how many nanoseconds without a message a server sheds memory.
+    pub(crate) hibernate_after: Option<NonZeroU64>,
 }
 
 /// What comes next for a process that has received.
@@ -123,6 +127,10 @@ pub(crate) struct Alarm {
 pub(crate) struct PrivateRare {
     /// Why it ends, once it is doomed, if that is more than a word.
     reason: Option<ExitReason>,
+    /// Who sent the request that was answered last, if the word in [`Private`] has no room for it.
+    caller: Option<Pid>,
+    /// A server's books of the system's messages, while its loop has them not in hand.
+    pub(crate) system: SystemState,
     /// Requests that were handled and are still owed an answer.
     pub(crate) deferred: Vec<Served>,
     /// Answers that were given up in this turn; whoever waits for them is told in the next, unless
@@ -266,6 +274,29 @@ impl Shared {
         link::ended(self.links, self.aside.as_deref())
     }
 
+    /// Of a process that is about to begin, linked with who spawned it by that one's id, or with nobody. `parent` is
+    /// who spawned it, if that is of the same runtime. (Nothing is made and then changed: what is moved as a whole
+    /// would wait for the change.)
+    #[inline]
+    fn born(spawner: Option<Pid>, parent: Option<Pid>, id: Option<LinkId>) -> Shared {
+        match (parent, spawner, id) {
+            (Some(_), _, Some(id)) => Shared {
+                links: Links::with_parent(id),
+                aside: None,
+            },
+            (None, Some(spawner), Some(id)) => Shared::linked_with(spawner, id),
+            _ => Shared::default(),
+        }
+    }
+
+    /// Of a process that is linked with a process of another runtime.
+    #[cold]
+    fn linked_with(spawner: Pid, id: LinkId) -> Shared {
+        let mut shared = Shared::default();
+        shared.links_of(None).add_theirs(spawner, id);
+        shared
+    }
+
     /// The links, of a process with this parent in its own runtime.
     #[inline]
     pub(crate) fn links_of(&mut self, parent: Option<Pid>) -> LinkBook<'_> {
@@ -307,18 +338,15 @@ pub(crate) struct Birth {
     pub(crate) kind: &'static ProcessKind,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) bound: Option<Box<Bound>>,
-    /// With whom it is linked from the start, by whose id.
-    pub(crate) linked: Option<(Pid, LinkId)>,
+    /// If it is linked with who spawned it from the start: by that one's id.
+    pub(crate) linked: Option<LinkId>,
 }
 
 impl Process {
     #[inline]
-    pub(crate) fn new(node: u32, started: Time, parent: Option<Pid>, birth: Birth) -> Process {
-        let parent = parent.filter(|parent| parent.node() == node);
-        let mut shared = Shared::default();
-        if let Some((other, id)) = birth.linked {
-            shared.links_of(parent).begin(other, id);
-        }
+    pub(crate) fn new(node: u32, started: Time, spawner: Option<Pid>, birth: Birth) -> Process {
+        let parent = spawner.filter(|spawner| spawner.node() == node);
+        let shared = Shared::born(spawner, parent, birth.linked);
         Process {
             muted: AtomicU32::new(0),
             calling: Calling::nobody(),
@@ -333,7 +361,7 @@ impl Process {
                 Private {
                     queue: Queue::new(),
                     life: Life::new(),
-                    serving: None,
+                    serving: Serving::NOTHING,
                     aside: None,
                 },
                 started,
@@ -506,6 +534,7 @@ impl Aside {
             alarm,
             at_exit,
             rare,
+            hibernate_after: _,
         } = self;
         alarm.is_none() && at_exit.is_empty() && rare.is_none()
     }
@@ -520,7 +549,7 @@ impl Private {
             serving,
             aside,
         } = self;
-        queue.is_empty() && aside.is_none() && serving.is_none()
+        queue.is_empty() && aside.is_none() && serving.is_nothing()
     }
 
     /// What only few processes need, if this one has it.
@@ -553,6 +582,15 @@ impl Private {
     /// What is to be done when the process and its name are gone.
     pub(crate) fn at_exit(&mut self) -> &mut ExitList {
         &mut self.aside.get_or_insert_default().at_exit
+    }
+
+    /// After how many nanoseconds without a message a server sheds memory, if it does.
+    pub(crate) fn hibernate_after(&self) -> Option<NonZeroU64> {
+        self.aside.as_deref()?.hibernate_after
+    }
+
+    pub(crate) fn set_hibernate_after(&mut self, nanos: NonZeroU64) {
+        self.aside.get_or_insert_default().hibernate_after = Some(nanos);
     }
 
     /// Whether there is no timer, nothing to be done at the end, and nothing rare.
@@ -882,14 +920,29 @@ impl<'a> Owner<'a> {
             {
                 replies.extend(note());
             }
-            private.serving.take_if(|served| is_it(served))
+            let node = owner?.node();
+            let (served, elsewhere) = private.serving.answer(is_it, node)?;
+            if elsewhere.is_some() {
+                private.make_rare().caller = elsewhere;
+            }
+            Some(served)
         })
+    }
+
+    /// Who sent the request that was received last, if a process did.
+    pub(crate) fn last_caller(self) -> Option<Pid> {
+        let private = self.private();
+        match private.serving.sender(self.node()) {
+            RequestSender::Nobody => None,
+            RequestSender::Process(caller) => Some(caller),
+            RequestSender::Elsewhere => private.rare()?.caller,
+        }
     }
 
     /// Whether this process has received a request of `caller`, who waits for the answer still.
     pub(crate) fn has_request_of(self, caller: Pid) -> bool {
         let mut private = self.private();
-        let mut found = private.serving.as_ref().is_some_and(|s| s.is_for(caller));
+        let mut found = private.serving.request().is_some_and(|s| s.is_for(caller));
         let received = &self.process.received;
         private.queue.take(received, &mut None, |node| {
             found |= mailbox::is_awaited_by(node, caller);
@@ -1049,7 +1102,7 @@ mod tests {
         let mut private = Private {
             queue: Queue::new(),
             life: Life::new(),
-            serving: None,
+            serving: Serving::NOTHING,
             aside: None,
         };
         let said = |private: &Private| private.exiting().map(ToString::to_string);

@@ -22,12 +22,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use rekindle_scheduler::{self as scheduler, Host, NodePtr, TaskView, Turn};
+use rekindle_scheduler::{self as scheduler, Body, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
 use crate::faults;
@@ -89,7 +88,7 @@ impl Host for Process {
     }
 
     #[inline]
-    fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
@@ -107,14 +106,14 @@ impl Host for Process {
                     // Who is ended by a signal has not crashed: the report is that of whoever sent
                     // it. An overflow is nobody else's, and has no other report.
                     let silent = reason.downcast_ref::<MailboxOverflow>().is_none();
-                    return self.end_with(owner, reason, future, turn, silent);
+                    return self.end_with(owner, reason, &mut body, turn, silent);
                 }
             }
             Ahead::End => return self.go_on_ending(owner, turn),
         }
-        let Some(body) = future.as_mut().as_pin_mut() else {
+        if body.is_gone() {
             return self.go_on_ending(owner, turn);
-        };
+        }
         // Only now, for an end goes on whoever is held back.
         if owner.is_muted() {
             return Poll::Pending;
@@ -125,24 +124,25 @@ impl Host for Process {
             unwind::catch(|| telemetry::in_span(owner, || body.poll(&mut cx)))
         };
         match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(reason)) => self.end(owner, reason, future, turn),
-            Err(payload) => self.end(owner, ExitReason::from_panic(payload), future, turn),
+            Ok(Some(Poll::Ready(reason))) => self.end(owner, reason, &mut body, turn),
+            // It was there, as seen above.
+            Ok(Some(Poll::Pending) | None) => Poll::Pending,
+            Err(payload) => self.end(owner, ExitReason::from_panic(payload), &mut body, turn),
         }
     }
 
-    fn cancel<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>)
+    fn cancel<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>)
     where
         F: Future<Output = ExitReason>,
     {
         let owner = Owner::hosted(self, turn.view());
-        if future.is_none() {
+        if body.is_gone() {
             while self.go_on_ending(owner, turn).is_pending() {}
             return;
         }
         let mut inbox = std::mem::take(turn.inbox());
         self.end_receiving();
-        let mut teardown = self.begin_end(owner, ExitReason::Killed, future, true);
+        let mut teardown = self.begin_end(owner, ExitReason::Killed, &mut body, true);
         while let Some(node) = inbox.pop() {
             signal::refuse(owner.pid(), node, &ExitReason::Killed, false);
         }
@@ -200,16 +200,16 @@ impl Process {
         &self,
         owner: Owner<'_>,
         reason: ExitReason,
-        mut future: Pin<&mut Option<F>>,
+        body: &mut Body<'_, F>,
         turn: &mut Turn<'_>,
     ) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
-        if reason.is_normal() && self.quick_end(owner, future.as_mut(), turn) {
+        if reason.is_normal() && self.quick_end(owner, body, turn) {
             return Poll::Ready(());
         }
-        self.end_with(owner, reason, future.as_mut(), turn, false)
+        self.end_with(owner, reason, body, turn, false)
     }
 
     /// The end in steps; `silent` if there is to be no report.
@@ -218,14 +218,14 @@ impl Process {
         &self,
         owner: Owner<'_>,
         reason: ExitReason,
-        future: Pin<&mut Option<F>>,
+        body: &mut Body<'_, F>,
         turn: &mut Turn<'_>,
         silent: bool,
     ) -> Poll<()>
     where
         F: Future<Output = ExitReason>,
     {
-        let mut teardown = self.begin_end(owner, reason, future, silent);
+        let mut teardown = self.begin_end(owner, reason, body, silent);
         if self.steps(owner, &mut teardown, turn) {
             return Poll::Ready(());
         }
@@ -237,12 +237,7 @@ impl Process {
     /// The whole end of a process that ends well, and whom nobody knows: most are such. `false`
     /// if it is not one; then nothing has been done but the body may be gone.
     #[inline]
-    fn quick_end<F>(
-        &self,
-        owner: Owner<'_>,
-        mut future: Pin<&mut Option<F>>,
-        turn: &mut Turn<'_>,
-    ) -> bool
+    fn quick_end<F>(&self, owner: Owner<'_>, body: &mut Body<'_, F>, turn: &mut Turn<'_>) -> bool
     where
         F: Future<Output = ExitReason>,
     {
@@ -250,7 +245,7 @@ impl Process {
         faults::note(|| "ends: normal".to_owned());
         let dropped = {
             let _inside = Inside::enter();
-            unwind::catch(|| future.set(None))
+            unwind::catch(|| body.drop_in_place())
         };
         if let Err(payload) = dropped {
             // The slow way finds the body gone, and reports what its drop did.
@@ -258,7 +253,10 @@ impl Process {
             return false;
         }
         let mut private = owner.private();
-        if !private.has_nothing_aside() || private.serving.is_some() || !private.queue.is_empty() {
+        if !private.has_nothing_aside()
+            || !private.serving.is_nothing()
+            || !private.queue.is_empty()
+        {
             return false;
         }
         // Most likely nobody has ever asked for it. If somebody knows it, the id stays for now: they may be about
@@ -275,7 +273,8 @@ impl Process {
             return false;
         }
         // None, as seen above: there is nobody to tell.
-        drop(shared.links_of(None).end(ExitReason::Normal));
+        let links = shared.links_of(None);
+        links.end(ExitReason::Normal, &mut few::IntoIter::default());
         private.set_gone();
         drop((shared, private));
         turn.vacate();
@@ -287,7 +286,7 @@ impl Process {
         &self,
         owner: Owner<'_>,
         reason: ExitReason,
-        mut future: Pin<&mut Option<F>>,
+        body: &mut Body<'_, F>,
         silent: bool,
     ) -> Teardown
     where
@@ -302,9 +301,9 @@ impl Process {
         owner.set_exiting(reason.clone());
         let dropped = {
             let _inside = Inside::enter();
-            unwind::catch(|| future.set(None))
+            unwind::catch(|| body.drop_in_place())
         };
-        // A mailbox that is dropped has done so, unless it was carried away.
+        // A mailbox that is dropped has done so, unless it was carried away; a server's body has none.
         owner.settle_last();
         let reason = reason.after_drop(dropped);
         let report = (!reason.is_clean() && !silent).then(|| report::gather(owner, &reason));
@@ -329,6 +328,7 @@ impl Process {
             unwind::discard(std::mem::take(&mut rare.wakers));
             rare.last_message = None;
             rare.state_text = None;
+            unwind::discard(std::mem::take(&mut rare.system));
             // Streams are part of the state.
             if !rare.attached.is_empty() {
                 unwind::discard(std::mem::take(&mut rare.attached));
@@ -340,7 +340,7 @@ impl Process {
         }
         let mut shared = self.shared();
         let links = shared.links_of(self.parent(owner.node()));
-        teardown.links = links.end(teardown.reason.clone());
+        links.end(teardown.reason.clone(), &mut teardown.links);
         if let Some(rare) = shared.rare_mut() {
             // Nobody can give it a name any more: it has ended.
             teardown.named = rare.name.is_some();

@@ -359,10 +359,11 @@ fn spawn_tied<K, B: Body<K>>(
     };
     order.spawn(
         |inbox| body.into_future(inbox),
-        |view, pid| {
-            B::handle(pid, || {
+        |view, pid, reference| {
+            let handle = B::handle(pid, || {
                 Sender::new(Address::of(view).expect("the process was made for this message"))
-            })
+            });
+            (handle, reference)
         },
     )
 }
@@ -380,8 +381,8 @@ impl Order {
     pub(crate) fn spawn<M, F, R>(
         self,
         body: impl FnOnce(Mailbox<M>) -> F,
-        handle: impl FnOnce(TaskView<'_>, Pid) -> R,
-    ) -> (R, Option<MonitorRef>)
+        handle: impl FnOnce(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
+    ) -> R
     where
         M: Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
@@ -397,8 +398,8 @@ impl Order {
         self,
         runtime: &Handle,
         body: impl FnOnce(Mailbox<M>) -> F,
-        handle: impl FnOnce(TaskView<'_>, Pid) -> R,
-    ) -> (R, Option<MonitorRef>)
+        handle: impl FnOnce(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
+    ) -> R
     where
         M: Send + 'static,
         F: Future<Output = ExitReason> + Send + 'static,
@@ -415,15 +416,11 @@ impl Order {
             (Some(owner), Tie::None) => (Some(owner.pid()), Tie::None, 0),
             (Some(owner), tie) => (Some(owner.pid()), tie, owner.private().next_serial()),
         });
-        let linked = match (tie, parent) {
-            (Tie::Link, Some(parent)) => Some((parent, LinkId::of_serial(id))),
-            _ => None,
-        };
         let birth = Birth {
             kind: self.kind,
             spawned_at: self.at,
             bound: self.policy.bound(),
-            linked,
+            linked: matches!(tie, Tie::Link).then(|| LinkId::of_serial(id)),
         };
         runtime.spawn_with_id(
             |task| body(Mailbox::of(Pid::new(node, task))),
@@ -435,7 +432,7 @@ impl Order {
                     tie => tie_to_parent(tie, id, view, pid),
                 };
                 faults::note(|| format!("spawns {pid} {}", view.describe()));
-                (handle(view, pid), reference)
+                handle(view, pid, reference)
             },
         )
     }
@@ -484,7 +481,7 @@ pub(crate) fn main_process<T: Send + 'static>(
         reply.reply(future.await);
         ExitReason::Normal
     };
-    order.spawn_in(runtime, body, |_, _| ());
+    order.spawn_in(runtime, body, |_, _, _| ());
     MainProcess(awaiting)
 }
 

@@ -36,6 +36,8 @@
 
 mod sync;
 
+mod byte_lock;
+
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
@@ -84,6 +86,8 @@ mod runtime;
 
 pub use block_on::block_on;
 pub use blocking::{Blocking, BlockingError};
+#[doc(hidden)]
+pub use byte_lock::{ByteGuard, ByteLock};
 pub use config::Builder;
 pub use context::{EnterGuard, coarse_now, running, take_news, with_handle};
 pub use metrics::Metrics;
@@ -94,7 +98,7 @@ pub use sim::{
 };
 pub use static_cell::StaticCell;
 pub use task::{
-    AbortHandle, Claimed, Host, JoinError, JoinHandle, MapOutput, Node, NodeChain, NodeList,
+    AbortHandle, Body, Claimed, Host, JoinError, JoinHandle, MapOutput, Node, NodeChain, NodeList,
     NodePtr, NodeVtable, TaskId, TaskRef, TaskView, Turn, map_output,
 };
 pub use time::{Sleep, Time, TimerAction, TimerKey, sleep, sleep_until};

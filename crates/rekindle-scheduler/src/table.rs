@@ -37,9 +37,10 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use self::pages::Pages;
+use crate::byte_lock::ByteLock;
 use crate::home::Home;
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering};
-use crate::sync::{Mutex, hint, thread};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, Ordering};
 use crate::task::{Header, TaskId, TaskRef, TaskView};
 
 /// Slots that travel together between a stock and the common pool.
@@ -53,13 +54,11 @@ const LENDS: usize = 4;
 const FIRST: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Enough buckets for every index of 32 bits.
 const BUCKETS: usize = 24;
-/// Spins before a waiting thread gives its processor away.
-const SPINS: u32 = 64;
 
 /// One place in the table.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    locked: AtomicBool,
+    lock: ByteLock,
     /// Whose it is when it is free.
     home: AtomicU16,
     generation: AtomicU32,
@@ -103,7 +102,7 @@ fn locate(index: u32) -> (usize, usize) {
 impl Slot {
     fn empty() -> Slot {
         Slot {
-            locked: AtomicBool::new(false),
+            lock: ByteLock::new(),
             home: AtomicU16::new(Home::NOBODY.number()),
             generation: AtomicU32::new(1),
             task: AtomicPtr::new(ptr::null_mut()),
@@ -120,34 +119,8 @@ impl Slot {
     /// Runs `f` under the slot's lock.
     #[inline]
     fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
-        // Acquire: pairs with the Release of the guard, so that we see what the last holder did.
-        while self
-            .locked
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            self.wait();
-        }
-        let _unlock = Unlock(self);
+        let _taken = self.lock.lock();
         f()
-    }
-
-    #[cold]
-    fn wait(&self) {
-        if cfg!(loom) {
-            // A load may see an old value again and again; the exchange sees the last one.
-            return thread::yield_now();
-        }
-        let mut spins = 0;
-        while self.locked.load(Ordering::Relaxed) {
-            spins += 1;
-            if spins < SPINS {
-                hint::spin_loop();
-            } else {
-                // The holder was pre-empted: let it run.
-                thread::yield_now();
-            }
-        }
     }
 }
 
@@ -174,16 +147,6 @@ impl Common {
 
     fn give(&mut self, home: Home, free: impl IntoIterator<Item = u32>) {
         self.free.entry(home).or_default().extend(free);
-    }
-}
-
-/// Releases the lock, also when `f` unwinds.
-struct Unlock<'a>(&'a Slot);
-
-impl Drop for Unlock<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.locked.store(false, Ordering::Release);
     }
 }
 
@@ -561,7 +524,7 @@ mod loom_tests {
 
     use super::*;
     use crate::model::explore;
-    use crate::sync::UnsafeCell;
+    use crate::sync::{UnsafeCell, thread};
 
     struct Tenant(UnsafeCell<usize>);
 

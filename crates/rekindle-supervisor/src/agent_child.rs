@@ -1,11 +1,15 @@
 //! Agents as children.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 
 use rekindle_actor::{Agent, AgentServer, MailboxPolicy, Registration};
 
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::extras::Extras;
+use crate::recipe::{Launch, Recipe, into_start, recipe};
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle, IntoStarted};
 
 /// Makes an agent a child.
@@ -50,12 +54,14 @@ impl<S: Send + 'static> AgentChild for Agent<S> {
 
     #[track_caller]
     fn child(init: impl Fn() -> S + Send + Sync + 'static) -> AgentChildBuilder<S> {
+        let options = ChildOptions::here();
+        let init: InitFn<S> = Arc::new(init);
         AgentChildBuilder {
-            init: Arc::new(init),
+            recipe: recipe(options.made_at(), move || init.clone()),
             name: None,
             via: None,
             mailbox: MailboxPolicy::unbounded(),
-            options: ChildOptions::here(),
+            options,
         }
     }
 }
@@ -81,7 +87,7 @@ impl<S: Send + 'static> AgentChild for Agent<S> {
 /// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct AgentChildBuilder<S> {
-    init: Arc<dyn Fn() -> S + Send + Sync>,
+    recipe: Arc<dyn Recipe<AgentOf<S>>>,
     name: Option<Arc<str>>,
     via: Option<Registration<AgentServer<S>>>,
     mailbox: MailboxPolicy,
@@ -105,33 +111,55 @@ impl<S: Send + 'static> AgentChildBuilder<S> {
     }
 }
 
+/// What makes an agent's state. It runs in the agent's process.
+type InitFn<S> = Arc<dyn Fn() -> S + Send + Sync>;
+
+/// How agents with a state of that type are started.
+struct AgentOf<S>(PhantomData<fn(S)>);
+
+impl<S: Send + 'static> Launch for AgentOf<S> {
+    type Args = InitFn<S>;
+    type Via = Registration<AgentServer<S>>;
+
+    fn launch(
+        init: InitFn<S>,
+        at: &'static Location<'static>,
+        extras: Option<&Extras<Self::Via>>,
+    ) -> StartFuture {
+        let mut start = Agent::start_link(move || init()).spawned_at(at);
+        if let Some(extras) = extras {
+            start = start.mailbox(extras.mailbox);
+            if let Some(name) = &extras.name {
+                start = start.name(name.clone());
+            }
+            if let Some(via) = &extras.via {
+                start = start.via(via.clone());
+            }
+            if let Some(limit) = extras.start_timeout {
+                start = start.timeout(limit);
+            }
+        }
+        started(start.into_future())
+    }
+}
+
 impl<S: Send + 'static> From<AgentChildBuilder<S>> for ChildSpec {
     fn from(builder: AgentChildBuilder<S>) -> ChildSpec {
         let AgentChildBuilder {
-            init,
+            recipe,
             name,
             via,
             mailbox,
             options,
         } = builder;
-        let (own_name, limit) = (name.clone(), options.start_timeout);
-        let at = options.made_at();
-        let start = start_fn(move || {
-            let init = init.clone();
-            let mut start = Agent::start_link(move || init())
-                .spawned_at(at)
-                .mailbox(mailbox);
-            if let Some(name) = &own_name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = limit {
-                start = start.timeout(limit);
-            }
-            start.into_future()
-        });
+        let extras = Extras {
+            name: name.clone(),
+            via,
+            mailbox,
+            start_timeout: options.start_timeout,
+            hibernate_after: None,
+        };
+        let start = into_start(recipe, extras.boxed());
         options.into_spec(ChildKind::Worker, name, "Agent", start)
     }
 }
@@ -140,7 +168,7 @@ impl<S: Send + 'static> Child for AgentChildBuilder<S> {
     type Handle = Agent<S>;
 
     fn handle(started: ChildHandle) -> Option<Agent<S>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 
@@ -155,7 +183,7 @@ impl<S: Send + 'static> IntoStarted for Agent<S> {
 impl<S> Clone for AgentChildBuilder<S> {
     fn clone(&self) -> Self {
         AgentChildBuilder {
-            init: self.init.clone(),
+            recipe: self.recipe.clone(),
             name: self.name.clone(),
             via: self.via.clone(),
             mailbox: self.mailbox,

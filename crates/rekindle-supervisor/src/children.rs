@@ -3,6 +3,8 @@
 //! A slab with a list through it: a child keeps its place in the order whatever happens to it, and
 //! is found by its key, its pid or its id without a search. Adding, removing and looking up take
 //! constant time, with one child as with a million.
+//!
+//! A child is one line of memory: see [`Slots`].
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,12 +13,10 @@ use std::sync::Arc;
 
 use rekindle_actor::{Pid, Time};
 
-use crate::pid_map::PidMap;
-use crate::spec::{ChildKind, ChildSpec};
-
-/// One child within its set. A key may be used again when its child has been removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key(u32);
+pub(crate) use crate::slots::Key;
+use crate::slots::{Slot, Slots};
+use crate::spec::{ChildKind, ChildSpec, StartFn};
+use crate::terms::{Terms, TermsBook, TermsKey};
 
 /// What a child is doing now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +26,78 @@ pub(crate) enum State<P = Pid> {
     /// It runs.
     Running(P),
     /// It is to be started again, by the retry that carries this number.
-    Restarting(u64),
+    Restarting(u32),
 }
 
-/// A child.
-#[derive(Debug)]
-pub(crate) struct Entry<P = Pid> {
-    pub(crate) spec: ChildSpec,
-    state: State<P>,
-    /// The process that ran last.
-    last: Option<P>,
-    /// Restarts in a row, for back-off.
-    pub(crate) attempts: u32,
-    /// When it was started last.
-    pub(crate) started_at: Time,
+/// The same without what it comes with, which has its room in the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Stopped,
+    Running,
+    Restarting,
+}
+
+/// A child, in a line of memory.
+#[repr(align(64))]
+struct Entry<P> {
+    terms: TermsKey,
+    start: Option<StartFn>,
+    /// The process that runs, or that ran last.
+    process: Option<P>,
+    phase: Phase,
+    /// The number of the last retry.
+    retry: u32,
+    /// Restarts in a row, for back-off; 255 are as good as more.
+    attempts: u8,
+    /// When it was started last, for back-off.
+    started_at: Time,
     before: Option<Key>,
     after: Option<Key>,
+    /// The next one that is looked for in the same place.
+    link: Option<Key>,
+}
+
+impl<P: Copy + Eq + Hash> Slot for Entry<P> {
+    type By = P;
+
+    /// It runs, or is about to have a successor.
+    fn found_by(&self) -> Option<P> {
+        self.process.filter(|_| self.phase != Phase::Stopped)
+    }
+
+    fn link(&self) -> Option<Key> {
+        self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Option<Key> {
+        &mut self.link
+    }
 }
 
 impl<P: Copy> Entry<P> {
+    fn state(&self) -> State<P> {
+        match (self.phase, self.process) {
+            (Phase::Running, Some(process)) => State::Running(process),
+            (Phase::Restarting, _) => State::Restarting(self.retry),
+            _ => State::Stopped,
+        }
+    }
+}
+
+/// A child, as others see it.
+pub(crate) struct Child<'a, P = Pid> {
+    pub(crate) terms: &'a Terms,
+    entry: &'a Entry<P>,
+}
+
+impl<P: Copy> Child<'_, P> {
     pub(crate) fn state(&self) -> State<P> {
-        self.state
+        self.entry.state()
+    }
+
+    /// What it is started by.
+    pub(crate) fn spec(&self) -> ChildSpec {
+        self.terms.with_start(self.entry.start.clone())
     }
 }
 
@@ -77,15 +128,12 @@ pub struct ChildCount {
 }
 
 /// The children of one supervisor.
-#[derive(Debug)]
 pub(crate) struct Children<P = Pid> {
-    slots: Vec<Option<Entry<P>>>,
-    free: Vec<Key>,
+    /// Those that run are found by their processes, those between two lives by the ones that have ended.
+    slots: Slots<Entry<P>>,
     first: Option<Key>,
     last: Option<Key>,
-    by_pid: PidMap<P, Key>,
-    /// Those between two lives, by the pid of the one that has ended.
-    between: PidMap<P, Key>,
+    terms: TermsBook,
     by_id: HashMap<Arc<str>, Key>,
     count: ChildCount,
     /// Significant children that run, or are to be started again.
@@ -95,12 +143,10 @@ pub(crate) struct Children<P = Pid> {
 impl<P: Copy + Eq + Hash> Children<P> {
     pub(crate) fn new() -> Self {
         Children {
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::new(),
             first: None,
             last: None,
-            by_pid: PidMap::default(),
-            between: PidMap::default(),
+            terms: TermsBook::default(),
             by_id: HashMap::new(),
             count: ChildCount::default(),
             significant: 0,
@@ -120,26 +166,20 @@ impl<P: Copy + Eq + Hash> Children<P> {
     pub(crate) fn push_nameless(&mut self, spec: ChildSpec) -> Key {
         self.count.specs += 1;
         *self.kind_count(spec.kind) += 1;
+        let (terms, start) = self.terms.enter(spec);
         let entry = Entry {
-            spec,
-            state: State::Stopped,
-            last: None,
+            terms,
+            start,
+            process: None,
+            phase: Phase::Stopped,
+            retry: 0,
             attempts: 0,
             started_at: Time::ZERO,
             before: self.last,
             after: None,
+            link: None,
         };
-        let key = match self.free.pop() {
-            Some(key) => {
-                self.slots[key.0 as usize] = Some(entry);
-                key
-            }
-            None => {
-                let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 children");
-                self.slots.push(Some(entry));
-                Key(index)
-            }
-        };
+        let key = self.slots.insert(entry);
         match self.last {
             Some(last) => self.entry(last).after = Some(key),
             None => self.first = Some(key),
@@ -150,44 +190,63 @@ impl<P: Copy + Eq + Hash> Children<P> {
 
     /// Takes a child out.
     pub(crate) fn remove(&mut self, key: Key) {
-        if self.get(key).is_none() {
-            return;
-        }
         self.set_state(key, State::Stopped);
-        let Some(entry) = self.slots[key.0 as usize].take() else {
+        let Some(entry) = self.slots.get_mut(key) else {
             return;
         };
-        self.free.push(key);
-        match entry.before {
-            Some(before) => self.entry(before).after = entry.after,
-            None => self.first = entry.after,
+        // Not the whole entry, for a copy of it would have to wait for what was just written. What it was started
+        // with is the user's, and dropped when the books are in order.
+        let Entry {
+            terms: terms_key,
+            before,
+            after,
+            ..
+        } = *entry;
+        let _start = entry.start.take();
+        self.slots.remove(key);
+        match before {
+            Some(before) => self.entry(before).after = after,
+            None => self.first = after,
         }
-        match entry.after {
-            Some(after) => self.entry(after).before = entry.before,
-            None => self.last = entry.before,
+        match after {
+            Some(after) => self.entry(after).before = before,
+            None => self.last = before,
         }
-        if self.by_id.get(&entry.spec.id) == Some(&key) {
-            self.by_id.remove(&entry.spec.id);
+        let terms = self.terms.get(terms_key);
+        if self.by_id.get(&terms.id) == Some(&key) {
+            self.by_id.remove(&terms.id);
         }
+        let kind = terms.kind;
+        self.terms.leave(terms_key);
         self.count.specs -= 1;
-        *self.kind_count(entry.spec.kind) -= 1;
+        *self.kind_count(kind) -= 1;
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Entry<P>> {
-        self.slots.get(key.0 as usize)?.as_ref()
+    pub(crate) fn get(&self, key: Key) -> Option<Child<'_, P>> {
+        let entry = self.slots.get(key)?;
+        let terms = self.terms.get(entry.terms);
+        Some(Child { terms, entry })
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry<P>> {
-        self.slots.get_mut(key.0 as usize)?.as_mut()
+    /// When the child was started last, and how often it has been restarted in a row, to be changed.
+    pub(crate) fn history(&mut self, key: Key) -> Option<(&mut Time, &mut u8)> {
+        let entry = self.slots.get_mut(key)?;
+        Some((&mut entry.started_at, &mut entry.attempts))
     }
 
-    pub(crate) fn by_pid(&self, pid: P) -> Option<Key> {
-        self.by_pid.get(&pid).copied()
+    /// The child that runs as this process.
+    pub(crate) fn by_pid(&self, process: P) -> Option<Key> {
+        self.find(process, Phase::Running)
     }
 
     /// The child that is to be started again, and was this process before.
-    pub(crate) fn by_former_pid(&self, pid: P) -> Option<Key> {
-        self.between.get(&pid).copied()
+    pub(crate) fn by_former_pid(&self, process: P) -> Option<Key> {
+        self.find(process, Phase::Restarting)
+    }
+
+    fn find(&self, process: P, phase: Phase) -> Option<Key> {
+        let key = self.slots.find(process)?;
+        (self.slots.get(key)?.phase == phase).then_some(key)
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<Key> {
@@ -196,35 +255,38 @@ impl<P: Copy + Eq + Hash> Children<P> {
 
     /// Notes what a child is doing now.
     pub(crate) fn set_state(&mut self, key: Key, state: State<P>) {
-        let Some(entry) = self.slots.get_mut(key.0 as usize).and_then(Option::as_mut) else {
+        let Some(entry) = self.slots.get_mut(key) else {
             return;
         };
-        let was = std::mem::replace(&mut entry.state, state);
-        let counts = |state: &State<P>| !matches!(state, State::Stopped);
-        if entry.spec.significant {
-            self.significant += usize::from(counts(&state));
-            self.significant -= usize::from(counts(&was));
+        let was = entry.phase;
+        // The process with which it ended stays, and it is found by that if it is about to have a successor.
+        let stays = was == Phase::Running && matches!(state, State::Restarting(_));
+        if !stays {
+            self.slots.hide(key);
         }
-        match (was, entry.last) {
-            (State::Running(pid), _) => {
-                self.by_pid.remove(&pid);
-                self.count.active -= 1;
+        let Some(entry) = self.slots.get_mut(key) else {
+            return;
+        };
+        match state {
+            State::Stopped => entry.phase = Phase::Stopped,
+            State::Running(process) => {
+                entry.phase = Phase::Running;
+                entry.process = Some(process);
             }
-            (State::Restarting(_), Some(last)) => {
-                self.between.remove(&last);
+            State::Restarting(number) => {
+                entry.phase = Phase::Restarting;
+                entry.retry = number;
             }
-            _ => {}
         }
-        match (state, entry.last) {
-            (State::Running(pid), _) => {
-                entry.last = Some(pid);
-                self.by_pid.insert(pid, key);
-                self.count.active += 1;
-            }
-            (State::Restarting(_), Some(last)) => {
-                self.between.insert(last, key);
-            }
-            _ => {}
+        let now = entry.phase;
+        if self.terms.get(entry.terms).significant {
+            self.significant += usize::from(now != Phase::Stopped);
+            self.significant -= usize::from(was != Phase::Stopped);
+        }
+        self.count.active += usize::from(now == Phase::Running);
+        self.count.active -= usize::from(was == Phase::Running);
+        if !stays {
+            self.slots.show(key);
         }
     }
 
@@ -248,17 +310,17 @@ impl<P: Copy + Eq + Hash> Children<P> {
 
     /// A child and those after it, in start order.
     pub(crate) fn keys_from(&self, first: Option<Key>) -> impl Iterator<Item = Key> + '_ {
-        iter::successors(first, |key| self.get(*key)?.after)
+        iter::successors(first, |key| self.slots.get(*key)?.after)
     }
 
     /// The children, the last one first.
     pub(crate) fn keys_backwards(&self) -> impl Iterator<Item = Key> + '_ {
-        iter::successors(self.last, |key| self.get(*key)?.before)
+        iter::successors(self.last, |key| self.slots.get(*key)?.before)
     }
 
     fn entry(&mut self, key: Key) -> &mut Entry<P> {
-        self.slots[key.0 as usize]
-            .as_mut()
+        self.slots
+            .get_mut(key)
             .expect("the list names children only")
     }
 
@@ -278,10 +340,15 @@ mod tests {
         ChildSpec::task(|| async {}).id(id)
     }
 
+    #[test]
+    fn a_child_is_a_line() {
+        assert_eq!(size_of::<Option<Entry<Pid>>>(), 64);
+    }
+
     fn ids(children: &Children<u32>) -> Vec<String> {
         children
             .keys()
-            .map(|key| children.get(key).unwrap().spec.id.to_string())
+            .map(|key| children.get(key).unwrap().terms.id.to_string())
             .collect()
     }
 

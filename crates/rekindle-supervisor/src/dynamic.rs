@@ -475,7 +475,7 @@ impl<A: 'static, C: 'static> Child for Template<A, C> {
     type Handle = TemplateHandle<A, C>;
 
     fn handle(started: ChildHandle) -> Option<TemplateHandle<A, C>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 
@@ -492,7 +492,7 @@ impl Child for DynamicSupervisor {
     type Handle = DynamicSupervisorHandle;
 
     fn handle(started: ChildHandle) -> Option<DynamicSupervisorHandle> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 

@@ -181,7 +181,7 @@ impl<E: Send + Sync + 'static> Child for EventManagerChildBuilder<E> {
     type Handle = EventManager<E>;
 
     fn handle(started: ChildHandle) -> Option<EventManager<E>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 

@@ -161,6 +161,10 @@ impl<M: Send + 'static> Inbox<M> {
 
     /// A death that was set aside.
     pub(crate) fn take_death(&mut self, pid: Pid) -> Option<Exit> {
+        // Most have none, and need not look for it.
+        if self.deaths.is_empty() {
+            return None;
+        }
         self.deaths.remove(&pid)
     }
 }

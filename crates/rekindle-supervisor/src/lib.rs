@@ -56,11 +56,13 @@ use std::time::Duration;
 
 mod default_id;
 mod extras;
+mod slots;
 mod spec;
 mod started;
 
 mod agent_child;
 mod events_child;
+mod recipe;
 mod registry_child;
 mod server_child;
 mod statem_child;
@@ -80,6 +82,7 @@ mod shutdown;
 
 mod server;
 mod telemetry;
+mod terms;
 
 mod supervisor;
 

@@ -260,7 +260,7 @@ where
     type Handle = PartitionsHandle<C>;
 
     fn handle(started: ChildHandle) -> Option<PartitionsHandle<C>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 
@@ -307,7 +307,7 @@ where
         spec.start = Some(start_fn(move || {
             // In the supervisor's process, which is how others find the table.
             lives().enter(self_pid(), &table);
-            let (starting, table) = (start(), Arc::clone(&table));
+            let (starting, table) = (start.start(), Arc::clone(&table));
             async move {
                 let started = starting.await?;
                 let slot = &table.slots[partition];

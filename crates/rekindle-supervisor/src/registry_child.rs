@@ -43,7 +43,7 @@ impl<K: RegistryKey, V: RegistryValue, Kind: RegistryKind> Child for StartRegist
     type Handle = Registry<K, V, Kind>;
 
     fn handle(started: ChildHandle) -> Option<Registry<K, V, Kind>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 

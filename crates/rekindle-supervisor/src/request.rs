@@ -25,7 +25,7 @@ pub(crate) trait Kind: Send + 'static {
 }
 
 /// The message of a supervisor of a kind.
-pub(crate) struct Message<K>(pub(crate) Request, PhantomData<fn(K)>);
+pub(crate) struct Message<K>(pub(crate) Request, pub(crate) PhantomData<fn(K)>);
 
 impl<K> Message<K> {
     pub(crate) fn new(request: Request) -> Self {
@@ -56,7 +56,7 @@ pub(crate) enum Request {
     Spec(Arc<str>, ReplyTo<Result<ChildSpec, FindChildError>>),
     Count(ReplyTo<ChildCount>),
     /// From the supervisor to itself: the next attempt at a restart.
-    Retry(Key, u64),
+    Retry(Key, u32),
 }
 
 impl Request {

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use rekindle_actor::ExitReason;
 
 use crate::children::{Children, Key, State};
-use crate::spec::{AutoShutdown, ChildSpec, Restart, Shutdown};
+use crate::spec::{AutoShutdown, Restart, Shutdown};
+use crate::terms::Terms;
 
 /// Who else is restarted when a child must be.
 ///
@@ -81,7 +82,7 @@ pub(crate) fn plan<P: Copy + Eq + Hash>(
     let Some(child) = children.get(failed) else {
         return Plan::Leave { forget: false };
     };
-    if is_restarted(child.spec.restart, reason) {
+    if is_restarted(child.terms.restart, reason) {
         return Plan::Restart(group(rules.strategy, children, failed));
     }
     // It is counted no more: it does not run.
@@ -90,11 +91,11 @@ pub(crate) fn plan<P: Copy + Eq + Hash>(
         AutoShutdown::AnySignificant => true,
         AutoShutdown::AllSignificant => children.significant() == 0,
     };
-    if child.spec.significant && ends_all {
+    if child.terms.significant && ends_all {
         return Plan::ShutDown;
     }
     Plan::Leave {
-        forget: !rules.keeps_stopped || child.spec.restart == Restart::Temporary,
+        forget: !rules.keeps_stopped || child.terms.restart == Restart::Temporary,
     }
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn group<P: Copy + Eq + Hash>(
     };
     let entry = |key: &Key| children.get(*key);
     let runs = |key: &Key| entry(key).is_some_and(|e| !matches!(e.state(), State::Stopped));
-    let comes_back = |key: &Key| entry(key).is_some_and(|e| e.spec.restart != Restart::Temporary);
+    let comes_back = |key: &Key| entry(key).is_some_and(|e| e.terms.restart != Restart::Temporary);
     Group {
         stop: members
             .iter()
@@ -133,19 +134,20 @@ pub(crate) fn group<P: Copy + Eq + Hash>(
 }
 
 /// Whether the end of a child that was told to stop must be reported (SUP-038).
-pub(crate) fn is_odd_end(spec: &ChildSpec, reason: &ExitReason) -> bool {
+pub(crate) fn is_odd_end(terms: &Terms, reason: &ExitReason) -> bool {
     match reason {
         ExitReason::Shutdown => false,
         // It had ended before it was told, and that was told elsewhere.
         ExitReason::NoProc => false,
-        ExitReason::Killed => spec.shutdown != Shutdown::Kill,
-        reason => !reason.is_clean() || spec.restart == Restart::Permanent,
+        ExitReason::Killed => terms.shutdown != Shutdown::Kill,
+        reason => !reason.is_clean() || terms.restart == Restart::Permanent,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::ChildSpec;
     use Restart::{Permanent, Temporary, Transient};
     use Strategy::{OneForAll, OneForOne, RestForOne};
 
@@ -163,7 +165,7 @@ mod tests {
 
     fn letters(children: &Children<u32>, keys: &[Key]) -> String {
         keys.iter()
-            .map(|key| children.get(*key).unwrap().spec.id.to_string())
+            .map(|key| children.get(*key).unwrap().terms.id.to_string())
             .collect()
     }
 
@@ -318,8 +320,8 @@ mod tests {
             (Temporary, Shutdown::Kill, ExitReason::Killed, false),
         ];
         for (restart, shutdown, reason, odd) in rows {
-            let spec = spec(restart, shutdown);
-            assert_eq!(is_odd_end(&spec, &reason), odd, "{spec:?} {reason}");
+            let (terms, _) = Terms::of(spec(restart, shutdown));
+            assert_eq!(is_odd_end(&terms, &reason), odd, "{terms:?} {reason}");
         }
     }
 

@@ -30,7 +30,7 @@ use rekindle_actor::{
 };
 
 use crate::backoff::Backoff;
-use crate::children::{ChildCount, Children, Entry, Key, State};
+use crate::children::{ChildCount, Children, Key, State};
 use crate::errors::{
     DeleteChildError, FindChildError, RestartChildError, StartChildError, SupervisorError,
     TerminateChildError,
@@ -40,7 +40,9 @@ use crate::intensity::{Verdict, Window};
 use crate::request::{ChildEntry, ChildState, Kind, Message, Request, Who};
 use crate::restart::{self, Group, Plan, Rules, Strategy};
 use crate::shutdown::Ended;
-use crate::spec::{self, AutoShutdown, ChildKind, ChildSpec, Restart, Shutdown, SpecError};
+use crate::spec::{
+    self, AutoShutdown, ChildKind, ChildSpec, Restart, Shutdown, SpecError, Started,
+};
 use crate::started::ChildHandle;
 use crate::telemetry;
 
@@ -207,8 +209,8 @@ struct Book {
     max_children: Option<usize>,
     window: Window,
     backoff: Option<Backoff>,
-    /// The number of the last retry.
-    retries: u64,
+    /// The number of the last retry. After four billion they come again; a retry does not wait for so long.
+    retries: u32,
     /// The name of pieces of work that run once.
     task_id: Arc<str>,
     /// What kind of supervisor it is, for crash reports.
@@ -277,7 +279,7 @@ impl<K: Kind> Server<K> {
     async fn start_all(&mut self, specs: Vec<ChildSpec>) -> Result<(), SupervisorError> {
         for spec in specs {
             let id = spec.id.clone();
-            match start_child(&spec).await {
+            match linked(spec.start().await) {
                 Ok(child) => {
                     self.book.add(spec, child.pid());
                 }
@@ -301,27 +303,47 @@ impl<K: Kind> Server<K> {
             } else {
                 self.inbox.arriving().await
             };
-            let caller = self.inbox.mailbox().caller();
-            match &event {
-                Event::Message(message) => {
-                    system.message_in("request", caller, || message.0.name().to_owned());
-                }
-                Event::Exit(exit) => {
-                    system.message_in("exit", None, || {
-                        format!("of {}: {}", exit.from, exit.reason)
-                    });
-                }
-                _ => {}
+            if system.is_watched() {
+                tell(system, &event, self.inbox.mailbox().caller());
             }
-            let next = match event {
-                Event::Message(message) => self.handle(message.0).await,
-                Event::Exit(exit) if self.inbox.is_parent(exit.from) => Next::Stop(exit.reason),
-                Event::Exit(exit) => self.handle_exit(exit).await,
+            let mut next = Next::Wait;
+            match event {
+                // Not in a future of its own, which would be looked through at each step of a start.
+                Event::Message(Message(request, _)) => match request {
+                    Request::Start(spec, from) => from.reply(self.start_one(spec).await),
+                    Request::StartTask(body, shutdown, from) => {
+                        from.reply(self.start_task(body, shutdown));
+                    }
+                    Request::Terminate(who, from) => {
+                        let found = self.book.find(&who);
+                        if let Ok(key) = found {
+                            self.stop_one(key).await;
+                            self.book.forget_stopped(key);
+                        }
+                        from.reply(found.map(|_| ()));
+                    }
+                    Request::Restart(id, from) => from.reply(self.restart_one(&id).await),
+                    Request::Delete(id, from) => from.reply(self.book.delete(&id)),
+                    Request::WhichAll(from) => from.reply(self.book.which_all()),
+                    Request::Which(id, from) => from.reply(self.book.which(&id)),
+                    Request::Spec(id, from) => from.reply(self.book.spec(&id)),
+                    Request::Count(from) => from.reply(self.book.children.count()),
+                    Request::Retry(key, number) => {
+                        if self.book.waits_for(key, number) {
+                            next = self.restart(key, None).await;
+                        }
+                    }
+                },
+                Event::Exit(exit) if self.inbox.is_parent(exit.from) => {
+                    next = Next::Stop(exit.reason);
+                }
+                Event::Exit(exit) => next = self.handle_exit(exit).await,
                 Event::System(message) => {
                     let shown = |book: &Book| Some(book.to_string());
-                    match message.handle(system, &mut self.book, shown) {
-                        SystemVerdict::Continue => Next::Wait,
-                        SystemVerdict::Stop(reason) => Next::Stop(reason),
+                    if let SystemVerdict::Stop(reason) =
+                        message.handle(system, &mut self.book, shown)
+                    {
+                        next = Next::Stop(reason);
                     }
                 }
                 Event::Down(down) => {
@@ -332,10 +354,9 @@ impl<K: Kind> Server<K> {
                             "supervisor {} received an unexpected down: {}", self.book.who, down.reason
                         )
                     });
-                    Next::Wait
                 }
-                _ => Next::Wait,
-            };
+                _ => {}
+            }
             system.handled(|| Some(self.book.to_string()));
             if let Next::Stop(reason) = next {
                 system.note(|| SystemEvent::Ending(reason.clone()));
@@ -344,28 +365,7 @@ impl<K: Kind> Server<K> {
         }
     }
 
-    async fn handle(&mut self, request: Request) -> Next {
-        match request {
-            Request::Start(spec, from) => from.reply(self.start_one(*spec).await),
-            Request::StartTask(body, shutdown, from) => from.reply(self.start_task(body, shutdown)),
-            Request::Terminate(who, from) => from.reply(self.terminate_one(&who).await),
-            Request::Restart(id, from) => from.reply(self.restart_one(&id).await),
-            Request::Delete(id, from) => from.reply(self.book.delete(&id)),
-            Request::WhichAll(from) => from.reply(self.book.which_all()),
-            Request::Which(id, from) => from.reply(self.book.which(&id)),
-            Request::Spec(id, from) => from.reply(self.book.spec(&id)),
-            Request::Count(from) => from.reply(self.book.children.count()),
-            Request::Retry(key, number) => {
-                let state = self.book.children.get(key).map(Entry::state);
-                if state == Some(State::Restarting(number)) {
-                    return self.restart(key, None).await;
-                }
-            }
-        }
-        Next::Wait
-    }
-
-    async fn start_one(&mut self, spec: ChildSpec) -> Result<ChildHandle, StartChildError> {
+    async fn start_one(&mut self, spec: Box<ChildSpec>) -> Result<ChildHandle, StartChildError> {
         spec::check(&spec, self.book.rules.auto_shutdown).map_err(StartChildError::Invalid)?;
         self.book.check_room()?;
         if self.book.rules.keeps_stopped
@@ -376,16 +376,16 @@ impl<K: Kind> Server<K> {
                 None => StartChildError::AlreadyPresent,
             });
         }
-        match start_child(&spec).await {
+        match linked(spec.start().await) {
             Ok(child) => {
-                self.book.add(spec, child.pid());
+                self.book.add(*spec, child.pid());
                 Ok(child)
             }
             Err(error) => {
                 if error != StartError::Ignore {
                     self.book.log_start_error(&spec.id, &error);
                 } else if self.book.rules.keeps_stopped {
-                    self.book.add_stopped(spec);
+                    self.book.add_stopped(*spec);
                 }
                 Err(error.into())
             }
@@ -407,25 +407,6 @@ impl<K: Kind> Server<K> {
         Ok(pid)
     }
 
-    async fn terminate_one(&mut self, who: &Who) -> Result<(), TerminateChildError> {
-        let found = match who {
-            Who::Id(id) => self.book.children.by_id(id),
-            Who::Pid(pid) => {
-                let children = &self.book.children;
-                children
-                    .by_pid(*pid)
-                    .or_else(|| children.by_former_pid(*pid))
-            }
-        };
-        let key = found.ok_or(TerminateChildError::NotFound)?;
-        self.stop_one(key).await;
-        let temporary = |child: &Entry| child.spec.restart == Restart::Temporary;
-        if !self.book.rules.keeps_stopped || self.book.children.get(key).is_some_and(temporary) {
-            self.book.children.remove(key);
-        }
-        Ok(())
-    }
-
     async fn restart_one(&mut self, id: &str) -> Result<ChildHandle, RestartChildError> {
         let key = self
             .book
@@ -442,8 +423,8 @@ impl<K: Kind> Server<K> {
             State::Restarting(_) => return Err(RestartChildError::Restarting),
             State::Stopped => {}
         }
-        let spec = child.spec.clone();
-        match start_child(&spec).await {
+        let spec = child.spec();
+        match linked(spec.start().await) {
             Ok(started) => {
                 self.book.set_running(key, started.pid());
                 Ok(started)
@@ -535,8 +516,8 @@ impl<K: Kind> Server<K> {
             let Some(child) = self.book.children.get(member) else {
                 continue;
             };
-            let spec = child.spec.clone();
-            match start_child(&spec).await {
+            let spec = child.spec();
+            match linked(spec.start().await) {
                 Ok(started) => self.book.set_running(member, started.pid()),
                 Err(StartError::Ignore) => {
                     self.book.children.set_state(member, State::Stopped);
@@ -575,7 +556,7 @@ impl<K: Kind> Server<K> {
 
     /// Has another try at a restart: behind what waits already, or after a pause.
     fn retry(&mut self, key: Key, pause: Duration) {
-        self.book.retries += 1;
+        self.book.retries = self.book.retries.wrapping_add(1);
         let number = self.book.retries;
         self.book.children.set_state(key, State::Restarting(number));
         let itself = self.inbox.mailbox().recipient();
@@ -591,8 +572,7 @@ impl<K: Kind> Server<K> {
     async fn stop_group(&mut self, group: &Group) {
         for &key in &group.stop {
             self.stop_one(key).await;
-            let temporary = |child: &Entry| child.spec.restart == Restart::Temporary;
-            if self.book.children.get(key).is_some_and(temporary) {
+            if self.book.is_temporary(key) {
                 self.book.children.remove(key);
             }
         }
@@ -604,7 +584,7 @@ impl<K: Kind> Server<K> {
             return;
         };
         if let State::Running(pid) = child.state() {
-            let ended = self.inbox.stop(pid, child.spec.shutdown).await;
+            let ended = self.inbox.stop(pid, child.terms.shutdown).await;
             self.book.log_stopped(key, pid, &ended);
         }
         self.book.children.set_state(key, State::Stopped);
@@ -623,7 +603,7 @@ impl<K: Kind> Server<K> {
         let Server { inbox, book } = self;
         let running = keys.iter().filter_map(|key| {
             let child = book.children.get(*key)?;
-            Some((child.state().pid()?, child.spec.shutdown))
+            Some((child.state().pid()?, child.terms.shutdown))
         });
         let running: Vec<(Pid, Shutdown)> = running.collect();
         inbox
@@ -638,9 +618,9 @@ impl<K: Kind> Server<K> {
     }
 }
 
-/// Starts a child and makes sure that it is linked.
-async fn start_child(spec: &ChildSpec) -> Result<ChildHandle, StartError> {
-    let started = spec.start().await?;
+/// Makes sure that a child which was started is linked.
+fn linked(started: Started) -> Result<ChildHandle, StartError> {
+    let started = started.unwrap_or_else(|reason| Err(StartError::Failed(reason)))?;
     // Whoever forgot the link gets it. A second link has no effect.
     link(started.pid());
     Ok(started)
@@ -665,8 +645,53 @@ impl From<State> for ChildState {
     }
 }
 
+/// Tells those who watch what came in.
+fn tell<K: Kind>(system: &mut SystemState, event: &Event<Message<K>>, caller: Option<Pid>) {
+    match event {
+        Event::Message(message) => {
+            system.message_in("request", caller, || message.0.name().to_owned());
+        }
+        Event::Exit(exit) => {
+            system.message_in("exit", None, || {
+                format!("of {}: {}", exit.from, exit.reason)
+            });
+        }
+        _ => {}
+    }
+}
+
 /// The books: what can be done without waiting.
 impl Book {
+    /// The child that is to be stopped.
+    fn find(&self, who: &Who) -> Result<Key, TerminateChildError> {
+        let children = &self.children;
+        let found = match who {
+            Who::Id(id) => children.by_id(id),
+            Who::Pid(pid) => children
+                .by_pid(*pid)
+                .or_else(|| children.by_former_pid(*pid)),
+        };
+        found.ok_or(TerminateChildError::NotFound)
+    }
+
+    /// Whether the child waits for just this retry.
+    fn waits_for(&self, key: Key, number: u32) -> bool {
+        let state = self.children.get(key).map(|child| child.state());
+        state == Some(State::Restarting(number))
+    }
+
+    /// Forgets a child that was stopped, unless it may be started again.
+    fn forget_stopped(&mut self, key: Key) {
+        if !self.rules.keeps_stopped || self.is_temporary(key) {
+            self.children.remove(key);
+        }
+    }
+
+    fn is_temporary(&self, key: Key) -> bool {
+        let child = self.children.get(key);
+        child.is_some_and(|child| child.terms.restart == Restart::Temporary)
+    }
+
     /// Prints a crash report, with what was done: a word for machines, and a text for people.
     fn print(
         &self,
@@ -710,14 +735,13 @@ impl Book {
 
     fn set_running(&mut self, key: Key, pid: Pid) {
         self.children.set_state(key, State::Running(pid));
-        let Some(child) = self.children.get_mut(key) else {
-            return;
-        };
-        if self.backoff.is_some() {
-            child.started_at = now();
+        if self.backoff.is_some()
+            && let Some((started_at, _)) = self.children.history(key)
+        {
+            *started_at = now();
         }
         if log::log_enabled!(target: LOG, log::Level::Debug) {
-            let id = child.spec.id.clone();
+            let id = self.id(key);
             log_guarded(|| {
                 log::debug!(
                     target: LOG,
@@ -730,7 +754,7 @@ impl Book {
 
     fn delete(&mut self, id: &str) -> Result<(), DeleteChildError> {
         let key = self.children.by_id(id).ok_or(DeleteChildError::NotFound)?;
-        match self.children.get(key).map(Entry::state) {
+        match self.children.get(key).map(|child| child.state()) {
             None => Err(DeleteChildError::NotFound),
             Some(State::Running(_)) => Err(DeleteChildError::Running),
             Some(State::Restarting(_)) => Err(DeleteChildError::Restarting),
@@ -756,7 +780,7 @@ impl Book {
 
     fn entry(&self, key: Key) -> Option<ChildEntry> {
         let child = self.children.get(key)?;
-        let (id, kind) = (child.spec.id.clone(), child.spec.kind);
+        let (id, kind) = (child.terms.id.clone(), child.terms.kind);
         Some(ChildEntry {
             id,
             state: child.state().into(),
@@ -768,31 +792,32 @@ impl Book {
         let key = self.children.by_id(id).ok_or(FindChildError::NotFound)?;
         self.children
             .get(key)
-            .map(|child| child.spec.clone())
+            .map(|child| child.spec())
             .ok_or(FindChildError::NotFound)
     }
 
     /// How long to pause before the next restart of a child, if at all.
     fn pause(&mut self, key: Key) -> Option<Duration> {
         let backoff = self.backoff?;
-        let child = self.children.get_mut(key)?;
+        let (_, attempts) = self.children.history(key)?;
         let random = Handle::try_current().map_or(0, |handle| handle.random());
-        let pause = backoff.pause(child.attempts, random);
-        child.attempts = child.attempts.saturating_add(1);
+        let pause = backoff.pause((*attempts).into(), random);
+        *attempts = attempts.saturating_add(1);
         Some(pause)
     }
 
     /// A child that has just ended starts over with its pauses, if it had lived for long.
     fn forgive(&mut self, key: Key) {
-        if let (Some(backoff), Some(child)) = (self.backoff, self.children.get_mut(key))
-            && now().saturating_since(child.started_at) > backoff.forgives_after()
+        if let (Some(backoff), Some((started_at, attempts))) =
+            (self.backoff, self.children.history(key))
+            && now().saturating_since(*started_at) > backoff.forgives_after()
         {
-            child.attempts = 0;
+            *attempts = 0;
         }
     }
 
     fn restart_class(&self, key: Key) -> &'static str {
-        match self.children.get(key).map(|child| child.spec.restart) {
+        match self.children.get(key).map(|child| child.terms.restart) {
             Some(Restart::Permanent) => "permanent",
             Some(Restart::Transient) => "transient",
             Some(Restart::Temporary) => "temporary",
@@ -808,7 +833,7 @@ impl Book {
     fn id(&self, key: Key) -> Arc<str> {
         self.children
             .get(key)
-            .map_or_else(|| "".into(), |child| child.spec.id.clone())
+            .map_or_else(|| "".into(), |child| child.terms.id.clone())
     }
 
     fn log_start_error(&self, id: &str, error: &StartError) {
@@ -860,18 +885,18 @@ impl Book {
             if let Some(report) = report {
                 report.discard();
             }
-            let limit = child.spec.shutdown;
+            let limit = child.terms.shutdown;
             log_guarded(|| {
                 log::error!(
                     target: LOG,
-                    supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                    supervisor:% = self.who, child = &*child.terms.id, pid:% = pid,
                     error = "shutdown_error", reason:% = reason;
                     "supervisor {} killed {:?} ({pid}), which did not stop in time ({limit:?})",
                     self.who,
-                    child.spec.id
+                    child.terms.id
                 )
             });
-        } else if !restart::is_odd_end(&child.spec, reason) {
+        } else if !restart::is_odd_end(child.terms, reason) {
             if let Some(report) = report {
                 report.discard();
             }
@@ -881,11 +906,11 @@ impl Book {
             log_guarded(|| {
                 log::error!(
                     target: LOG,
-                    supervisor:% = self.who, child = &*child.spec.id, pid:% = pid,
+                    supervisor:% = self.who, child = &*child.terms.id, pid:% = pid,
                     error = "shutdown_error", reason:% = reason;
                     "supervisor {}: {:?} ({pid}) was told to stop and ended with: {reason}",
                     self.who,
-                    child.spec.id
+                    child.terms.id
                 )
             });
         }

@@ -2,13 +2,16 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rekindle_actor::{Addr, GenServer, MailboxPolicy, Registration};
 
 use crate::extras::Extras;
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::recipe::{Launch, Recipe, into_start, recipe};
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle};
 
 /// Makes a generic server a child.
@@ -69,13 +72,14 @@ pub trait ServerChild: GenServer {
     /// As [`child`](Self::child), for arguments that are made anew at each start.
     #[track_caller]
     fn child_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> ChildBuilder<Self> {
+        let options = ChildOptions::here();
         ChildBuilder {
-            args: Arc::new(args),
+            recipe: recipe(options.made_at(), args),
             name: None,
             via: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
-            options: ChildOptions::here(),
+            options,
         }
     }
 }
@@ -127,7 +131,7 @@ impl<A: Clone> StartAgain for A {}
 /// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct ChildBuilder<G: GenServer> {
-    args: Arc<dyn Fn() -> G::Args + Send + Sync>,
+    recipe: Arc<dyn Recipe<Server<G>>>,
     name: Option<Arc<str>>,
     via: Option<Registration<G>>,
     mailbox: MailboxPolicy,
@@ -158,10 +162,42 @@ impl<G: GenServer> ChildBuilder<G> {
     }
 }
 
+/// How generic servers of a type are started.
+struct Server<G>(PhantomData<fn(G)>);
+
+impl<G: GenServer> Launch for Server<G> {
+    type Args = G::Args;
+    type Via = Registration<G>;
+
+    fn launch(
+        args: G::Args,
+        at: &'static Location<'static>,
+        extras: Option<&Extras<Registration<G>>>,
+    ) -> StartFuture {
+        let mut start = G::start_link(args).spawned_at(at);
+        if let Some(extras) = extras {
+            start = start.mailbox(extras.mailbox);
+            if let Some(name) = &extras.name {
+                start = start.name(name.clone());
+            }
+            if let Some(via) = &extras.via {
+                start = start.via(via.clone());
+            }
+            if let Some(limit) = extras.start_timeout {
+                start = start.timeout(limit);
+            }
+            if let Some(idle) = extras.hibernate_after {
+                start = start.hibernate_after(idle);
+            }
+        }
+        started(start.into_future())
+    }
+}
+
 impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
     fn from(builder: ChildBuilder<G>) -> ChildSpec {
         let ChildBuilder {
-            args,
+            recipe,
             name,
             via,
             mailbox,
@@ -175,27 +211,7 @@ impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
             start_timeout: options.start_timeout,
             hibernate_after,
         };
-        let extras = extras.boxed();
-        let at = options.made_at();
-        let start = start_fn(move || {
-            let mut start = G::start_link(args()).spawned_at(at);
-            if let Some(extras) = &extras {
-                start = start.mailbox(extras.mailbox);
-                if let Some(name) = &extras.name {
-                    start = start.name(name.clone());
-                }
-                if let Some(via) = &extras.via {
-                    start = start.via(via.clone());
-                }
-                if let Some(limit) = extras.start_timeout {
-                    start = start.timeout(limit);
-                }
-                if let Some(idle) = extras.hibernate_after {
-                    start = start.hibernate_after(idle);
-                }
-            }
-            start.into_future()
-        });
+        let start = into_start(recipe, extras.boxed());
         options.into_spec(ChildKind::Worker, name, type_name::<G>(), start)
     }
 }
@@ -204,14 +220,14 @@ impl<G: GenServer> Child for ChildBuilder<G> {
     type Handle = Addr<G>;
 
     fn handle(started: ChildHandle) -> Option<Addr<G>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 
 impl<G: GenServer> Clone for ChildBuilder<G> {
     fn clone(&self) -> Self {
         ChildBuilder {
-            args: self.args.clone(),
+            recipe: self.recipe.clone(),
             name: self.name.clone(),
             via: self.via.clone(),
             mailbox: self.mailbox,

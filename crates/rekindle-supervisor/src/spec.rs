@@ -5,9 +5,10 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rekindle_actor::{IntoExitReason, SpawnOptions, StartError, guarded, spawn_with};
+use rekindle_actor::{ExitReason, IntoExitReason, SpawnOptions, StartError, guarded, spawn_with};
 
 use crate::default_id::default_id;
 use crate::started::{Child, ChildHandle, IntoStarted};
@@ -115,8 +116,19 @@ pub enum ChildKind {
 /// The future that one start gives.
 pub(crate) type StartFuture = Pin<Box<dyn Future<Output = Result<ChildHandle, StartError>> + Send>>;
 
+/// What can start a child, again and again.
+pub(crate) trait Startable: Send + Sync {
+    fn start(&self) -> StartFuture;
+}
+
+impl<F: Fn() -> StartFuture + Send + Sync> Startable for F {
+    fn start(&self) -> StartFuture {
+        self()
+    }
+}
+
 /// A start that can run again.
-pub(crate) type StartFn = Arc<dyn Fn() -> StartFuture + Send + Sync>;
+pub(crate) type StartFn = Arc<dyn Startable>;
 
 /// Everything a supervisor must know of a child: a value, which can be cloned, kept, changed, and
 /// given to any supervisor.
@@ -316,8 +328,8 @@ impl ChildSpec {
                 let (start, before) = (start.clone(), before.clone());
                 Box::pin(async move {
                     before().await?;
-                    start().await
-                })
+                    start.start().await
+                }) as StartFuture
             });
             started
         });
@@ -325,17 +337,11 @@ impl ChildSpec {
     }
 
     /// Starts a child by this specification, in the running process.
-    pub(crate) async fn start(&self) -> Result<ChildHandle, StartError> {
-        let Some(start) = &self.start else {
-            return Err(StartError::Failed(
-                SpecError::NoStart(self.id.clone()).into(),
-            ));
-        };
-        // The function itself may panic, as may its future.
-        match guarded(async { start().await }).await {
-            Ok(started) => started,
-            Err(reason) => Err(StartError::Failed(reason)),
-        }
+    pub(crate) fn start(&self) -> impl Future<Output = Started> + Send + '_ {
+        guarded(Starting {
+            spec: self,
+            future: None,
+        })
     }
 
     /// What remains in the books of a supervisor once the child has been started.
@@ -344,6 +350,34 @@ impl ChildSpec {
             self.start = None;
         }
         self
+    }
+}
+
+/// What has become of a start: the outer error is a panic of what starts the child.
+pub(crate) type Started = Result<Result<ChildHandle, StartError>, ExitReason>;
+
+/// The start of a child. By hand, because a start goes through as many futures as there are around each other,
+/// at each step of it.
+struct Starting<'a> {
+    spec: &'a ChildSpec,
+    /// Made at the first look: the function itself may panic, as may its future.
+    future: Option<StartFuture>,
+}
+
+impl Future for Starting<'_> {
+    type Output = Result<ChildHandle, StartError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Starting { spec, future } = self.get_mut();
+        let future = match (future, &spec.start) {
+            (Some(future), _) => future,
+            (none, Some(start)) => none.insert(start.start()),
+            (None, None) => {
+                let no_start = SpecError::NoStart(spec.id.clone());
+                return Poll::Ready(Err(StartError::Failed(no_start.into())));
+            }
+        };
+        future.as_mut().poll(cx)
     }
 }
 
@@ -356,8 +390,17 @@ where
 {
     Arc::new(move || {
         let starting = start();
-        Box::pin(async move { starting.await.into_started() })
+        started(starting)
     })
+}
+
+/// The future that a child's start is, of one that gives what can be a child.
+pub(crate) fn started<F>(starting: F) -> StartFuture
+where
+    F: Future + Send + 'static,
+    F::Output: IntoStarted,
+{
+    Box::pin(async move { starting.await.into_started() })
 }
 
 impl fmt::Debug for ChildSpec {

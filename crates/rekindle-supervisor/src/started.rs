@@ -90,6 +90,25 @@ impl ChildHandle {
     pub fn info<T: 'static>(&self) -> Option<&T> {
         self.info.as_ref()?.downcast_ref()
     }
+
+    /// As [`info`](Self::info), to keep: a clone only if somebody else has this handle as well.
+    ///
+    /// ```
+    /// # rekindle_actor::Runtime::simulated(1).block_on(async {
+    /// use rekindle_actor::{sleep, spawn};
+    /// use rekindle_supervisor::ChildHandle;
+    /// use std::time::Duration;
+    ///
+    /// let started = ChildHandle::with_info(spawn(sleep(Duration::from_secs(1))), "port 4000".to_owned());
+    /// assert_eq!(started.clone().into_info::<u16>(), None);
+    /// assert_eq!(started.into_info::<String>().as_deref(), Some("port 4000"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn into_info<T: Clone + Send + Sync + 'static>(self) -> Option<T> {
+        let info = self.info?.downcast().ok()?;
+        Some(Arc::unwrap_or_clone(info))
+    }
 }
 
 impl fmt::Debug for ChildHandle {
@@ -234,7 +253,7 @@ impl IntoStartError for ExitReason {
 ///     type Handle = Sender<String>;
 ///
 ///     fn handle(started: ChildHandle) -> Option<Sender<String>> {
-///         started.info().cloned()
+///         started.into_info()
 ///     }
 /// }
 ///

@@ -2,14 +2,17 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rekindle_actor::{GenStatem, MailboxPolicy, Registration, StatemAddr};
 
 use crate::extras::Extras;
+use crate::recipe::{Launch, Recipe, into_start, recipe};
 use crate::server_child::StartAgain;
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, child_options, start_fn};
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle};
 
 /// Makes a state machine a child, as [`ServerChild`](crate::ServerChild) does for a server.
@@ -86,13 +89,14 @@ pub trait StatemChild: GenStatem {
     fn child_with(
         args: impl Fn() -> Self::Args + Send + Sync + 'static,
     ) -> StatemChildBuilder<Self> {
+        let options = ChildOptions::here();
         StatemChildBuilder {
-            args: Arc::new(args),
+            recipe: recipe(options.made_at(), args),
             name: None,
             via: None,
             mailbox: MailboxPolicy::unbounded(),
             hibernate_after: None,
-            options: ChildOptions::here(),
+            options,
         }
     }
 }
@@ -134,7 +138,7 @@ impl<M: GenStatem> StatemChild for M {}
 /// ```
 #[must_use = "a child is nothing without a supervisor"]
 pub struct StatemChildBuilder<M: GenStatem> {
-    args: Arc<dyn Fn() -> M::Args + Send + Sync>,
+    recipe: Arc<dyn Recipe<Machine<M>>>,
     name: Option<Arc<str>>,
     via: Option<Registration<M>>,
     mailbox: MailboxPolicy,
@@ -165,10 +169,42 @@ impl<M: GenStatem> StatemChildBuilder<M> {
     }
 }
 
+/// How state machines of a type are started.
+struct Machine<M>(PhantomData<fn(M)>);
+
+impl<M: GenStatem> Launch for Machine<M> {
+    type Args = M::Args;
+    type Via = Registration<M>;
+
+    fn launch(
+        args: M::Args,
+        at: &'static Location<'static>,
+        extras: Option<&Extras<Registration<M>>>,
+    ) -> StartFuture {
+        let mut start = M::start_link(args).spawned_at(at);
+        if let Some(extras) = extras {
+            start = start.mailbox(extras.mailbox);
+            if let Some(name) = &extras.name {
+                start = start.name(name.clone());
+            }
+            if let Some(via) = &extras.via {
+                start = start.via(via.clone());
+            }
+            if let Some(limit) = extras.start_timeout {
+                start = start.timeout(limit);
+            }
+            if let Some(idle) = extras.hibernate_after {
+                start = start.hibernate_after(idle);
+            }
+        }
+        started(start.into_future())
+    }
+}
+
 impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
     fn from(builder: StatemChildBuilder<M>) -> ChildSpec {
         let StatemChildBuilder {
-            args,
+            recipe,
             name,
             via,
             mailbox,
@@ -182,27 +218,7 @@ impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
             start_timeout: options.start_timeout,
             hibernate_after,
         };
-        let extras = extras.boxed();
-        let at = options.made_at();
-        let start = start_fn(move || {
-            let mut start = M::start_link(args()).spawned_at(at);
-            if let Some(extras) = &extras {
-                start = start.mailbox(extras.mailbox);
-                if let Some(name) = &extras.name {
-                    start = start.name(name.clone());
-                }
-                if let Some(via) = &extras.via {
-                    start = start.via(via.clone());
-                }
-                if let Some(limit) = extras.start_timeout {
-                    start = start.timeout(limit);
-                }
-                if let Some(idle) = extras.hibernate_after {
-                    start = start.hibernate_after(idle);
-                }
-            }
-            start.into_future()
-        });
+        let start = into_start(recipe, extras.boxed());
         options.into_spec(ChildKind::Worker, name, type_name::<M>(), start)
     }
 }
@@ -211,14 +227,14 @@ impl<M: GenStatem> Child for StatemChildBuilder<M> {
     type Handle = StatemAddr<M>;
 
     fn handle(started: ChildHandle) -> Option<StatemAddr<M>> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 
 impl<M: GenStatem> Clone for StatemChildBuilder<M> {
     fn clone(&self) -> Self {
         StatemChildBuilder {
-            args: self.args.clone(),
+            recipe: self.recipe.clone(),
             name: self.name.clone(),
             via: self.via.clone(),
             mailbox: self.mailbox,

@@ -439,7 +439,7 @@ impl Child for Supervisor {
     type Handle = SupervisorHandle;
 
     fn handle(started: ChildHandle) -> Option<SupervisorHandle> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 

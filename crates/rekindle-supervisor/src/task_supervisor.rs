@@ -210,7 +210,7 @@ impl Child for TaskSupervisor {
     type Handle = TaskSupervisorHandle;
 
     fn handle(started: ChildHandle) -> Option<TaskSupervisorHandle> {
-        started.info().cloned()
+        started.into_info()
     }
 }
 

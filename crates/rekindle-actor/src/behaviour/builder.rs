@@ -46,7 +46,6 @@ use crate::registry::Registration;
 pub struct Start<G: GenServer> {
     args: G::Args,
     starter: Starter,
-    hibernate_after: Option<Duration>,
     at: &'static Location<'static>,
 }
 
@@ -57,7 +56,6 @@ impl<G: GenServer> Start<G> {
         Start {
             args,
             starter: starter.link_if(link),
-            hibernate_after: None,
             at: Location::caller(),
         }
     }
@@ -91,7 +89,7 @@ impl<G: GenServer> Start<G> {
 
     /// Runs [`GenServer::hibernate`] after this much time without a message, once per wait.
     pub fn hibernate_after(mut self, idle: Duration) -> Self {
-        self.hibernate_after = Some(idle);
+        self.starter = self.starter.hibernate_after(idle);
         self
     }
 
@@ -105,9 +103,9 @@ impl<G: GenServer> Start<G> {
     #[inline]
     fn begin(mut self, monitored: bool) -> Starting<ServerMessage<G>> {
         self.starter.monitor_if(monitored);
-        let (args, hibernate_after, at) = (self.args, self.hibernate_after, self.at);
+        let (args, at) = (self.args, self.at);
         self.starter.start_as::<G, _, _, _>(
-            move |inbox, ack| serve::<G>(args, inbox, ack, hibernate_after),
+            move |inbox, ack| serve::<G>(args, inbox, ack),
             true,
             at,
         )

@@ -13,6 +13,7 @@ use crate::attach::{Attached, attach, attach_until_end};
 use crate::link::within;
 use crate::mailbox::{Address, Info};
 use crate::pid::Pid;
+use crate::process::Owner;
 use crate::recipient::Recipient;
 use crate::report::short_type_name;
 use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
@@ -49,16 +50,12 @@ use crate::time::{Interval, TimerRef, ZeroPeriod, send_after, send_interval};
 /// # });
 /// ```
 pub struct Context<G> {
-    /// Nanoseconds; 0 for never.
-    hibernate_after: u64,
     server: PhantomData<fn() -> G>,
 }
 
 impl<G: GenServer> Context<G> {
-    pub(super) fn new(hibernate_after: Option<Duration>) -> Self {
-        let nanos = hibernate_after.map_or(0, |after| after.as_nanos().max(1));
+    pub(super) fn new() -> Self {
         Context {
-            hibernate_after: u64::try_from(nanos).unwrap_or(u64::MAX),
             server: PhantomData,
         }
     }
@@ -68,7 +65,7 @@ impl<G: GenServer> Context<G> {
     /// [`addr`](Self::addr) panics.
     #[must_use]
     pub fn of_running() -> Self {
-        Context::new(None)
+        Context::new()
     }
 
     /// The server's pid.
@@ -187,7 +184,8 @@ impl<G: GenServer> Context<G> {
     /// After how much idle time the server sheds memory, if it was asked to at its start.
     #[must_use]
     pub fn hibernate_after(&self) -> Option<Duration> {
-        (self.hibernate_after != 0).then(|| Duration::from_nanos(self.hibernate_after))
+        let nanos = Owner::current(|owner| owner?.private().hibernate_after());
+        nanos.map(|nanos| Duration::from_nanos(nanos.get()))
     }
 
     /// For what `handle_info` does not expect: logs it, as OTP does, and goes on.

@@ -3,8 +3,8 @@
 use std::any::type_name;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use rekindle_scheduler::Time;
@@ -15,9 +15,10 @@ use super::guarded::{ended_by, guard};
 use super::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use super::start::Ack;
 use crate::exit::{Exit, ExitReason};
-use crate::mailbox::{Event, Heard, Info, Mailbox};
+use crate::mailbox::{Heard, Inbox, Info, Mailbox};
 use crate::names::NotRegistered;
 use crate::pid::Pid;
+use crate::process::Owner;
 use crate::report::short_type_name;
 use crate::signal::Signal;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
@@ -831,7 +832,10 @@ impl What {
 /// A macro, because it stands in two futures, and one around another would keep its arguments twice.
 macro_rules! serve_from {
     ($g:ident, $state:ident, $next:ident, $inbox:ident, $cx:ident) => {{
-        let mut system = SystemState::new();
+        // Whether there are books of the system's messages: they lie aside, for few servers have any.
+        let mut books = false;
+        // Whether it hibernates when it has waited for long enough.
+        let patient = $cx.hibernate_after().is_some();
         let mut last = Last::plain(What::Continue);
         // Whether the last message was shown; its text is kept aside, for few servers show any.
         let mut showed = false;
@@ -842,24 +846,18 @@ macro_rules! serve_from {
             let step = match $next {
                 Next::Stop(_) => break $next.into_reason(),
                 Next::Continue(_) => {
-                    let work = shown(
-                        $next.into_work(),
-                        |work| Shown::<$g>::Continue(work),
-                        &mut last,
-                        &mut showed,
-                        &$inbox,
-                    );
-                    if !system.is_idle() {
-                        tell_handled(&mut system, &$state);
-                        system.note(|| SystemEvent::Inner(last.describe::<$g>()));
+                    let work = shown_work::<$g>($next.into_work(), &mut last, &mut showed);
+                    if books {
+                        with_books(&mut books, |system| {
+                            tell_handled(system, &$state);
+                            system.note(|| SystemEvent::Inner(last.describe::<$g>()));
+                        });
                     }
                     begun = telemetry::handling();
                     guard!($state.handle_continue(work, &mut $cx))
                 }
                 Next::Wait | Next::Timeout(_) | Next::Hibernate => {
-                    let plain = matches!($next, Next::Wait)
-                        && $cx.hibernate_after().is_none()
-                        && system.is_idle();
+                    let plain = matches!($next, Next::Wait) && !patient && !books;
                     let got = if plain {
                         // Nothing is in it, and what is dropped would be moved first.
                         std::mem::forget($next);
@@ -867,41 +865,21 @@ macro_rules! serve_from {
                     } else {
                         let patience = Patience::of($next, $cx.hibernate_after());
                         // Boxed, so that servers which never do this do not have room for it.
-                        Box::pin(wait(&mut $inbox, &mut system, &mut $state, patience)).await
+                        Box::pin(wait($inbox.mailbox(), &mut books, &mut $state, patience)).await
                     };
                     begun = telemetry::handling();
-                    match got {
-                        Heard::Message(ServerMessage::Call(_)) => {
-                            let request = shown(
-                                got.into_call(),
-                                |request| Shown::<$g>::Call(request),
-                                &mut last,
-                                &mut showed,
-                                &$inbox,
-                            );
-                            guard!($state.handle_call(request, &mut $cx))
+                    let (came, got) = seen(got, &mut last, &mut showed);
+                    match came {
+                        Came::Call => {
+                            guard!($state.handle_call(got.into_call(), &mut $cx))
                         }
-                        Heard::Message(ServerMessage::Cast(_)) => {
-                            let message = shown(
-                                got.into_cast(),
-                                |message| Shown::<$g>::Cast(message),
-                                &mut last,
-                                &mut showed,
-                                &$inbox,
-                            );
-                            guard!($state.handle_cast(message, &mut $cx))
+                        Came::Cast => {
+                            guard!($state.handle_cast(got.into_cast(), &mut $cx))
                         }
-                        Heard::Message(ServerMessage::Info(_)) => {
-                            let message = shown(
-                                got.into_plain(),
-                                |message| Shown::<$g>::Info(message),
-                                &mut last,
-                                &mut showed,
-                                &$inbox,
-                            );
-                            guard!($state.handle_info(Info::Message(message), &mut $cx))
+                        Came::Info => {
+                            guard!($state.handle_info(got.into_info(), &mut $cx))
                         }
-                        Heard::Signal(_) | Heard::Timeout => {
+                        Came::Other => {
                             let inner = inner_of(got, &mut last);
                             match inner {
                                 Inner::Info(_) => {
@@ -909,8 +887,11 @@ macro_rules! serve_from {
                                     let info = inner.into_info();
                                     guard!($state.handle_info(info, &mut $cx))
                                 }
-                                Inner::System(message) => {
-                                    match handle_system(message, &mut system, &mut $state) {
+                                Inner::System(_) => {
+                                    let mut system = SystemState::of_running();
+                                    let verdict = inner.handle_system(&mut system, &mut $state);
+                                    books = system.keep();
+                                    match verdict {
                                         SystemVerdict::Continue => {
                                             $next = Next::Wait;
                                             continue;
@@ -928,24 +909,30 @@ macro_rules! serve_from {
             match step {
                 Ok(Ok(decided)) => $next = decided,
                 Ok(Err(reason)) | Err(reason) => {
-                    remember::<$g>(&$state, last, showed, &$inbox);
+                    remember::<$g>(&$state, last, showed);
                     break reason;
                 }
             }
         };
         begin_ending();
-        if !system.is_idle() {
-            tell_handled(&mut system, &$state);
-            system.note(|| SystemEvent::Ending(reason.clone()));
+        if books {
+            with_books(&mut books, |system| {
+                tell_handled(system, &$state);
+                system.note(|| SystemEvent::Ending(reason.clone()));
+            });
         }
         let reason = match guard!($state.terminate(&reason, &mut $cx)) {
             Ok(()) => reason,
             // A panic in terminate becomes the reason.
             Err(panic) => panic,
         };
-        system.handled(|| None);
+        if books {
+            with_books(&mut books, |system| system.handled(|| None));
+        }
         // Here, where the reason is known: a panic on the way must not hide an abnormal one.
-        ended_by(reason, $state)
+        let reason = ended_by(reason, $state);
+        $inbox.settle();
+        reason
     }};
 }
 
@@ -954,11 +941,11 @@ macro_rules! serve_from {
 /// Not an `async fn`: that would keep its arguments twice, as what was passed and as what is used.
 pub(super) fn serve<G: GenServer>(
     args: G::Args,
-    mut inbox: Mailbox<ServerMessage<G>>,
+    inbox: Mailbox<ServerMessage<G>>,
     ack: Ack,
-    hibernate_after: Option<Duration>,
 ) -> impl Future<Output = ExitReason> + Send {
-    let mut cx = Context::<G>::new(hibernate_after);
+    let mut inbox = inbox.of_body();
+    let mut cx = Context::<G>::new();
     async move {
         let (mut state, mut next) = match guard!(G::init(args, &mut cx)) {
             Ok(Ok(Init::Ready(state))) => (state, Next::Wait),
@@ -1019,7 +1006,7 @@ pub fn enter_loop<G: GenServer>(
     mut state: G,
     mut next: Next<G>,
 ) -> impl Future<Output = ExitReason> + Send {
-    let mut cx = Context::<G>::new(None);
+    let mut cx = Context::<G>::new();
     async move { serve_from!(G, state, next, inbox, cx) }
 }
 
@@ -1095,17 +1082,28 @@ impl Patience {
 /// messages are handled here, so that they do not end the wait (GEN-035); one that stops the
 /// server is left to the loop.
 async fn wait<G: GenServer>(
-    inbox: &mut Mailbox<ServerMessage<G>>,
-    system: &mut SystemState,
+    mut inbox: ManuallyDrop<Mailbox<ServerMessage<G>>>,
+    books: &mut bool,
     state: &mut G,
     patience: Patience,
 ) -> Heard<ServerMessage<G>> {
-    tell_handled(system, state);
-    let heard = wait_untold(inbox, system, state, patience).await;
+    // Not those of another, should the mailbox be another's.
+    let mut system = inbox.owned(|_| SystemState::of_running());
+    tell_handled(&mut system, state);
+    let heard = wait_untold(&mut inbox, &mut system, state, patience).await;
     if system.is_watched() {
-        tell_heard::<G>(system, &heard, inbox.caller());
+        tell_heard::<G>(&mut system, &heard, inbox.caller());
     }
+    *books = system.keep();
     heard
+}
+
+/// Does something with the books of the system's messages, and notes whether there are any.
+fn with_books<R>(books: &mut bool, f: impl FnOnce(&mut SystemState) -> R) -> R {
+    let mut system = SystemState::of_running();
+    let result = f(&mut system);
+    *books = system.keep();
+    result
 }
 
 /// Tells those who watch that the last callback is over.
@@ -1120,15 +1118,17 @@ fn tell_heard<G: GenServer>(
     caller: Option<Pid>,
 ) {
     match heard {
-        Heard::Message(ServerMessage::Call(request)) => {
-            system.message_in("call", caller, || text(Shown::<G>::Call(request)));
-        }
-        Heard::Message(ServerMessage::Cast(message)) => {
-            system.message_in("cast", None, || text(Shown::<G>::Cast(message)));
-        }
-        Heard::Message(ServerMessage::Info(message)) => {
-            system.message_in("message", None, || text(Shown::<G>::Info(message)));
-        }
+        Heard::Message(message) => match message.peek() {
+            ServerMessage::Call(request) => {
+                system.message_in("call", caller, || text(Shown::<G>::Call(request)));
+            }
+            ServerMessage::Cast(message) => {
+                system.message_in("cast", None, || text(Shown::<G>::Cast(message)));
+            }
+            ServerMessage::Info(message) => {
+                system.message_in("message", None, || text(Shown::<G>::Info(message)));
+            }
+        },
         Heard::Timeout => system.note(|| SystemEvent::Inner("timeout".to_owned())),
         Heard::Signal(signal) => match signal.peek() {
             Signal::Down(down) => {
@@ -1163,12 +1163,12 @@ async fn wait_untold<G: GenServer>(
     let mut hibernate_at = patience.hibernate.map(|after| begun.saturating_add(after));
     loop {
         if system.is_suspended() {
-            match inbox.next_system().await {
-                Event::System(message) if !message.stops() => {
+            match inbox.next_heard_system().await.into_system() {
+                Ok(message) => {
                     let _go_on = handle_system(message, system, state);
                     continue;
                 }
-                event => return event.into(),
+                Err(heard) => return heard,
             }
         }
         let now = crate::time::now();
@@ -1180,15 +1180,13 @@ async fn wait_untold<G: GenServer>(
             (Some(idle), Some(hibernate)) => Some(idle.min(hibernate)),
             (idle, hibernate) => idle.or(hibernate),
         };
-        match inbox
-            .next_event(until.map(|at: Time| at.saturating_since(now)))
-            .await
-        {
-            Event::System(message) if !message.stops() => {
+        let left = until.map(|at: Time| at.saturating_since(now));
+        match inbox.next_heard_within(left).await.into_system() {
+            Ok(message) => {
                 let _go_on = handle_system(message, system, state);
             }
-            Event::Timeout if idle_at.is_none_or(|at| at > crate::time::now()) => {}
-            event => return event.into(),
+            Err(Heard::Timeout) if idle_at.is_none_or(|at| at > crate::time::now()) => {}
+            Err(heard) => return heard,
         }
     }
 }
@@ -1221,6 +1219,13 @@ impl<G: GenServer> Inner<G> {
         match self {
             Inner::Info(info) => info,
             _ => unreachable!("it has been seen to be an info"),
+        }
+    }
+
+    fn handle_system(self, system: &mut SystemState, state: &mut G) -> SystemVerdict {
+        match self {
+            Inner::System(message) => handle_system(message, system, state),
+            _ => unreachable!("it has been seen to be a system message"),
         }
     }
 }
@@ -1262,32 +1267,21 @@ fn inner_of<G: GenServer>(got: Heard<ServerMessage<G>>, last: &mut Last) -> Inne
 /// Notes a message that is about to be handled, if the server shows it; gives what is to be
 /// remembered of it in any case.
 #[inline]
-fn show<G: GenServer>(
-    message: Shown<'_, G>,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> Last {
+fn show<G: GenServer>(message: Shown<'_, G>, showed: &mut bool) -> Last {
     let shown = unwind::catch(|| (Last::shown(message), G::show_message(message)));
     let (last, text) = shown.unwrap_or((Last::plain(What::of(message)), None));
     *showed = text.is_some();
     if let Some(text) = text {
-        note_last_message(format!("{} {text}", last.what.word()), inbox.caller());
+        note_last_message(format!("{} {text}", last.what.word()), last_caller());
     }
     last
 }
 
-/// As [`show`], of what is given back: the loop would keep room for what it has lent, while the
-/// callback that it was given to is awaited.
+/// As [`seen`], of what is to be continued with.
 #[inline]
-fn shown<G: GenServer, T>(
-    message: T,
-    of: impl Fn(&T) -> Shown<'_, G>,
-    last: &mut Last,
-    showed: &mut bool,
-    inbox: &Mailbox<ServerMessage<G>>,
-) -> T {
-    *last = show(of(&message), showed, inbox);
-    message
+fn shown_work<G: GenServer>(work: G::Continue, last: &mut Last, showed: &mut bool) -> G::Continue {
+    *last = show::<G>(Shown::Continue(&work), showed);
+    work
 }
 
 impl<G: GenServer> Next<G> {
@@ -1310,33 +1304,76 @@ impl<G: GenServer> Next<G> {
 impl<G: GenServer> Heard<ServerMessage<G>> {
     #[inline]
     fn into_call(self) -> G::Call {
-        match self {
-            Heard::Message(ServerMessage::Call(request)) => request,
+        self.open_as(|message| match message {
+            ServerMessage::Call(request) => request,
             _ => unreachable!("it has been seen to be a call"),
-        }
+        })
     }
 
     #[inline]
     fn into_cast(self) -> G::Cast {
-        match self {
-            Heard::Message(ServerMessage::Cast(message)) => message,
+        self.open_as(|message| match message {
+            ServerMessage::Cast(message) => message,
             _ => unreachable!("it has been seen to be a cast"),
-        }
+        })
     }
 
     #[inline]
-    fn into_plain(self) -> G::Info {
-        match self {
-            Heard::Message(ServerMessage::Info(message)) => message,
+    fn into_info(self) -> Info<G::Info> {
+        self.open_as(|message| match message {
+            ServerMessage::Info(message) => Info::Message(message),
             _ => unreachable!("it has been seen to be a plain message"),
+        })
+    }
+
+    #[inline]
+    fn open_as<R>(self, make: impl FnOnce(ServerMessage<G>) -> R) -> R {
+        match self {
+            Heard::Message(message) => message.open_as(make),
+            _ => unreachable!("it has been seen to be a message"),
         }
     }
 }
 
+/// What the loop hears, as far as it decides which callback is due.
+#[derive(Clone, Copy)]
+enum Came {
+    Call,
+    Cast,
+    Info,
+    Other,
+}
+
+/// Says what was heard, and notes a message that is about to be handled. It is given back, because the loop would
+/// keep room for what it has lent, while the callback that it was given to is awaited.
+#[inline]
+fn seen<G: GenServer>(
+    heard: Heard<ServerMessage<G>>,
+    last: &mut Last,
+    showed: &mut bool,
+) -> (Came, Heard<ServerMessage<G>>) {
+    let Heard::Message(message) = &heard else {
+        return (Came::Other, heard);
+    };
+    // Where it lies: it is moved once, into the callback.
+    let (came, shown) = match message.peek() {
+        ServerMessage::Call(request) => (Came::Call, Shown::Call(request)),
+        ServerMessage::Cast(message) => (Came::Cast, Shown::Cast(message)),
+        ServerMessage::Info(message) => (Came::Info, Shown::Info(message)),
+    };
+    *last = show::<G>(shown, showed);
+    (came, heard)
+}
+
+/// Who sent the request that was received last.
+fn last_caller() -> Option<Pid> {
+    Owner::current(|owner| owner?.last_caller())
+}
+
 /// Leaves for the crash report what was being done, and with what state.
-fn remember<G: GenServer>(state: &G, last: Last, showed: bool, inbox: &Mailbox<ServerMessage<G>>) {
+fn remember<G: GenServer>(state: &G, last: Last, showed: bool) {
     if !showed {
-        note_last_message(last.describe::<G>(), inbox.caller());
+        note_last_message(last.describe::<G>(), last_caller());
     }
     if let Some(text) = unwind::catch(|| state.format_status()).ok().flatten() {
         note_state(text);
@@ -1421,18 +1458,18 @@ mod tests {
     }
 
     /// The room that what `make` gives takes.
-    fn room<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+    fn room<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
     fn the_loop_of_a_server_keeps_no_message_but_in_its_callback() {
         let small = room(serve::<Sum<1>>);
-        // 112 with Rust 1.95, of which the callback of a call is 32.
-        assert!(small <= 120, "{small} bytes");
+        // With Rust 1.95, of which the callback of a call is 32.
+        assert!(small <= 72, "{small} bytes");
         let large = room(serve::<Sum<128>>);
         let callback = {
-            let (mut sum, mut cx) = (Sum::<128>(0), Context::new(None));
+            let (mut sum, mut cx) = (Sum::<128>(0), Context::new());
             size_of_val(&sum.handle_cast([0; 128], &mut cx))
         };
         assert!(

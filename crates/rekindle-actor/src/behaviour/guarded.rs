@@ -1,8 +1,10 @@
 //! Foreign code in a behaviour's loop.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::exit::ExitReason;
 use crate::unwind;
@@ -25,13 +27,29 @@ use crate::unwind;
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub async fn guarded<F: Future>(future: F) -> Result<F::Output, ExitReason> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match unwind::catch(|| future.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(Ok),
-        Err(payload) => Poll::Ready(Err(ExitReason::from_panic(payload))),
-    })
-    .await
+pub fn guarded<F: Future>(future: F) -> impl Future<Output = Result<F::Output, ExitReason>> {
+    Guarded { future }
+}
+
+pin_project! {
+    /// See [`guarded`](fn@guarded).
+    pub(super) struct Guarded<F> {
+        #[pin]
+        pub(super) future: F,
+    }
+}
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = Result<F::Output, ExitReason>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        match unwind::catch(|| future.poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => Poll::Ready(Err(ExitReason::from_panic(payload))),
+        }
+    }
 }
 
 /// Drops the state of a behaviour that ends with a reason, and gives the reason that results.
@@ -42,16 +60,9 @@ pub(super) fn ended_by<S>(reason: ExitReason, state: S) -> ExitReason {
 /// As [`guarded`](fn@guarded), but awaits a callback in its place, so that its future is stored
 /// once.
 macro_rules! guard {
-    ($callback:expr) => {{
-        let mut callback = pin!($callback);
-        poll_fn(
-            move |cx| match unwind::catch(|| callback.as_mut().poll(cx)) {
-                Ok(polled) => polled.map(Ok),
-                Err(payload) => std::task::Poll::Ready(Err(ExitReason::from_panic(payload))),
-            },
-        )
-        .await
-    }};
+    ($callback:expr) => {
+        $crate::behaviour::guarded::Guarded { future: $callback }.await
+    };
 }
 
 pub(super) use guard;

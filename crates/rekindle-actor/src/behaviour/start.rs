@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -193,6 +194,8 @@ pub struct Starter {
     mailbox: MailboxPolicy,
     label: Option<Arc<str>>,
     at: Option<&'static Location<'static>>,
+    /// In nanoseconds.
+    hibernate_after: Option<NonZeroU64>,
 }
 
 impl Default for Starter {
@@ -207,6 +210,7 @@ impl Default for Starter {
             mailbox: MailboxPolicy::unbounded(),
             label: None,
             at: None,
+            hibernate_after: None,
         }
     }
 }
@@ -285,6 +289,14 @@ impl Starter {
     /// ```
     pub fn monitor(mut self) -> Starter {
         self.tie = Tie::Monitor;
+        self
+    }
+
+    /// For a generic server: see [`Context::hibernate_after`](crate::Context::hibernate_after).
+    pub(in crate::behaviour) fn hibernate_after(mut self, idle: Duration) -> Starter {
+        // At once is when nothing is there: a wait of no time at all would not look.
+        let nanos = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
+        self.hibernate_after = Some(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN));
         self
     }
 
@@ -393,7 +405,9 @@ impl Starter {
             at,
         };
         let (label, heeds_parent) = (self.label.take(), self.heeds_parent);
-        let make_sender = |view: TaskView<'_>, _: Pid| {
+        // What it gives lies where it stays: what is moved as a whole waits for its parts.
+        let (sender, monitor) = (&mut starting.sender, &mut starting.monitor);
+        let note = |view: TaskView<'_>, _: Pid, reference: Option<MonitorRef>| {
             if let Some(process) = view.host::<Process>() {
                 process
                     .private
@@ -403,25 +417,31 @@ impl Starter {
                     process.shared().make_rare().label = Some(label);
                 }
             }
-            Sender::new(Address::of(view).expect("the process was made for this message"))
+            let address = Address::of(view).expect("the process was made for this message");
+            *sender = Some(Sender::new(address));
+            if reference.is_some() {
+                *monitor = reference;
+            }
         };
-        // A body of ours is called here, to save the room of a wrapper; a user's is called in its
+        // A body of ours is called here, as a rule, to save the room of a wrapper; a user's is called in its
         // own process, for what it drops at once (its `Ack`, say) must be dropped there.
-        let (sender, monitor) = match (self.name.take(), self.via.take()) {
-            (None, None) if direct => order.spawn(|inbox| body(inbox, ack), make_sender),
+        let hibernate_after = self.hibernate_after;
+        match (self.name.take(), self.via.take()) {
+            (None, None) if direct && hibernate_after.is_none() => {
+                order.spawn(|inbox| body(inbox, ack), note)
+            }
             (name, via) => {
                 let first = |inbox| First {
                     via,
                     name,
+                    hibernate_after,
                     inbox,
                     ack,
                     body,
                 };
-                order.spawn(|inbox| inside(Box::new(first(inbox))), make_sender)
+                order.spawn(|inbox| inside(Box::new(first(inbox))), note)
             }
-        };
-        starting.sender = Some(sender);
-        starting.monitor = monitor;
+        }
         starting
     }
 }
@@ -430,6 +450,7 @@ impl Starter {
 struct First<M, B> {
     via: Option<Registration>,
     name: Option<Arc<str>>,
+    hibernate_after: Option<NonZeroU64>,
     inbox: Mailbox<M>,
     ack: Ack,
     body: B,
@@ -448,10 +469,14 @@ where
     let First {
         via,
         name,
+        hibernate_after,
         inbox,
         ack,
         body,
     } = *first;
+    if let Some(nanos) = hibernate_after {
+        Owner::current(|owner| owner.map(|owner| owner.private().set_hibernate_after(nanos)));
+    }
     if let Some(Err(error)) = via.map(|via| via.register()) {
         return Err(ack.refuse(error));
     }
@@ -549,7 +574,7 @@ impl<M: Send + 'static> Future for Starting<M> {
         let this = &mut *self;
         let pid = this.sender.as_ref().map(Sender::pid);
         let polled = this.awaiting.poll(cx);
-        let Poll::Ready(result) = polled else {
+        if polled.is_pending() {
             if let Some(pid) = pid
                 && !this.timed_out
                 && this.deadline.is_past(cx, pid.node())
@@ -563,16 +588,24 @@ impl<M: Send + 'static> Future for Starting<M> {
                 Owner::current(|o| o.map(|o| o.process().waiting.begin(WaitKind::Start, at)));
             }
             return Poll::Pending;
-        };
+        }
         if this.waits {
             this.waits = false;
             Owner::current(|owner| owner.map(|owner| owner.process().waiting.end()));
         }
+        let no_proc = StartError::Failed(ExitReason::NoProc);
+        // So do most end. Looked at where it lies, for a move of the whole would wait for its parts.
+        if !this.timed_out && matches!(polled, Poll::Ready(Ok(Ok(())))) {
+            return Poll::Ready(this.sender.take().ok_or(no_proc));
+        }
+        let Poll::Ready(result) = polled else {
+            return Poll::Pending;
+        };
         let result = match result {
             _ if this.timed_out => Err(StartError::Timeout(this.deadline.limit())),
             Ok(result) => result.map_err(|error| *error),
             Err(Lost::Exited(reason)) => Err(StartError::Failed(reason)),
-            Err(Lost::Gone | Lost::NoReply) => Err(StartError::Failed(ExitReason::NoProc)),
+            Err(Lost::Gone | Lost::NoReply) => Err(no_proc.clone()),
         };
         if let Some(pid) = pid
             && result.is_err()
@@ -580,7 +613,7 @@ impl<M: Send + 'static> Future for Starting<M> {
             this.forget(pid);
         }
         let sender = this.sender.take();
-        Poll::Ready(result.and_then(|()| sender.ok_or(StartError::Failed(ExitReason::NoProc))))
+        Poll::Ready(result.and_then(|()| sender.ok_or(no_proc)))
     }
 }
 

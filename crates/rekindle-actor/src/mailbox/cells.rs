@@ -9,9 +9,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::RawMutex as _;
-use rekindle_scheduler::Time;
+use rekindle_scheduler::{ByteGuard, ByteLock, Time};
 
 use crate::interests::Interests;
 use crate::process::{Owner, Private};
@@ -110,7 +108,7 @@ impl<T> Drop for PrivateMut<'_, T> {
 
 /// A value under a lock, which is held for a few instructions.
 pub(crate) struct SharedCell<T> {
-    lock: RawMutex,
+    lock: ByteLock,
     /// Whether anybody has ever had the lock, or there was something to be found to begin with.
     touched: AtomicBool,
     /// Set by the process, read by whoever sends it an exit signal's effect: itself.
@@ -128,6 +126,7 @@ unsafe impl<T: Send> Sync for SharedCell<T> {}
 /// The value, as long as this lives: the lock is held.
 pub(crate) struct SharedMut<'a, T> {
     cell: &'a SharedCell<T>,
+    _taken: ByteGuard<'a>,
     /// Never leaves the thread: the lock is let go where it was taken.
     thread: PhantomData<*const ()>,
 }
@@ -136,7 +135,7 @@ impl<T> SharedCell<T> {
     #[inline]
     pub(crate) fn new(value: T, touched: bool) -> Self {
         SharedCell {
-            lock: RawMutex::INIT,
+            lock: ByteLock::new(),
             touched: AtomicBool::new(touched),
             traps: AtomicBool::new(false),
             interests: Interests::default(),
@@ -147,21 +146,21 @@ impl<T> SharedCell<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> SharedMut<'_, T> {
-        self.lock.lock();
-        self.locked()
+        self.locked(self.lock.lock())
     }
 
     pub(crate) fn try_lock(&self) -> Option<SharedMut<'_, T>> {
-        self.lock.try_lock().then(|| self.locked())
+        self.lock.try_lock().map(|taken| self.locked(taken))
     }
 
     /// The lock was taken just now.
     #[inline]
-    fn locked(&self) -> SharedMut<'_, T> {
+    fn locked<'a>(&'a self, taken: ByteGuard<'a>) -> SharedMut<'a, T> {
         // Relaxed: see `is_untouched`.
         self.touched.store(true, Ordering::Relaxed);
         SharedMut {
             cell: self,
+            _taken: taken,
             thread: PhantomData,
         }
     }
@@ -204,14 +203,6 @@ impl<T> DerefMut for SharedMut<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the lock is ours.
         unsafe { &mut *self.cell.value.get() }
-    }
-}
-
-impl<T> Drop for SharedMut<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the lock is ours, and there is one of us for each time that it was taken.
-        unsafe { self.cell.lock.unlock() };
     }
 }
 

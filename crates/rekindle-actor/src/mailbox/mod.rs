@@ -15,6 +15,7 @@ mod node;
 mod queue;
 mod receive;
 mod reply;
+mod serving;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,13 +27,14 @@ pub use bounded::{MailboxOverflow, MailboxPolicy, Overflow};
 pub(crate) use cells::{PrivateCell, PrivateMut, SharedCell, SharedMut};
 pub(crate) use node::{Class, Protocol, class, discard, letter, open_signal, signal, with_signal};
 pub(crate) use queue::{Counts, Position, Queue};
-pub(crate) use receive::Heard;
 pub(crate) use receive::trim;
 pub use receive::{Arrival, Event, Info, Mailbox, NextArrival};
+pub(crate) use receive::{Heard, Inbox};
 pub use reply::ReplyTo;
 pub(crate) use reply::{
     Awaiting, GivenUp, Lost, Owed, Served, acknowledgement, is_awaited_by, refuse, request,
 };
+pub(crate) use serving::{Sender as RequestSender, Serving};
 
 use crate::faults;
 use crate::pid::{MonitorRef, Pid};
@@ -109,7 +111,7 @@ impl<M: Send + 'static> Address<M> {
             Err(node) => {
                 process.release_senders();
                 // SAFETY: the node came back to us, and it is a letter of `M`.
-                Err((unsafe { node::open::<M>(node) }.0, Refusal::Dead))
+                Err((unsafe { node::open_as(node, |m: M| m) }, Refusal::Dead))
             }
         }
     }

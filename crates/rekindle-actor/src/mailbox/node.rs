@@ -14,13 +14,13 @@
 //! 3. A block in the inbox or the private queue has one owner, the queue.
 
 use std::any::TypeId;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use rekindle_scheduler::{Node, NodePtr, NodeVtable, block};
 
 use super::reply;
-use crate::pid::MaybePid;
 use crate::signal::Signal;
 use crate::unwind;
 
@@ -144,12 +144,9 @@ impl Unopened {
     #[inline]
     pub(crate) fn open_as<R>(self, make: impl FnOnce(Signal) -> R) -> R {
         let block = ManuallyDrop::new(self).0.cast::<SignalBlock>();
-        // SAFETY: by invariant 1 this is a `SignalBlock`, and it is ours. (Should `make` panic, the
-        // empty block is lost, and no more.)
-        let made = make(unsafe { block.read() }.signal);
-        // SAFETY: as above, and what was in it has been moved out.
-        unsafe { block::deallocate(block) };
-        made
+        let _emptied = Emptied(block);
+        // SAFETY: by invariant 1 this is a `SignalBlock`, and it is ours.
+        make(unsafe { block.read() }.signal)
     }
 
     pub(crate) fn peek(&self) -> &Signal {
@@ -161,6 +158,60 @@ impl Unopened {
 impl Drop for Unopened {
     fn drop(&mut self) {
         discard(self.0);
+    }
+}
+
+/// A message that was taken out of the queue, in its block still: it is moved once, to where it is used.
+///
+/// Invariant: it is the block of a letter or a request whose message is an `M`, its owner's by value. A request is
+/// the party SERVER's, so it is opened or dropped before the process settles what it has received.
+pub(crate) struct Unread<M>(NodePtr, PhantomData<fn() -> M>);
+
+// SAFETY: whoever has it has the message, alone.
+unsafe impl<M: Send> Send for Unread<M> {}
+
+impl<M> Unread<M> {
+    /// # Safety
+    ///
+    /// As [`open_as`].
+    #[inline]
+    pub(super) unsafe fn new(node: NodePtr) -> Unread<M> {
+        Unread(node, PhantomData)
+    }
+
+    /// Looks at the message.
+    #[inline]
+    pub(crate) fn peek(&self) -> &M {
+        // SAFETY: the invariant, and the block stays as long as we do.
+        unsafe { peek(self.0) }
+    }
+
+    /// Takes the message out, for what is made of it at once.
+    #[inline]
+    pub(crate) fn open_as<R>(self, make: impl FnOnce(M) -> R) -> R {
+        let node = ManuallyDrop::new(self).0;
+        // SAFETY: the invariant, and nobody uses the block after us.
+        unsafe { open_as(node, make) }
+    }
+}
+
+impl<M> Drop for Unread<M> {
+    /// For the message only: of a request the process has noted that it is handled.
+    fn drop(&mut self) {
+        // SAFETY: as for `Unread::open_as`, and we are being dropped.
+        unsafe { open_as(self.0, drop::<M>) };
+    }
+}
+
+/// Frees a block when what was in it is where it belongs: so what is made of it is made there at once, and not
+/// beside a call.
+struct Emptied<B>(NonNull<B>);
+
+impl<B> Drop for Emptied<B> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: whoever makes one has the block, and moves out what is in it.
+        unsafe { block::deallocate(self.0) };
     }
 }
 
@@ -182,23 +233,24 @@ pub(crate) fn with_signal<R>(node: NodePtr, act: impl FnOnce(&mut Signal) -> R) 
     act(&mut unsafe { node.cast::<SignalBlock>().as_mut() }.signal)
 }
 
-/// Takes the message out of a letter or a request; of a request, what is left is the party SERVER's,
-/// whoever that is. Gives also who sent it, if it is a request of a process.
+/// Takes the message out of a letter or a request, for what is made of it at once; of a request, what is left is
+/// the party SERVER's, whoever that is.
 ///
 /// # Safety
 ///
 /// The block is of one of those classes and its `M` is this one (invariant 2); it is the
 /// caller's, and is not used afterwards.
 #[inline]
-pub(super) unsafe fn open<M>(node: NodePtr) -> (M, MaybePid) {
+pub(super) unsafe fn open_as<M, R>(node: NodePtr, make: impl FnOnce(M) -> R) -> R {
     match class(node) {
         Class::Letter => {
+            let block = node.cast::<Letter<M>>();
+            let _emptied = Emptied(block);
             // SAFETY: the caller's promise.
-            let letter = unsafe { block::take(node.cast::<Letter<M>>()) };
-            (letter.message, MaybePid::NOBODY)
+            make(unsafe { (&raw const (*block.as_ptr()).message).read() })
         }
         // SAFETY: the caller's promise.
-        _ => unsafe { reply::open(node) },
+        _ => make(unsafe { reply::open(node) }),
     }
 }
 
@@ -206,7 +258,8 @@ pub(super) unsafe fn open<M>(node: NodePtr) -> (M, MaybePid) {
 ///
 /// # Safety
 ///
-/// As [`open`], but the block stays where it is while the result is used.
+/// As [`open_as`], but the block stays where it is while the result is used.
+#[inline]
 pub(super) unsafe fn peek<'a, M>(node: NodePtr) -> &'a M {
     match class(node) {
         // SAFETY: the caller's promise.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,14 +13,13 @@ use futures_core::Stream;
 use rekindle_scheduler::{NodePtr, Time, budget};
 
 use super::cells::PrivateMut;
-use super::node::{self, Class, Unopened};
+use super::node::{self, Class, Unopened, Unread};
 use super::{Address, Position, Queue, Served};
 use crate::attach::{self, Attached};
 use crate::exit::Exit;
 use crate::interests::Interest;
-use crate::link::LinkIds;
 use crate::monitor::Down;
-use crate::pid::{MaybePid, Pid};
+use crate::pid::Pid;
 use crate::process::{Owner, Private, Process, now_for};
 use crate::recipient::Recipient;
 use crate::signal::{self, Signal};
@@ -136,17 +136,22 @@ pub enum Event<M> {
 /// ```
 pub struct Mailbox<M> {
     pid: Pid,
-    /// Who sent what was received last, if that was a request of a process.
-    caller: MaybePid,
     messages: PhantomData<fn() -> M>,
 }
 
 impl<M: Send + 'static> Mailbox<M> {
+    /// For the loop that is the body of the process; see [`BodysInbox`].
+    #[inline]
+    pub(crate) fn of_body(self) -> BodysInbox<M> {
+        // It has not received.
+        mem::forget(self);
+        BodysInbox(PhantomData)
+    }
+
     /// The mailbox of the process that is about to be spawned with this id.
     pub(crate) fn of(pid: Pid) -> Self {
         Mailbox {
             pid,
-            caller: MaybePid::NOBODY,
             messages: PhantomData,
         }
     }
@@ -277,7 +282,7 @@ impl<M: Send + 'static> Mailbox<M> {
             let queued = take_from(owner, &mut None, &mut Messages);
             queued.or_else(|| take_news(owner, &mut None, &mut Messages))
         })?;
-        Some(self.open_message(found))
+        Some(unread(self, found).open_as(|message| message))
     }
 
     /// Waits for whatever comes next: a message, a `Down`, or an `Exit`. `sys` messages, alarms and
@@ -360,21 +365,27 @@ impl<M: Send + 'static> Mailbox<M> {
         NextArrival(self.next_heard())
     }
 
-    /// For the behaviours here: what is no message comes as it is, unopened.
-    #[track_caller]
-    #[inline]
-    pub(crate) fn next_heard(&mut self) -> NextHeard<'_, M> {
-        NextHeard {
-            mailbox: self,
-            called_at: Location::caller(),
-        }
-    }
-
     /// For behaviours: the next `sys` message, or the exit of the parent, while suspended.
     #[track_caller]
     pub fn next_system(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
         let parent = crate::ambient::guardian();
         self.receive::<_, AsEvent>(None, Systems { parent })
+    }
+
+    /// As [`next_event`](Self::next_event), for the behaviours here.
+    #[track_caller]
+    pub(crate) fn next_heard_within(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Heard<M>> + Send + '_ {
+        self.receive::<_, AsHeard>(timeout, Everything)
+    }
+
+    /// As [`next_system`](Self::next_system), for the behaviours here.
+    #[track_caller]
+    pub(crate) fn next_heard_system(&mut self) -> impl Future<Output = Heard<M>> + Send + '_ {
+        let parent = crate::ambient::guardian();
+        self.receive::<_, AsHeard>(None, Systems { parent })
     }
 
     /// For behaviours: puts [`Event::Alarm`] with this tag into the mailbox at a moment, or at once
@@ -526,7 +537,8 @@ impl<M: Send + 'static> Mailbox<M> {
         self.len() == 0
     }
 
-    /// Who sent the request that was received last, if it was a request of a process.
+    /// Who sent the request that was received last, if it was a request of a process; until the next receive
+    /// begins. Elsewhere than in the mailbox's own process it is nobody.
     ///
     /// ```
     /// # rekindle_actor::Runtime::simulated(1).block_on(async {
@@ -541,7 +553,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// ```
     #[must_use]
     pub fn caller(&self) -> Option<Pid> {
-        self.caller.get()
+        Owner::current(|owner| owner.filter(|owner| owner.pid() == self.pid)?.last_caller())
     }
 
     /// Runs `f` with the mailbox's own process.
@@ -574,31 +586,23 @@ impl<M: Send + 'static> Mailbox<M> {
             },
         }
     }
+}
 
-    /// What a node is that was taken from our own process's queue. A message is moved once.
-    #[inline]
-    fn hear(&mut self, node: NodePtr) -> Heard<M> {
-        match node::class(node) {
-            Class::Signal => Heard::Signal(Unopened::new(node)),
-            _ => Heard::Message(self.open_message(node)),
-        }
-    }
-
-    /// Takes the message out of a letter or a request that was taken from our own process's queue.
-    #[inline]
-    fn open_message(&mut self, node: NodePtr) -> M {
-        // SAFETY: the node came out of the queue of our own process, whose messages
-        // are `M`: a mailbox is made by `spawn` for a process with the protocol `M`.
-        let (message, caller) = unsafe { node::open::<M>(node) };
-        self.caller = caller;
-        message
+/// What a node is that was taken from our own process's queue.
+#[inline]
+fn hear<M>(inbox: &impl Inbox<M>, node: NodePtr) -> Heard<M> {
+    match node::class(node) {
+        Class::Signal => Heard::Signal(Unopened::new(node)),
+        _ => Heard::Message(unread(inbox, node)),
     }
 }
 
-/// Makes an event of a signal that was in the queue.
-#[cold]
-fn event_of<M>(node: NodePtr) -> Event<M> {
-    Unopened::new(node).into_event()
+/// The message of a letter or a request that was taken from our own process's queue.
+#[inline]
+fn unread<M>(_: &impl Inbox<M>, node: NodePtr) -> Unread<M> {
+    // SAFETY: the node came out of the queue of our own process, whose messages are `M`: a mailbox is made by
+    // `spawn` for a process with the protocol `M`, and any other inbox of one.
+    unsafe { Unread::new(node) }
 }
 
 impl Unopened {
@@ -663,7 +667,7 @@ impl<M> Drop for Mailbox<M> {
 /// # });
 /// ```
 #[must_use = "futures do nothing unless awaited"]
-pub struct NextArrival<'a, M>(NextHeard<'a, M>);
+pub struct NextArrival<'a, M>(NextHeard<'a, Mailbox<M>, M>);
 
 /// What [`Mailbox::next_arrival`] gives: small, because a loop keeps room for it.
 ///
@@ -707,60 +711,117 @@ impl<M: Send + 'static> Future for NextArrival<'_, M> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<M>> {
-        Pin::new(&mut self.0).poll(cx).map(|heard| match heard {
-            Heard::Message(message) => Arrival::Message(message),
-            Heard::Signal(signal) => Arrival::Other(Box::new(signal.into_event())),
-            Heard::Timeout => Arrival::Other(Box::new(Event::Timeout)),
-        })
+        match Pin::new(&mut self.0).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Heard::Message(message)) => {
+                message.open_as(|message| Poll::Ready(Arrival::Message(message)))
+            }
+            Poll::Ready(Heard::Signal(signal)) => {
+                Poll::Ready(Arrival::Other(Box::new(signal.into_event())))
+            }
+            Poll::Ready(Heard::Timeout) => Poll::Ready(Arrival::Other(Box::new(Event::Timeout))),
+        }
     }
 }
 
-/// The wait for what a behaviour's loop hears: see [`Mailbox::next_heard`].
-pub(crate) struct NextHeard<'a, M> {
-    mailbox: &'a mut Mailbox<M>,
+/// The wait for what a behaviour's loop hears: see [`Inbox::next_heard`].
+pub(crate) struct NextHeard<'a, I, M> {
+    inbox: &'a mut I,
+    messages: PhantomData<fn() -> M>,
     called_at: &'static Location<'static>,
 }
 
-/// What a behaviour's loop hears: smaller than an [`Event`], because a loop keeps room for it, and made
-/// without a box.
+/// From where a loop hears.
+pub(crate) trait Inbox<M>: Send + Sized {
+    /// For the behaviours here: what is no message comes as it is, unopened.
+    #[track_caller]
+    #[inline]
+    fn next_heard(&mut self) -> NextHeard<'_, Self, M> {
+        NextHeard {
+            inbox: self,
+            messages: PhantomData,
+            called_at: Location::caller(),
+        }
+    }
+
+    /// Runs `f` with the process whose inbox this is, which must be the running one.
+    fn owned<R>(&self, f: impl FnOnce(Owner<'_>) -> R) -> R;
+
+    /// The mailbox. Not to be dropped, for that is the end of receiving.
+    fn mailbox(&self) -> ManuallyDrop<Mailbox<M>>;
+
+    /// The loop receives no more.
+    fn settle(&self);
+}
+
+impl<M: Send + 'static> Inbox<M> for Mailbox<M> {
+    #[inline]
+    fn owned<R>(&self, f: impl FnOnce(Owner<'_>) -> R) -> R {
+        within(self.pid, f)
+    }
+
+    fn mailbox(&self) -> ManuallyDrop<Mailbox<M>> {
+        ManuallyDrop::new(Mailbox::of(self.pid))
+    }
+
+    /// It does so when it is dropped.
+    fn settle(&self) {}
+}
+
+/// The mailbox of a process whose body is the loop that has this: so it needs not be told whose it is.
+///
+/// Invariant: it is nowhere but in the body with which the process was spawned, or in what that body awaits.
+pub(crate) struct BodysInbox<M>(PhantomData<fn() -> M>);
+
+impl<M: Send + 'static> Inbox<M> for BodysInbox<M> {
+    #[inline]
+    fn owned<R>(&self, f: impl FnOnce(Owner<'_>) -> R) -> R {
+        Owner::current(|owner| {
+            let owner = owner.expect("a body is polled by its process");
+            debug_assert!(owner.process().speaks::<M>());
+            f(owner)
+        })
+    }
+
+    fn mailbox(&self) -> ManuallyDrop<Mailbox<M>> {
+        ManuallyDrop::new(Mailbox::of(self.owned(|owner| owner.pid())))
+    }
+
+    fn settle(&self) {
+        self.owned(|owner| owner.settle_last());
+    }
+}
+
+/// What a behaviour's loop hears: two words, for a loop keeps room for it, and what it is lies where it came.
 pub(crate) enum Heard<M> {
-    Message(M),
+    Message(Unread<M>),
     Signal(Unopened),
     /// Only a wait that has an end gives this.
     Timeout,
 }
 
-impl<M> From<Event<M>> for Heard<M> {
-    fn from(event: Event<M>) -> Self {
-        let signal = match event {
-            Event::Message(message) => return Heard::Message(message),
-            Event::Timeout => return Heard::Timeout,
-            Event::Down(down) => Signal::Down(down),
-            Event::Exit(exit) => Signal::Exit {
-                from: exit.from,
-                reason: exit.reason,
-                // Which one it was counts no more: it has acted.
-                link: exit.by_link.then(LinkIds::default),
-                report: exit.report,
-            },
-            Event::System(message) => Signal::System(message),
-            Event::Alarm(tag) => Signal::Alarm(tag),
-            Event::Unlinked(from) => Signal::Unlink {
-                from,
-                ids: LinkIds::default(),
-            },
-        };
-        Heard::Signal(Unopened::new(node::signal(signal)))
+impl<M> Heard<M> {
+    /// The message of the system that it is, unless that stops the process.
+    pub(crate) fn into_system(self) -> Result<SystemMessage, Heard<M>> {
+        match self {
+            Heard::Signal(signal) if matches!(signal.peek(), Signal::System(message) if !message.stops()) => {
+                Ok(signal.open_as(|signal| match signal {
+                    Signal::System(message) => message,
+                    other => unreachable!("{other:?} has been seen to be of the system"),
+                }))
+            }
+            other => Err(other),
+        }
     }
 }
 
-impl<M: Send + 'static> Future for NextHeard<'_, M> {
+impl<I: Inbox<M>, M: Send + 'static> Future for NextHeard<'_, I, M> {
     type Output = Heard<M>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Heard<M>> {
         let this = self.get_mut();
-        let taken = within(this.mailbox.pid, |owner| {
+        let taken = this.inbox.owned(|owner| {
             owner.settle_last();
             if may_be_there(owner) {
                 if !may_go_on(owner, cx) {
@@ -778,7 +839,7 @@ impl<M: Send + 'static> Future for NextHeard<'_, M> {
             None
         });
         match taken {
-            Some(node) => Poll::Ready(this.mailbox.hear(node)),
+            Some(node) => Poll::Ready(hear(this.inbox, node)),
             None => Poll::Pending,
         }
     }
@@ -806,7 +867,8 @@ fn item_of(owner: Owner<'_>, cx: &mut Context<'_>) -> Option<NodePtr> {
 #[inline]
 fn may_be_there(owner: Owner<'_>) -> bool {
     let private = owner.private();
-    !private.queue.is_empty() || private.rare().is_some()
+    let has_streams = || private.rare().is_some_and(|rare| !rare.attached.is_empty());
+    !private.queue.is_empty() || has_streams()
 }
 
 /// Takes the first node and keeps the books.
@@ -842,7 +904,7 @@ fn take_from<F: Filter>(
 fn note_taken(process: &Process, mut private: PrivateMut<'_, Private>, node: NodePtr) {
     if node::class(node) == Class::Request {
         // SAFETY: a request, which the queue has just given us.
-        private.serving = Some(unsafe { Served::of(node) });
+        private.serving.begin(unsafe { Served::of(node) });
     }
     drop(private);
     if let Some(bound) = &process.bound
@@ -968,13 +1030,13 @@ impl<W: FnMut(&M) -> bool + Send, M> Filter for Matching<W, M> {
     }
 }
 
-/// What a receive gives: made of the node at once, for a message that is moved from one enum into the
-/// next waits for its own stores.
+/// What a receive gives: made of the node at once and as it is given, for a message that is moved from one enum
+/// into the next waits for its own stores.
 trait Form<M>: Send {
     type Given;
 
     /// Of a node that was taken from the mailbox's own queue.
-    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Self::Given;
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<Self::Given>;
 
     /// The time is up.
     fn nothing() -> Self::Given;
@@ -990,12 +1052,14 @@ struct AsInfo;
 
 struct AsEvent;
 
+struct AsHeard;
+
 impl<M: Send + 'static> Form<M> for Message {
     type Given = M;
 
     #[inline]
-    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> M {
-        mailbox.open_message(node)
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<M> {
+        unread(mailbox, node).open_as(Poll::Ready)
     }
 
     fn nothing() -> M {
@@ -1007,8 +1071,8 @@ impl<M: Send + 'static> Form<M> for MaybeMessage {
     type Given = Option<M>;
 
     #[inline]
-    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Option<M> {
-        Some(mailbox.open_message(node))
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<Option<M>> {
+        unread(mailbox, node).open_as(|message| Poll::Ready(Some(message)))
     }
 
     fn nothing() -> Option<M> {
@@ -1020,14 +1084,17 @@ impl<M: Send + 'static> Form<M> for AsInfo {
     type Given = Info<M>;
 
     #[inline]
-    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Info<M> {
-        if node::class(node) != Class::Signal {
-            return Info::Message(mailbox.open_message(node));
-        }
-        match event_of::<M>(node) {
-            Event::Down(down) => Info::Down(down),
-            Event::Exit(exit) => Info::Exit(exit),
-            _ => unreachable!("`Infos` leaves the rest in the queue"),
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<Info<M>> {
+        match hear(mailbox, node) {
+            Heard::Message(message) => {
+                message.open_as(|message| Poll::Ready(Info::Message(message)))
+            }
+            Heard::Signal(signal) => match signal.into_event::<M>() {
+                Event::Down(down) => Poll::Ready(Info::Down(down)),
+                Event::Exit(exit) => Poll::Ready(Info::Exit(exit)),
+                _ => unreachable!("`Infos` leaves the rest in the queue"),
+            },
+            Heard::Timeout => unreachable!("a node is none"),
         }
     }
 
@@ -1040,15 +1107,31 @@ impl<M: Send + 'static> Form<M> for AsEvent {
     type Given = Event<M>;
 
     #[inline]
-    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Event<M> {
-        match node::class(node) {
-            Class::Signal => event_of(node),
-            _ => Event::Message(mailbox.open_message(node)),
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<Event<M>> {
+        match hear(mailbox, node) {
+            Heard::Message(message) => {
+                message.open_as(|message| Poll::Ready(Event::Message(message)))
+            }
+            Heard::Signal(signal) => Poll::Ready(signal.into_event()),
+            Heard::Timeout => unreachable!("a node is none"),
         }
     }
 
     fn nothing() -> Event<M> {
         Event::Timeout
+    }
+}
+
+impl<M: Send + 'static> Form<M> for AsHeard {
+    type Given = Heard<M>;
+
+    #[inline]
+    fn of(mailbox: &mut Mailbox<M>, node: NodePtr) -> Poll<Heard<M>> {
+        Poll::Ready(hear(mailbox, node))
+    }
+
+    fn nothing() -> Heard<M> {
+        Heard::Timeout
     }
 }
 
@@ -1117,7 +1200,7 @@ where
             }
         });
         match taken {
-            Poll::Ready(Some(node)) => Poll::Ready(G::of(this.mailbox, node)),
+            Poll::Ready(Some(node)) => G::of(this.mailbox, node),
             Poll::Ready(None) => Poll::Ready(G::nothing()),
             Poll::Pending => Poll::Pending,
         }
@@ -1212,4 +1295,51 @@ pub(crate) fn trim(owner: Owner<'_>) -> Vec<NodePtr> {
         trimmed.push(node);
     }
     trimmed
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::{CallError, ReplyTo, Runtime, spawn};
+
+    /// Counts its end.
+    struct Counted {
+        ends: Arc<AtomicU32>,
+        _from: Option<ReplyTo<()>>,
+    }
+
+    fn counted(ends: &Arc<AtomicU32>, from: Option<ReplyTo<()>>) -> Counted {
+        Counted {
+            ends: ends.clone(),
+            _from: from,
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.ends.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_message_that_nobody_opens_is_dropped_and_who_asked_is_told() {
+        let ends = Arc::new(AtomicU32::new(0));
+        Runtime::simulated(1).block_on(async move {
+            let deaf = spawn(|mut inbox: Mailbox<Counted>| async move {
+                for _ in 0..2 {
+                    let heard = inbox.next_heard_within(None).await;
+                    assert!(matches!(&heard, Heard::Message(message) if message.peek().ends.load(Ordering::Relaxed) < 2));
+                }
+                std::future::pending::<()>().await;
+            });
+            deaf.send(counted(&ends, None));
+            let asked = deaf.call(|from| counted(&ends, Some(from))).await;
+            assert_eq!(asked, Err(CallError::NoReply));
+            assert_eq!(ends.load(Ordering::Relaxed), 2);
+            assert!(deaf.is_alive());
+        });
+    }
 }

@@ -404,25 +404,24 @@ unsafe fn discard_request(node: NodePtr) {
     served.let_go();
 }
 
-/// Takes the message out of a request, whose block stays the party SERVER's. Gives also who asked.
+/// Takes the message out of a request, whose block stays the party SERVER's.
 ///
 /// # Safety
 ///
 /// `node` is that of a `Request<M, _>` whose SERVER party is the caller, or is kept by it meanwhile.
 #[inline]
-pub(super) unsafe fn open<M>(node: NodePtr) -> (M, MaybePid) {
+pub(super) unsafe fn open<M>(node: NodePtr) -> M {
     let head = node.cast::<Head>();
     // SAFETY: the caller's promise.
     let place = unsafe { message_of::<M>(head) };
     // SAFETY: the caller's promise, and invariant 5.
-    let message = place.with_mut(|message| unsafe { (*message).assume_init_read() });
-    // SAFETY: the caller's promise; the field is never written after construction.
-    (message, unsafe { head.as_ref() }.caller)
+    place.with_mut(|message| unsafe { (*message).assume_init_read() })
 }
 
 /// # Safety
 ///
 /// As [`open`], but the message stays.
+#[inline]
 pub(super) unsafe fn peek<'a, M>(node: NodePtr) -> &'a M {
     // SAFETY: the caller's promise.
     let place = unsafe { message_of::<M>(node.cast()) };
@@ -512,7 +511,7 @@ unsafe fn resolve(head: NonNull<Head>, bit: u32) -> bool {
     true
 }
 
-/// What became of an [`answer_and_leave`].
+/// What became of a [`resolve_and_leave`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
     /// Resolved; the party keeps the block no longer.
@@ -523,21 +522,22 @@ enum Left {
     Stays,
 }
 
-/// Resolves the request as answered, if nobody has and the caller still waits, and lets go of `party`
+/// Resolves the request by `bit`, if nobody has and the caller still waits, and lets go of `party`
 /// in the same step.
 ///
 /// # Safety
 ///
-/// The caller of this function is that party, REPLY among it, and has written the answer.
+/// The caller of this function is that party, REPLY among it, and has written what `bit` speaks of: the answer, or
+/// the failure.
 #[inline]
-unsafe fn answer_and_leave(head: NonNull<Head>, party: u32) -> Left {
+unsafe fn resolve_and_leave(head: NonNull<Head>, bit: u32, party: u32) -> Left {
     // SAFETY: our hold keeps the block.
     let block = unsafe { head.as_ref() };
     // Before the exchange, after which the block may be gone.
     let waker = block.waker.look();
     let left = |state| {
         let knows_waker = state & (WAKER | FIRST) != WAKER;
-        (is_open(state) && knows_waker).then_some((state | ANSWERED) & !party)
+        (is_open(state) && knows_waker).then_some((state | bit) & !party)
     };
     let change = block
         .state
@@ -608,7 +608,7 @@ impl<T: Send + 'static> ReplyTo<T> {
         };
         std::mem::forget(served);
         // SAFETY: REPLY is ours, and so is SERVER, if it is among them; the answer is written.
-        let mut left = unsafe { answer_and_leave(this.head, party) };
+        let mut left = unsafe { resolve_and_leave(this.head, ANSWERED, party) };
         if left == Left::Resolved {
             return;
         }
@@ -696,7 +696,13 @@ impl Owed {
         unsafe {
             debug_assert!(self.0.as_ref().state.load(Ordering::Relaxed) & SERVER == 0);
             set_failure(self.0, Some(reason));
-            resolve(self.0, EXITED);
+            match resolve_and_leave(self.0, EXITED, REPLY) {
+                Left::Resolved => return,
+                Left::Stays => {
+                    resolve(self.0, EXITED);
+                }
+                Left::TooLate => {}
+            }
             release(self.0, REPLY);
         }
     }
@@ -985,7 +991,22 @@ impl Served {
         Served(node.cast())
     }
 
+    /// For a place that holds a bare pointer.
+    #[inline]
+    pub(super) fn into_raw(self) -> NonNull<Head> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    ///
+    /// `head` came from [`into_raw`](Self::into_raw), and of what comes of it but one is used up.
+    #[inline]
+    pub(super) unsafe fn from_raw(head: NonNull<Head>) -> Served {
+        Served(head)
+    }
+
     /// Who asked, if it was a process.
+    #[inline]
     pub(crate) fn caller(&self) -> Option<Pid> {
         // SAFETY: SERVER keeps the block.
         unsafe { self.0.as_ref() }.caller.get()

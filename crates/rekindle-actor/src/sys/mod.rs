@@ -300,6 +300,29 @@ impl SystemState {
         SystemState::default()
     }
 
+    /// The books that the running server's loop keeps aside, to be [kept](Self::keep) again.
+    pub(crate) fn of_running() -> Self {
+        Owner::current(|owner| {
+            let mut private = owner?.private();
+            Some(std::mem::take(&mut private.rare_mut()?.system))
+        })
+        .unwrap_or_default()
+    }
+
+    /// Lays the books of the running server aside; whether there is anything in them.
+    pub(crate) fn keep(self) -> bool {
+        if self.is_idle() {
+            return false;
+        }
+        Owner::current(|owner| {
+            let before = owner.map(|owner| {
+                let mut private = owner.private();
+                std::mem::replace(&mut private.make_rare().system, self)
+            });
+            before.map(unwind::discard).is_some()
+        })
+    }
+
     fn kept(&mut self) -> &mut Handled {
         self.0.get_or_insert_default()
     }

@@ -78,7 +78,7 @@ impl Origin {
             policy: MailboxPolicy::unbounded(),
             at: self.at,
         };
-        order.spawn(|_: Mailbox<Infallible>| work, |_, pid| pid).0
+        order.spawn(|_: Mailbox<Infallible>| work, |_, pid, _| pid)
     }
 }
 

@@ -527,6 +527,65 @@ fn a_call_into_another_runtime() {
     });
 }
 
+/// What a process that receives requests says of who sent the last one: when it comes, when it is answered, and
+/// when another receive has begun; and what its mailbox says elsewhere.
+async fn told_of_callers(told: Log) {
+    let told_elsewhere = told.clone();
+    let server = spawn(move |mut inbox: Mailbox<ReplyTo<Pid>>| async move {
+        let me = inbox.pid();
+        for _ in 0..2 {
+            let from = inbox.recv().await;
+            let before = inbox.caller();
+            from.reply(me);
+            told.add(format!("{}", before.is_some() && inbox.caller() == before));
+        }
+        assert_eq!(inbox.recv_timeout(ms(1)).await.map(|_| ()), None);
+        told.add(format!("{:?}", inbox.caller()));
+        let elsewhere = Task::spawn(async move { inbox.caller() });
+        told.add(format!("{:?}", elsewhere.await.unwrap()));
+    });
+    for _ in 0..2 {
+        assert_eq!(server.call(|from| from).await, Ok(server.pid()));
+    }
+    while told_elsewhere.all().len() < 4 {
+        sleep(ms(1)).await;
+    }
+}
+
+#[test]
+fn a_mailbox_tells_who_asked_until_the_next_receive() {
+    on_both(|| async {
+        let told = Log::new();
+        told_of_callers(told.clone()).await;
+        assert_eq!(told.all(), ["true", "true", "None", "None"]);
+    });
+}
+
+#[test]
+fn a_mailbox_tells_who_asked_from_another_runtime() {
+    within_patience("two runtimes", || {
+        let (one, two) = (pool(1), pool(1));
+        let seen = Log::new();
+        let note = seen.clone();
+        let server = one.block_on(async move {
+            spawn(move |mut inbox: Mailbox<ReplyTo<()>>| async move {
+                let from = inbox.recv().await;
+                let before = inbox.caller();
+                from.reply(());
+                note.add(format!("{before:?} {:?}", inbox.caller()));
+                inbox.recv().await.reply(());
+            })
+        });
+        let me = two.block_on(async move {
+            for _ in 0..2 {
+                assert_eq!(server.call(|from| from).await, Ok(()));
+            }
+            self_pid()
+        });
+        assert_eq!(seen.all(), [format!("Some({me}) Some({me})")]);
+    });
+}
+
 /// Clocks of two runtimes have nothing to do with each other.
 #[test]
 fn a_deadline_goes_by_the_clock_of_ones_own_runtime_whatever_is_entered() {

@@ -927,6 +927,46 @@ fn gen_036_a_hibernating_server_goes_on_as_before() {
 }
 
 #[test]
+fn gen_036_a_server_that_hibernates_at_once_does_so_when_nothing_is_there() {
+    struct Drowsy(Log);
+    impl GenServer for Drowsy {
+        type Args = Log;
+        type Call = Never;
+        type Cast = u32;
+        type Info = Never;
+        type Continue = Never;
+
+        async fn init(log: Log, cx: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+            assert!(cx.hibernate_after().is_some_and(|after| after < ms(1)));
+            Ok(Init::Ready(Drowsy(log)))
+        }
+
+        async fn handle_cast(&mut self, n: u32, _: &mut Context<Self>) -> Step<Self> {
+            self.0.add(n.to_string());
+            Ok(Next::Wait)
+        }
+
+        fn hibernate(&mut self) {
+            self.0.add("hibernates".to_owned());
+        }
+    }
+    for seed in 0..8 {
+        let log = Log::new();
+        let args = log.clone();
+        rekindle_actor::Runtime::simulated(seed).block_on(async move {
+            let server = Drowsy::start(args)
+                .hibernate_after(Duration::ZERO)
+                .await
+                .unwrap();
+            sleep(ms(5)).await;
+            (1..=3).for_each(|n| server.cast(n));
+            sleep(ms(5)).await;
+        });
+        assert_eq!(log.all(), ["hibernates", "1", "2", "3", "hibernates"]);
+    }
+}
+
+#[test]
 fn gen_036_hibernate_is_called_on_request_and_after_each_idle_time() {
     struct Sleepy(Log);
     impl GenServer for Sleepy {

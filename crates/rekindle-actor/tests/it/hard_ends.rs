@@ -6,7 +6,7 @@ use std::time::Duration;
 use rekindle_actor::{
     Context, ExitReason, GenServer, Info, Init, Mailbox, Never, Next, Pid, Runtime, Step, Task,
     exit, info, is_alive, link, monitor, note_state, register, self_pid, sleep, spawn, spawn_link,
-    trap_exit, whereis,
+    sys, trap_exit, whereis,
 };
 
 /// A server whose state panics when it is dropped, and that ends as it is told to.
@@ -181,6 +181,80 @@ fn the_drop_of_a_reason_that_does_not_count_stops_no_end() {
             heard_of(victim, twice).await
         });
         assert!(reason.unwrap().downcast_ref::<NotesAtItsEnd>().is_some());
+        assert_eq!(holder, None);
+    }
+}
+
+/// A reason that cannot be dropped in peace.
+#[derive(Debug)]
+struct Bitter;
+
+impl std::fmt::Display for Bitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bitter to the end")
+    }
+}
+
+impl std::error::Error for Bitter {}
+
+impl Drop for Bitter {
+    fn drop(&mut self) {
+        panic!("in the drop of a reason");
+    }
+}
+
+/// A server that fails with such a reason, and then again in its `terminate`, or stays there.
+struct Watched {
+    stays: bool,
+}
+
+impl GenServer for Watched {
+    type Args = bool;
+    type Call = Never;
+    type Cast = ();
+    type Info = Never;
+    type Continue = Never;
+
+    async fn init(stays: bool, _: &mut Context<Self>) -> Result<Init<Self>, ExitReason> {
+        Ok(Init::Ready(Watched { stays }))
+    }
+
+    async fn handle_cast(&mut self, (): (), _: &mut Context<Self>) -> Step<Self> {
+        Err(ExitReason::error(Bitter))
+    }
+
+    async fn terminate(&mut self, _: &ExitReason, _: &mut Context<Self>) {
+        if self.stays {
+            sleep(Duration::from_secs(600)).await;
+        }
+        panic!("in terminate");
+    }
+}
+
+/// What watches a server may have the last copy of its reason.
+#[test]
+fn the_drop_of_a_reason_that_was_logged_stops_no_end() {
+    for (stays, seed) in [(false, 1), (true, 2)] {
+        let (reason, holder) = Runtime::simulated(seed).block_on(async move {
+            let server = Watched::start(stays).await.unwrap();
+            sys::start_log(&server, 9).await.unwrap();
+            let pid = server.pid();
+            let doom = || {
+                server.cast(());
+                if stays {
+                    spawn(async move {
+                        sleep(Duration::from_secs(5)).await;
+                        exit(pid, ExitReason::Kill);
+                    });
+                }
+            };
+            heard_of(pid, doom).await
+        });
+        let reason = reason.unwrap();
+        assert_eq!(
+            (reason.is_panic(), reason == ExitReason::Killed),
+            (!stays, stays)
+        );
         assert_eq!(holder, None);
     }
 }

@@ -3,12 +3,12 @@
 use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Poll;
 
+use super::body::{self, Body, Marks};
 use super::state::{Begun, Ended, Given, Spares, Woken, Word};
 use super::{Host, NodeList, TaskId, TaskView, Turn, waker};
 use crate::block;
@@ -16,7 +16,7 @@ use crate::context::{self, Running};
 use crate::core::{Core, CoreRef};
 use crate::cores::CoreNumber;
 use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// The part of a cell that does not depend on what it holds.
 #[repr(C)]
@@ -29,8 +29,8 @@ pub(crate) struct Header {
     count: AtomicU32,
     /// References that the task lends out: counted, and the task's own.
     spares: Spares,
-    /// The id was given up, maybe many turns before the end. Written by the owner of SCHEDULED.
-    vacated: AtomicBool,
+    /// What is gone already.
+    marks: Marks,
     /// The runtime, counted until the cell is freed.
     core: CoreNumber,
     /// Where the table has this task.
@@ -52,7 +52,7 @@ pub(super) struct Vtable {
 struct Cell<H: Host, F> {
     header: Header,
     host: H,
-    future: UnsafeCell<Option<F>>,
+    future: UnsafeCell<MaybeUninit<F>>,
 }
 
 /// What a poll left behind.
@@ -204,7 +204,7 @@ where
     // `make_future` unwinds, and then nothing has been written (if another did, the block would be
     // lost, and no more).
     unsafe {
-        (&raw mut (*at).future).write(UnsafeCell::new(Some(make_future(id))));
+        (&raw mut (*at).future).write(UnsafeCell::new(MaybeUninit::new(make_future(id))));
         std::mem::forget(taken);
         (&raw mut (*at).host).write(make_host(id));
         (&raw mut (*at).header).write(Header {
@@ -212,7 +212,7 @@ where
             vtable: const { &Cell::<H, F>::VTABLE },
             count: AtomicU32::new(1),
             spares: Spares::new(),
-            vacated: AtomicBool::new(false),
+            marks: Marks::none(),
             core: core.for_cell(),
             id,
         });
@@ -271,10 +271,9 @@ where
         };
         let polled = catch_unwind(AssertUnwindSafe(|| {
             cell.future.with_mut(|future| {
-                // SAFETY: by invariant 2 we alone may reach the future; it lies in the heap and
-                // is never moved, so it may be pinned.
-                let future = unsafe { Pin::new_unchecked(&mut *future) };
-                cell.host.poll(future, &mut turn)
+                // SAFETY: by invariant 2 we alone may reach the future.
+                let body = unsafe { Body::of(&mut *future, &cell.header.marks) };
+                cell.host.poll(body, &mut turn)
             })
         }));
         match polled {
@@ -282,7 +281,7 @@ where
                 cell.hand_back(&mut turn.inbox);
                 // With the id gone, only the host's own wish brings a turn.
                 debug_assert!(
-                    turn.again || !cell.header.vacated.load(Ordering::Relaxed),
+                    turn.again || !cell.header.marks.has(body::ID),
                     "a host that gave its id up waits for nothing"
                 );
                 if turn.again {
@@ -329,8 +328,8 @@ where
         let cancelled = catch_unwind(AssertUnwindSafe(|| {
             cell.future.with_mut(|future| {
                 // SAFETY: as in `run`.
-                let future = unsafe { Pin::new_unchecked(&mut *future) };
-                cell.host.cancel(future, &mut turn);
+                let body = unsafe { Body::of(&mut *future, &cell.header.marks) };
+                cell.host.cancel(body, &mut turn);
             });
         }));
         if let Err(payload) = cancelled {
@@ -368,8 +367,7 @@ where
     unsafe fn finish(header: NonNull<Header>, mut inbox: NodeList, running: Running) {
         // SAFETY: the caller's promise; the cell stays until it is freed below, and is not used after.
         let cell = unsafe { header.cast::<Self>().as_ref() };
-        // SAFETY: by invariant 2 we alone may reach the future.
-        if cell.future.with(|future| unsafe { (*future).is_some() }) {
+        if !cell.header.marks.has(body::FUTURE) {
             cell.drop_future();
         }
         cell.header.vacate();
@@ -398,7 +396,7 @@ where
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             self.future.with_mut(|future| {
                 // SAFETY: by invariant 2 we alone may reach the future.
-                unsafe { *future = None }
+                unsafe { Body::of(&mut *future, &self.header.marks) }.drop_in_place();
             });
         }));
         if let Err(payload) = dropped {
@@ -502,10 +500,10 @@ impl Header {
     /// Gives the id up, once: the slot may be another task's right after.
     #[inline]
     pub(super) fn vacate(&self) {
-        if self.vacated.load(Ordering::Relaxed) {
+        if self.marks.has(body::ID) {
             return;
         }
-        self.vacated.store(true, Ordering::Relaxed);
+        self.marks.set(body::ID);
         let core = self.core();
         context::with_slots(core, |cache| core.table.vacate(self.id, cache));
     }
@@ -516,7 +514,7 @@ impl Header {
     /// has a reference. Those that gave their references up are seen with what they did.
     #[inline]
     pub(super) fn vacate_if_alone(&self, too: impl FnOnce() -> bool) -> bool {
-        if self.vacated.load(Ordering::Relaxed) {
+        if self.marks.has(body::ID) {
             return self.is_alone() && too();
         }
         let core = self.core();
@@ -525,7 +523,7 @@ impl Header {
             core.table.vacate_if(self.id, cache, is_alone)
         });
         if vacated {
-            self.vacated.store(true, Ordering::Relaxed);
+            self.marks.set(body::ID);
         }
         vacated
     }
@@ -538,7 +536,7 @@ impl Header {
     /// what was done to it is seen here: it happened before the lock, or before the count fell.
     #[inline]
     pub(super) fn is_alone(&self) -> bool {
-        self.vacated.load(Ordering::Relaxed) && self.has_no_references() && self.word.is_quiet()
+        self.marks.has(body::ID) && self.has_no_references() && self.word.is_quiet()
     }
 
     /// Whether there are no counted references but the task's own.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 
 use super::cell::discard_payload;
-use super::{Host, NodePtr, TaskId, TaskRef, Turn};
+use super::{Body, Host, NodePtr, TaskId, TaskRef, Turn};
 
 /// Why a task has no output.
 ///
@@ -128,8 +128,8 @@ impl<T: Send + 'static> Plain<T> {
 }
 
 /// Drops the future in its place; a panic on the way is swallowed.
-fn drop_in_place<F>(mut future: Pin<&mut Option<F>>) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
+fn drop_in_place<F>(mut body: Body<'_, F>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| body.drop_in_place())) {
         discard_payload(payload);
     }
 }
@@ -137,33 +137,31 @@ fn drop_in_place<F>(mut future: Pin<&mut Option<F>>) {
 impl<T: Send + 'static> Host for Plain<T> {
     type Output = T;
 
-    fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
     where
         F: Future<Output = T>,
     {
         if self.aborted.load(Ordering::Acquire) {
-            self.cancel(future, turn);
+            self.cancel(body, turn);
             return Poll::Ready(());
         }
-        let Some(running) = future.as_mut().as_pin_mut() else {
-            return Poll::Ready(());
-        };
         let mut context = turn.context();
-        let result = match catch_unwind(AssertUnwindSafe(|| running.poll(&mut context))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
+        let result = match catch_unwind(AssertUnwindSafe(|| body.poll(&mut context))) {
+            Ok(Some(Poll::Pending)) => return Poll::Pending,
+            Ok(Some(Poll::Ready(output))) => Ok(output),
+            Ok(None) => return Poll::Ready(()),
             Err(payload) => Err(JoinError::Panicked(payload)),
         };
-        drop_in_place(future);
+        drop_in_place(body);
         self.complete(result);
         Poll::Ready(())
     }
 
-    fn cancel<F>(&self, future: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+    fn cancel<F>(&self, body: Body<'_, F>, _: &mut Turn<'_>)
     where
         F: Future<Output = T>,
     {
-        drop_in_place(future);
+        drop_in_place(body);
         self.complete(Err(JoinError::Cancelled));
     }
 

@@ -446,6 +446,23 @@ impl Ending {
         }
     }
 
+    /// Looks the task up, and does something with it if it is found: with a counted reference, which is given up
+    /// later, or with a view, under the lock.
+    fn find(&self, keeps: bool, act: impl FnOnce()) {
+        let slot = self.slot.lock().unwrap();
+        if !*slot {
+            return;
+        }
+        if keeps {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            drop(slot);
+            act();
+            self.release();
+        } else {
+            act();
+        }
+    }
+
     /// As `Cell::finish`.
     fn finish(&self) {
         *self.slot.lock().unwrap() = false;
@@ -466,22 +483,7 @@ fn loom_a_task_that_is_alone_ends_without_a_word() {
             .into_iter()
             .map(|keeps| {
                 let task = task.clone();
-                thread::spawn(move || {
-                    let slot = task.slot.lock().unwrap();
-                    if !*slot {
-                        return;
-                    }
-                    if keeps {
-                        // A counted reference, used and given up later.
-                        task.count.fetch_add(1, Ordering::Relaxed);
-                        drop(slot);
-                        task.push();
-                        task.release();
-                    } else {
-                        // A view, used under the lock.
-                        task.push();
-                    }
-                })
+                thread::spawn(move || task.find(keeps, || task.push()))
             })
             .collect();
         task.finish();
@@ -510,18 +512,7 @@ fn loom_an_id_that_somebody_has_found_is_not_given_up_in_passing() {
             .map(|keeps| {
                 let (task, touched) = (task.clone(), touched.clone());
                 thread::spawn(move || {
-                    let slot = task.slot.lock().unwrap();
-                    if !*slot {
-                        return;
-                    }
-                    if keeps {
-                        task.count.fetch_add(1, Ordering::Relaxed);
-                        drop(slot);
-                        touched.store(true, Ordering::Relaxed);
-                        task.count.fetch_sub(1, Ordering::Release);
-                    } else {
-                        touched.store(true, Ordering::Relaxed);
-                    }
+                    task.find(keeps, || touched.store(true, Ordering::Relaxed));
                 })
             })
             .collect();

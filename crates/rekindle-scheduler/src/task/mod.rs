@@ -28,6 +28,7 @@
 //! | `word`         | anyone, by its own operations                                               |
 //! | `host`         | anyone, shared; it is `Sync`                                                |
 //! | `future`       | the owner of SCHEDULED (invariant 1 of [`state`]) alone                     |
+//! | `marks`        | the owner of SCHEDULED alone                                                |
 //! | `vtable`, `id`, `core` | anyone; written before the task is published, never after           |
 //!
 //! Invariants
@@ -42,6 +43,7 @@
 
 pub(crate) mod state;
 
+mod body;
 mod cell;
 mod join;
 mod map;
@@ -51,10 +53,10 @@ mod waker;
 use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
+pub use body::Body;
 pub(crate) use cell::{Header, Ran, Runnable, create, create_with, discard_payload};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub(crate) use join::{Plain, joinable};
@@ -68,9 +70,9 @@ use state::{Pushed, Woken};
 /// A host that counts the turns of its task. It is sent nothing, and so needs no `unsafe`:
 ///
 /// ```
-/// use rekindle_scheduler::{Host, NodePtr, Runtime, Turn, yield_now};
+/// use rekindle_scheduler::{Body, Host, NodePtr, Runtime, Turn, yield_now};
 /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-/// use std::{fmt, future::Future, pin::Pin, task::Poll};
+/// use std::{fmt, future::Future, task::Poll};
 ///
 /// #[derive(Default)]
 /// struct Counted { turns: AtomicU32 }
@@ -78,21 +80,18 @@ use state::{Pushed, Woken};
 /// impl Host for Counted {
 ///     type Output = ();
 ///
-///     fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+///     fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
 ///     where
 ///         F: Future<Output = ()>,
 ///     {
 ///         self.turns.fetch_add(1, Relaxed);
-///         match future.as_mut().as_pin_mut() {
-///             Some(running) => running.poll(&mut turn.context()),
-///             None => Poll::Ready(()),
-///         }
+///         body.poll(&mut turn.context()).unwrap_or(Poll::Ready(()))
 ///     }
-///     fn cancel<F>(&self, mut future: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+///     fn cancel<F>(&self, mut body: Body<'_, F>, _: &mut Turn<'_>)
 ///     where
 ///         F: Future<Output = ()>,
 ///     {
-///         future.set(None);
+///         body.drop_in_place();
 ///     }
 ///     fn undelivered(&self, _: NodePtr) {}
 ///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,14 +112,14 @@ pub trait Host: Send + Sync + 'static {
     /// What the futures of this host resolve to.
     type Output;
 
-    /// Runs one turn. `future` is the task's future, or `None` once the host has dropped it.
+    /// Runs one turn. `body` is the task's future, which the host may drop before the end.
     ///
     /// The nodes that came in since the last turn are in the turn's inbox; those that are still
     /// there at the end of the turn are given to [`Host::undelivered`]. After `Ready` the host
     /// is not polled again.
     ///
     /// A host must not panic: it catches the panics of its future itself.
-    fn poll<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    fn poll<F>(&self, body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
     where
         F: Future<Output = Self::Output>;
 
@@ -129,7 +128,7 @@ pub trait Host: Send + Sync + 'static {
     fn begins_turn(&self) {}
 
     /// Ends the task because its runtime shuts down: drops the future and settles all debts.
-    fn cancel<F>(&self, future: Pin<&mut Option<F>>, turn: &mut Turn<'_>)
+    fn cancel<F>(&self, body: Body<'_, F>, turn: &mut Turn<'_>)
     where
         F: Future<Output = Self::Output>;
 
@@ -206,13 +205,13 @@ impl fmt::Debug for TaskId {
 /// A host that lets its future run at each third turn only, and asks for the turns between:
 ///
 /// ```
-/// # use rekindle_scheduler::{Host, NodePtr, Runtime, Turn, yield_now};
+/// # use rekindle_scheduler::{Body, Host, NodePtr, Runtime, Turn, yield_now};
 /// # use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-/// # use std::{fmt, future::Future, pin::Pin, task::Poll};
+/// # use std::{fmt, future::Future, task::Poll};
 /// # struct Lazy { turns: AtomicU32 }
 /// # impl Host for Lazy {
 /// #     type Output = ();
-/// fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+/// fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
 /// # where F: Future<Output = ()>,
 /// {
 ///     assert!(turn.inbox().is_empty()); // nobody sends it anything
@@ -220,14 +219,11 @@ impl fmt::Debug for TaskId {
 ///         turn.again();
 ///         return Poll::Pending;
 ///     }
-///     match future.as_mut().as_pin_mut() {
-///         Some(running) => running.poll(&mut turn.context()),
-///         None => Poll::Ready(()),
-///     }
+///     body.poll(&mut turn.context()).unwrap_or(Poll::Ready(()))
 /// }
-/// #     fn cancel<F>(&self, mut future: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+/// #     fn cancel<F>(&self, mut body: Body<'_, F>, _: &mut Turn<'_>)
 /// #     where F: Future<Output = ()>,
-/// #     { future.set(None) }
+/// #     { body.drop_in_place() }
 /// #     fn undelivered(&self, _: NodePtr) {}
 /// #     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("a lazy task") }
 /// # }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::future::{Future, pending, ready};
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
 
-use rekindle_scheduler::{Host, NodePtr, Runtime, Turn};
+use rekindle_scheduler::{Body, Host, NodePtr, Runtime, Turn};
 
 /// Leaves its future where it is, whatever happens, and may give its id up in passing.
 #[derive(Default)]
@@ -21,14 +21,13 @@ struct Careless {
 impl Host for Careless {
     type Output = ();
 
-    fn poll<F>(&self, mut future: Pin<&mut Option<F>>, turn: &mut Turn<'_>) -> Poll<()>
+    fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
     where
         F: Future<Output = ()>,
     {
-        let Some(running) = future.as_mut().as_pin_mut() else {
+        let Some(polled) = body.poll(&mut turn.context()) else {
             return Poll::Ready(());
         };
-        let polled = running.poll(&mut turn.context());
         if let Some(too) = self.vacates {
             let vacated = turn.vacate_if_alone(|| too);
             self.has_vacated.store(vacated, Ordering::Relaxed);
@@ -36,7 +35,7 @@ impl Host for Careless {
         polled
     }
 
-    fn cancel<F>(&self, _: Pin<&mut Option<F>>, _: &mut Turn<'_>)
+    fn cancel<F>(&self, _: Body<'_, F>, _: &mut Turn<'_>)
     where
         F: Future<Output = ()>,
     {
@@ -70,6 +69,66 @@ fn a_future_that_its_host_has_left_is_dropped_at_the_end() {
         assert_eq!(Arc::strong_count(&held), 1, "ends: {ends}");
         drop(task);
     }
+}
+
+/// Drops its future twice, and polls it then.
+struct Thorough(Arc<AtomicBool>);
+
+impl Host for Thorough {
+    type Output = ();
+
+    fn poll<F>(&self, mut body: Body<'_, F>, turn: &mut Turn<'_>) -> Poll<()>
+    where
+        F: Future<Output = ()>,
+    {
+        assert!(!body.is_gone());
+        let dropped = catch_unwind(AssertUnwindSafe(|| body.drop_in_place()));
+        assert!(dropped.is_err(), "the drop panics");
+        // Nothing is done twice.
+        body.drop_in_place();
+        assert!(body.is_gone() && body.poll(&mut turn.context()).is_none());
+        self.0.store(true, Ordering::Relaxed);
+        Poll::Ready(())
+    }
+
+    fn cancel<F>(&self, _: Body<'_, F>, _: &mut Turn<'_>)
+    where
+        F: Future<Output = ()>,
+    {
+    }
+
+    fn undelivered(&self, _: NodePtr) {}
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a thorough task")
+    }
+}
+
+#[test]
+fn a_future_that_was_dropped_is_neither_polled_nor_dropped_again() {
+    struct Loud(Arc<AtomicU32>);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("in the drop of a future");
+        }
+    }
+    let (drops, is_done) = (
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let loud = Loud(drops.clone());
+    let body = async move {
+        let _loud = loud;
+        pending::<()>().await;
+    };
+    let runtime = Runtime::simulated(1);
+    let host = Thorough(is_done.clone());
+    runtime.handle().spawn_with(host, body, |_| ());
+    runtime.simulation().unwrap().run_until_idle();
+    assert!(is_done.load(Ordering::Relaxed));
+    drop(runtime);
+    assert_eq!(drops.load(Ordering::Relaxed), 1);
 }
 
 #[test]

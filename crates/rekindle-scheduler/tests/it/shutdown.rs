@@ -114,14 +114,14 @@ fn task_ref_of_nobody(handle: &Handle) -> rekindle_scheduler::TaskRef {
         type Output = ();
         fn poll<F: Future<Output = ()>>(
             &self,
-            _: std::pin::Pin<&mut Option<F>>,
+            _: rekindle_scheduler::Body<'_, F>,
             _: &mut rekindle_scheduler::Turn<'_>,
         ) -> std::task::Poll<()> {
             std::task::Poll::Ready(())
         }
         fn cancel<F: Future<Output = ()>>(
             &self,
-            _: std::pin::Pin<&mut Option<F>>,
+            _: rekindle_scheduler::Body<'_, F>,
             _: &mut rekindle_scheduler::Turn<'_>,
         ) {
         }

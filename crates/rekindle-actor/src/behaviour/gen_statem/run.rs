@@ -4,8 +4,7 @@
 //! next event (what is ready, then timeouts of zero time, then the mailbox); handle it. What comes
 //! next is decided in `agenda`; this only does it.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::time::Duration;
 
 use rekindle_scheduler::{Time, yield_now};
@@ -20,7 +19,7 @@ use crate::behaviour::guarded::{ended_by, guard};
 use crate::behaviour::parts::{begin_ending, give_back_memory, note_last_message, note_state};
 use crate::behaviour::start::Ack;
 use crate::exit::ExitReason;
-use crate::mailbox::{Event, Heard, Mailbox};
+use crate::mailbox::{Event, Heard, Inbox, Mailbox};
 use crate::pid::Pid;
 use crate::sys::{SystemEvent, SystemMessage, SystemState, SystemVerdict};
 use crate::time::{Alarm, now};
@@ -234,14 +233,14 @@ enum Sorted<M: GenStatem> {
 
 fn sort<M: GenStatem, A>(heard: Heard<Envelope<M>>, agenda: &mut Agenda<M, A>) -> Sorted<M> {
     let other = match heard {
-        Heard::Message(Envelope::Call(request)) => {
-            return Sorted::Event(StatemEvent::Call(request));
-        }
-        Heard::Message(Envelope::Cast(message)) => {
-            return Sorted::Event(StatemEvent::Cast(message));
-        }
-        Heard::Message(Envelope::Info(message)) => {
-            return Sorted::Event(StatemEvent::Info(message));
+        Heard::Message(message) => {
+            return message.open_as(|message| {
+                Sorted::Event(match message {
+                    Envelope::Call(request) => StatemEvent::Call(request),
+                    Envelope::Cast(message) => StatemEvent::Cast(message),
+                    Envelope::Info(message) => StatemEvent::Info(message),
+                })
+            });
         }
         Heard::Signal(signal) => signal.into_event::<Envelope<M>>(),
         Heard::Timeout => return Sorted::Nothing,
@@ -270,8 +269,8 @@ async fn wait<M: GenStatem>(
 ) -> Heard<Envelope<M>> {
     let mut hibernate_at = hibernate_after.map(|after| now().saturating_add(after));
     loop {
-        let event = if system.is_suspended() {
-            inbox.next_system().await
+        let heard = if system.is_suspended() {
+            inbox.next_heard_system().await
         } else {
             let now = now();
             if hibernate_at.is_some_and(|at| at <= now) {
@@ -282,14 +281,14 @@ async fn wait<M: GenStatem>(
                 give_back_memory();
             }
             let left = hibernate_at.map(|at: Time| at.saturating_since(now));
-            inbox.next_event(left).await
+            inbox.next_heard_within(left).await
         };
-        match event {
-            Event::System(message) if !message.stops() => {
+        match heard.into_system() {
+            Ok(message) => {
                 let _go_on = handle_system(message, system, held, agenda);
             }
-            Event::Timeout => {}
-            event => return event.into(),
+            Err(Heard::Timeout) => {}
+            Err(heard) => return heard,
         }
     }
 }

@@ -102,7 +102,7 @@ unsafe impl Send for Letter {}
 impl Letter {
     fn open(self) -> (ReplyTo<Token>, Served) {
         // SAFETY: every letter comes out of `sent_by`.
-        let (message, _) = unsafe { open::<Message>(self.0) };
+        let message = unsafe { open::<Message>(self.0) };
         // SAFETY: as above; SERVER came with it.
         (message.reply, unsafe { Served::of(self.0) })
     }
