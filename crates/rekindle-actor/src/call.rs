@@ -212,8 +212,9 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     /// assert_eq!(call, Err(CallError::Timeout(limit)));
     /// # });
     /// ```
+    #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Deadline::after(Some(limit));
+        self.deadline.set_limit(Some(limit));
         self
     }
 
@@ -232,14 +233,16 @@ impl<'a, T: Send + 'static> Call<'a, T> {
     /// assert_eq!(slow.call(|from| from).no_timeout().await, Ok(7));
     /// # });
     /// ```
+    #[inline]
     pub fn no_timeout(mut self) -> Self {
-        self.deadline = Deadline::after(None);
+        self.deadline.set_limit(None);
         self
     }
 
     /// Says where the call was made: what [`ProcessInfo::waits`](crate::ProcessInfo::waits) and
     /// crash reports show. By default that is the caller of `call`; a behaviour whose own functions
     /// call it passes its user's line on.
+    #[inline]
     pub fn called_at(mut self, at: &'static Location<'static>) -> Self {
         self.called_at = at;
         self

@@ -24,16 +24,30 @@ pub(crate) struct Deadline {
 
 const NEVER: u64 = u64::MAX;
 
+#[inline]
+fn nanos(timeout: Option<Duration>) -> u64 {
+    let nanos = timeout.map_or(u128::from(NEVER), |timeout| timeout.as_nanos());
+    u64::try_from(nanos).unwrap_or(NEVER)
+}
+
 impl Deadline {
     /// A limit that is longer than 584 years is none.
     #[inline]
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
-        let nanos = timeout.map_or(u128::from(NEVER), |timeout| timeout.as_nanos());
         Deadline {
-            limit: u64::try_from(nanos).unwrap_or(NEVER),
+            limit: nanos(timeout),
             at: Time::ZERO,
             sleep: None,
         }
+    }
+
+    /// Another limit; a wait that has begun already begins anew. (Field by field, so that whoever has just been
+    /// made need not lie in memory for it.)
+    #[inline]
+    pub(crate) fn set_limit(&mut self, timeout: Option<Duration>) {
+        self.limit = nanos(timeout);
+        self.at = Time::ZERO;
+        drop(self.sleep.take());
     }
 
     /// How long the wait may last.

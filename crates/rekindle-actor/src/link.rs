@@ -67,7 +67,7 @@ impl LinkIds {
     }
 
     /// Of a link that the other end has made.
-    fn theirs(id: LinkId) -> LinkIds {
+    pub(crate) fn theirs(id: LinkId) -> LinkIds {
         LinkIds {
             mine: None,
             theirs: Some(id),

@@ -253,6 +253,16 @@ pub(crate) struct SharedAside {
     rare: Option<Box<SharedRare>>,
 }
 
+impl SharedAside {
+    /// Of a process that is linked with who spawned it, from another runtime, by that one's id.
+    #[cold]
+    fn linked_with(spawner: Pid, id: LinkId) -> Box<SharedAside> {
+        let mut aside = Box::<SharedAside>::default();
+        aside.links.insert(spawner, LinkIds::theirs(id));
+        aside
+    }
+}
+
 /// What only few processes need.
 #[derive(Default)]
 pub(crate) struct SharedRare {
@@ -275,26 +285,18 @@ impl Shared {
     }
 
     /// Of a process that is about to begin, linked with who spawned it by that one's id, or with nobody. `parent` is
-    /// who spawned it, if that is of the same runtime. (Nothing is made and then changed: what is moved as a whole
-    /// would wait for the change.)
+    /// who spawned it, if that is of the same runtime. (Nothing is made as a whole and then moved or changed: who
+    /// reads it as a whole would wait for its parts.)
     #[inline]
     fn born(spawner: Option<Pid>, parent: Option<Pid>, id: Option<LinkId>) -> Shared {
-        match (parent, spawner, id) {
-            (Some(_), _, Some(id)) => Shared {
-                links: Links::with_parent(id),
-                aside: None,
-            },
-            (None, Some(spawner), Some(id)) => Shared::linked_with(spawner, id),
-            _ => Shared::default(),
-        }
-    }
-
-    /// Of a process that is linked with a process of another runtime.
-    #[cold]
-    fn linked_with(spawner: Pid, id: LinkId) -> Shared {
-        let mut shared = Shared::default();
-        shared.links_of(None).add_theirs(spawner, id);
-        shared
+        let (links, aside) = match (parent, spawner, id) {
+            (Some(_), _, Some(id)) => (Links::with_parent(id), None),
+            (None, Some(spawner), Some(id)) => {
+                (Links::Aside, Some(SharedAside::linked_with(spawner, id)))
+            }
+            _ => (Links::None, None),
+        };
+        Shared { links, aside }
     }
 
     /// The links, of a process with this parent in its own runtime.

@@ -377,11 +377,12 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Spawns in the running runtime. `M` must be the message type of `kind`.
+    /// Spawns in the running runtime. `M` must be the message type of `kind`. `handle` is called once. (It can be
+    /// called again so that it need not be moved.)
     pub(crate) fn spawn<M, F, R>(
         self,
         body: impl FnOnce(Mailbox<M>) -> F,
-        handle: impl FnOnce(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
+        handle: impl FnMut(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
     ) -> R
     where
         M: Send + 'static,
@@ -398,7 +399,7 @@ impl Order {
         self,
         runtime: &Handle,
         body: impl FnOnce(Mailbox<M>) -> F,
-        handle: impl FnOnce(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
+        mut handle: impl FnMut(TaskView<'_>, Pid, Option<MonitorRef>) -> R,
     ) -> R
     where
         M: Send + 'static,

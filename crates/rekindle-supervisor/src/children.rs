@@ -153,25 +153,31 @@ impl<P: Copy + Eq + Hash> Children<P> {
         }
     }
 
-    /// Adds a child at the end of the order, under its id.
-    pub(crate) fn push(&mut self, spec: ChildSpec) -> Key {
+    /// Adds a child at the end of the order, under its id. `process` is the one it runs as, if it does.
+    pub(crate) fn push(&mut self, spec: ChildSpec, process: Option<P>) -> Key {
         let id = spec.id.clone();
-        let key = self.push_nameless(spec);
+        let key = self.push_nameless(spec, process);
         let before = self.by_id.insert(id, key);
         debug_assert!(before.is_none(), "ids are checked before a child is added");
         key
     }
 
     /// Adds a child that cannot be found by its id, which others may share.
-    pub(crate) fn push_nameless(&mut self, spec: ChildSpec) -> Key {
+    pub(crate) fn push_nameless(&mut self, spec: ChildSpec, process: Option<P>) -> Key {
         self.count.specs += 1;
         *self.kind_count(spec.kind) += 1;
+        let mut phase = Phase::Stopped;
+        if process.is_some() {
+            phase = Phase::Running;
+            self.count.active += 1;
+            self.significant += usize::from(spec.significant);
+        }
         let (terms, start) = self.terms.enter(spec);
         let entry = Entry {
             terms,
             start,
-            process: None,
-            phase: Phase::Stopped,
+            process,
+            phase,
             retry: 0,
             attempts: 0,
             started_at: Time::ZERO,
@@ -185,12 +191,13 @@ impl<P: Copy + Eq + Hash> Children<P> {
             None => self.first = Some(key),
         }
         self.last = Some(key);
+        self.slots.show(key);
         key
     }
 
     /// Takes a child out.
     pub(crate) fn remove(&mut self, key: Key) {
-        self.set_state(key, State::Stopped);
+        self.slots.hide(key);
         let Some(entry) = self.slots.get_mut(key) else {
             return;
         };
@@ -198,6 +205,7 @@ impl<P: Copy + Eq + Hash> Children<P> {
         // with is the user's, and dropped when the books are in order.
         let Entry {
             terms: terms_key,
+            phase,
             before,
             after,
             ..
@@ -216,8 +224,10 @@ impl<P: Copy + Eq + Hash> Children<P> {
         if self.by_id.get(&terms.id) == Some(&key) {
             self.by_id.remove(&terms.id);
         }
-        let kind = terms.kind;
+        let (kind, significant) = (terms.kind, terms.significant);
         self.terms.leave(terms_key);
+        self.significant -= usize::from(significant && phase != Phase::Stopped);
+        self.count.active -= usize::from(phase == Phase::Running);
         self.count.specs -= 1;
         *self.kind_count(kind) -= 1;
     }
@@ -355,9 +365,9 @@ mod tests {
     #[test]
     fn children_keep_their_order() {
         let mut children = Children::<u32>::new();
-        let keys = ["a", "b", "c", "d"].map(|id| children.push(spec(id)));
+        let keys = ["a", "b", "c", "d"].map(|id| children.push(spec(id), None));
         children.remove(keys[1]);
-        children.push(spec("e"));
+        children.push(spec("e"), None);
         assert_eq!(ids(&children), ["a", "c", "d", "e"]);
         let backwards: Vec<Key> = children.keys_backwards().collect();
         let mut forwards: Vec<Key> = children.keys().collect();
@@ -367,15 +377,15 @@ mod tests {
             children.remove(key);
         }
         assert_eq!((children.len(), children.keys().count()), (0, 0));
-        children.push(spec("a"));
+        children.push(spec("a"), None);
         assert_eq!(ids(&children), ["a"]);
     }
 
     #[test]
     fn children_are_found_by_pid_and_by_id() {
         let mut children = Children::<u32>::new();
-        let one = children.push(spec("one"));
-        let two = children.push(spec("two"));
+        let one = children.push(spec("one"), None);
+        let two = children.push(spec("two"), None);
         children.set_state(one, State::Running(7));
         children.set_state(two, State::Running(8));
         assert_eq!(children.by_pid(8), Some(two));
@@ -402,8 +412,8 @@ mod tests {
     #[test]
     fn nameless_children_may_share_an_id() {
         let mut children = Children::<u32>::new();
-        let one = children.push_nameless(spec("same"));
-        let two = children.push_nameless(spec("same"));
+        let one = children.push_nameless(spec("same"), None);
+        let two = children.push_nameless(spec("same"), None);
         assert_eq!(children.by_id("same"), None);
         children.remove(one);
         assert!(children.get(two).is_some());
@@ -412,7 +422,7 @@ mod tests {
     #[test]
     fn significant_children_are_counted_while_they_may_go_on() {
         let mut children = Children::<u32>::new();
-        let one = children.push(spec("one").significant(true));
+        let one = children.push(spec("one").significant(true), None);
         children.set_state(one, State::Running(1));
         assert_eq!(children.significant(), 1);
         children.set_state(one, State::Restarting(1));
@@ -435,8 +445,10 @@ mod tests {
                 match (deed, at) {
                     (0, _) | (_, None) => {
                         let (id, significant) = (n.to_string(), pick % 2 == 0);
-                        let key = children.push(spec(&id).significant(significant));
-                        list.push((id, key, State::Stopped, significant));
+                        let process = (pick % 3 == 0).then_some(n);
+                        let key = children.push(spec(&id).significant(significant), process);
+                        let state = process.map_or(State::Stopped, State::Running);
+                        list.push((id, key, state, significant));
                     }
                     (1, Some(at)) => {
                         let (_, key, ..) = list.remove(at);

@@ -155,7 +155,7 @@ mod tests {
     fn children(rows: &[(&str, Restart)]) -> Children<u32> {
         let mut children = Children::new();
         for (n, (id, restart)) in (0..).zip(rows) {
-            let key = children.push(ChildSpec::task(|| async {}).id(*id).restart(*restart));
+            let key = children.push(ChildSpec::task(|| async {}).id(*id).restart(*restart), None);
             if id.chars().all(char::is_lowercase) {
                 children.set_state(key, State::Running(n));
             }
@@ -259,9 +259,9 @@ mod tests {
         use AutoShutdown::{AllSignificant, AnySignificant};
         let mut children = Children::<u32>::new();
         let spec = |id: &str| ChildSpec::task(|| async {}).id(id).restart(Transient);
-        let one = children.push(spec("one").significant(true));
-        let two = children.push(spec("two").significant(true));
-        let plain = children.push(spec("plain"));
+        let one = children.push(spec("one").significant(true), None);
+        let two = children.push(spec("two").significant(true), None);
+        let plain = children.push(spec("plain"), None);
         for (n, key) in [one, two, plain].into_iter().enumerate() {
             children.set_state(key, State::Running(n as u32));
         }
@@ -374,7 +374,7 @@ mod tests {
             let mut children = Children::<u32>::new();
             let keys: Vec<Key> = (0..).zip(&rows).map(|(n, row)| {
                 let spec = ChildSpec::task(|| async {}).id(n.to_string());
-                let key = children.push(spec.restart(row.restart).significant(row.significant));
+                let key = children.push(spec.restart(row.restart).significant(row.significant), None);
                 if row.runs && n as usize != failed {
                     children.set_state(key, State::Running(n));
                 }

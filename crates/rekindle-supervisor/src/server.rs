@@ -25,8 +25,8 @@ use rekindle_actor::log_guarded;
 use rekindle_actor::sys::{SystemEvent, SystemState, SystemVerdict};
 use rekindle_actor::{
     Ack, CrashOutcome, Event, Exit, ExitReason, Handle, Mailbox, PendingReport, Pid, Sender,
-    StartError, Starter, TaskBody, guarded, link, now, parent, report_for_children, self_pid,
-    send_after, trap_exit,
+    StartError, Starter, TaskBody, guarded, is_linked, link, now, parent, report_for_children,
+    self_pid, send_after, trap_exit,
 };
 
 use crate::backoff::Backoff;
@@ -317,8 +317,8 @@ impl<K: Kind> Server<K> {
                     Request::Terminate(who, from) => {
                         let found = self.book.find(&who);
                         if let Ok(key) = found {
-                            self.stop_one(key).await;
-                            self.book.forget_stopped(key);
+                            self.end_one(key).await;
+                            self.book.note_stop(key);
                         }
                         from.reply(found.map(|_| ()));
                     }
@@ -571,15 +571,17 @@ impl<K: Kind> Server<K> {
     /// Stops the members of a group that still run, the last one first (SUP-023).
     async fn stop_group(&mut self, group: &Group) {
         for &key in &group.stop {
-            self.stop_one(key).await;
+            self.end_one(key).await;
             if self.book.is_temporary(key) {
                 self.book.children.remove(key);
+            } else {
+                self.book.children.set_state(key, State::Stopped);
             }
         }
     }
 
-    /// Stops a child; its entry stays.
-    async fn stop_one(&mut self, key: Key) {
+    /// Ends a child's process, if it runs. What the books say of it is left to the caller.
+    async fn end_one(&mut self, key: Key) {
         let Some(child) = self.book.children.get(key) else {
             return;
         };
@@ -587,7 +589,6 @@ impl<K: Kind> Server<K> {
             let ended = self.inbox.stop(pid, child.terms.shutdown).await;
             self.book.log_stopped(key, pid, &ended);
         }
-        self.book.children.set_state(key, State::Stopped);
     }
 
     /// Stops all children: in reverse order and one by one, or, where there is no order, all at
@@ -596,7 +597,8 @@ impl<K: Kind> Server<K> {
         let keys: Vec<Key> = self.book.children.keys_backwards().collect();
         if self.book.rules.keeps_stopped {
             for key in keys {
-                self.stop_one(key).await;
+                self.end_one(key).await;
+                self.book.children.set_state(key, State::Stopped);
             }
             return;
         }
@@ -621,8 +623,10 @@ impl<K: Kind> Server<K> {
 /// Makes sure that a child which was started is linked.
 fn linked(started: Started) -> Result<ChildHandle, StartError> {
     let started = started.unwrap_or_else(|reason| Err(StartError::Failed(reason)))?;
-    // Whoever forgot the link gets it. A second link has no effect.
-    link(started.pid());
+    // Whoever forgot the link gets it.
+    if !is_linked(started.pid()) {
+        link(started.pid());
+    }
     Ok(started)
 }
 
@@ -680,10 +684,12 @@ impl Book {
         state == Some(State::Restarting(number))
     }
 
-    /// Forgets a child that was stopped, unless it may be started again.
-    fn forget_stopped(&mut self, key: Key) {
+    /// A child was stopped because somebody wanted it: it is forgotten, unless it may be started again.
+    fn note_stop(&mut self, key: Key) {
         if !self.rules.keeps_stopped || self.is_temporary(key) {
             self.children.remove(key);
+        } else {
+            self.children.set_state(key, State::Stopped);
         }
     }
 
@@ -719,22 +725,26 @@ impl Book {
     fn add(&mut self, spec: ChildSpec, pid: Pid) {
         let spec = spec.started();
         let key = if self.rules.keeps_stopped {
-            self.children.push(spec)
+            self.children.push(spec, Some(pid))
         } else {
-            self.children.push_nameless(spec)
+            self.children.push_nameless(spec, Some(pid))
         };
-        self.set_running(key, pid);
+        self.note_start(key, pid);
     }
 
     /// Enters a child whose init chose not to start, unless it is temporary (SUP-005).
     fn add_stopped(&mut self, spec: ChildSpec) {
         if spec.restart != Restart::Temporary {
-            self.children.push(spec);
+            self.children.push(spec, None);
         }
     }
 
     fn set_running(&mut self, key: Key, pid: Pid) {
         self.children.set_state(key, State::Running(pid));
+        self.note_start(key, pid);
+    }
+
+    fn note_start(&mut self, key: Key, pid: Pid) {
         if self.backoff.is_some()
             && let Some((started_at, _)) = self.children.history(key)
         {

@@ -404,7 +404,7 @@ impl Starter {
             policy: self.mailbox,
             at,
         };
-        let (label, heeds_parent) = (self.label.take(), self.heeds_parent);
+        let (mut label, heeds_parent) = (self.label.take(), self.heeds_parent);
         // What it gives lies where it stays: what is moved as a whole waits for its parts.
         let (sender, monitor) = (&mut starting.sender, &mut starting.monitor);
         let note = |view: TaskView<'_>, _: Pid, reference: Option<MonitorRef>| {
@@ -413,7 +413,7 @@ impl Starter {
                     .private
                     .heeds_parent
                     .store(heeds_parent, Ordering::Relaxed);
-                if let Some(label) = label {
+                if let Some(label) = label.take() {
                     process.shared().make_rare().label = Some(label);
                 }
             }

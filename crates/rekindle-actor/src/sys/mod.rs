@@ -1206,13 +1206,13 @@ impl<T: Send + 'static> Asking<T> {
 
     /// Waits at most this long.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Deadline::after(Some(limit));
+        self.deadline.set_limit(Some(limit));
         self
     }
 
     /// Waits as long as it takes.
     pub fn no_timeout(mut self) -> Self {
-        self.deadline = Deadline::after(None);
+        self.deadline.set_limit(None);
         self
     }
 }
@@ -1344,7 +1344,7 @@ impl IntoFuture for Stop {
     fn into_future(self) -> Stopping {
         let asked = self.reason.clone();
         let mut ask = Asking::new(self.pid, |done| Request::Stop(self.reason, done));
-        ask.deadline = Deadline::after(self.timeout);
+        ask.deadline.set_limit(self.timeout);
         Stopping {
             ask,
             asked,

@@ -143,13 +143,13 @@ pub struct AwaitMany<T> {
 impl<T> AwaitMany<T> {
     /// Waits at most this long for all of them.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Deadline::after(Some(limit));
+        self.deadline.set_limit(Some(limit));
         self
     }
 
     /// Waits as long as it takes.
     pub fn no_timeout(mut self) -> Self {
-        self.deadline = Deadline::after(None);
+        self.deadline.set_limit(None);
         self
     }
 }
