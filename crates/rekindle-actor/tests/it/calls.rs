@@ -1,6 +1,7 @@
 //! Calls: every way in which one can end.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -615,6 +616,34 @@ fn a_deadline_goes_by_the_clock_of_ones_own_runtime_whatever_is_entered() {
         }
     });
     assert!(ran.is_ok(), "{ran:?}");
+}
+
+/// Whoever polls a call by hand may still change its mind: with a waker of its own the wait has a timer, and
+/// with the process's it has the alarm.
+#[test]
+fn another_limit_begins_the_wait_anew() {
+    for by_hand in [true, false] {
+        let runtime = Runtime::simulated(1);
+        runtime.block_on(async move {
+            let deaf = spawn(|mut inbox: Mailbox<ReplyTo<()>>| async move {
+                let _held = inbox.recv().await;
+                sleep(ms(60_000)).await;
+            });
+            let mut call = deaf.call(|from| from).timeout(ms(10));
+            poll_fn(|cx| {
+                let mut other = std::task::Context::from_waker(std::task::Waker::noop());
+                let cx = if by_hand { &mut other } else { cx };
+                assert!(Pin::new(&mut call).poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            sleep(ms(4)).await;
+            let before = now();
+            let outcome = call.timeout(ms(8)).await;
+            assert_eq!(outcome, Err(CallError::Timeout(ms(8))));
+            assert_eq!(now() - before, ms(8));
+        });
+    }
 }
 
 #[test]
