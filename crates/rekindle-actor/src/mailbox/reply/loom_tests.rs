@@ -391,6 +391,71 @@ fn loom_a_dropped_right_to_answer_against_the_end_of_the_callee() {
     });
 }
 
+/// A start that is waited for; by a process, whose waker, number 0, is in its place from the start, or by nobody in
+/// particular.
+fn starting(by_a_process: bool) -> (Awaiting<Token>, Owed) {
+    let (reply, awaiting) = acknowledgement::<Token>(by_a_process.then(|| waker(0)));
+    // What its drop does in a process that is about to end.
+    let reply = ManuallyDrop::new(reply);
+    (awaiting, Owed(reply.head))
+}
+
+#[test]
+fn loom_a_start_that_fails_tells_its_reason() {
+    // A process that polls with its own waker alone is a model of its own, below.
+    let rows = [
+        (false, &[0][..]),
+        (false, &[0, 1]),
+        (true, &[1]),
+        (true, &[0, 1]),
+    ];
+    for (by_a_process, wakers) in rows {
+        check(move || {
+            let (awaiting, owed) = starting(by_a_process);
+            let child = thread::spawn(move || owed.fail(ExitReason::Killed));
+            let dead = Err(Lost::Exited(ExitReason::Killed));
+            assert_eq!(wait(awaiting, wakers, vec![child]), dead);
+        });
+    }
+}
+
+/// As [`loom_a_process_that_polls_sees_the_answer_or_is_woken`], and for the same reason from this side.
+#[test]
+fn loom_a_process_that_starts_another_sees_it_fail_or_is_woken() {
+    check(|| {
+        let (mut awaiting, owed) = starting(true);
+        let starter = thread::spawn(move || match poll(&mut awaiting, 0) {
+            Poll::Ready(result) => {
+                assert!(matches!(result, Err(Lost::Exited(ExitReason::Killed))));
+                None
+            }
+            Poll::Pending => Some(awaiting),
+        });
+        owed.fail(ExitReason::Killed);
+        if let Some(mut awaiting) = starter.join().unwrap() {
+            assert_eq!(woken(0), 1);
+            assert!(matches!(poll(&mut awaiting, 0), Poll::Ready(Err(_))));
+        }
+    });
+}
+
+#[test]
+fn loom_a_start_that_fails_against_a_starter_that_gives_up() {
+    for by_a_process in [false, true] {
+        for polled in [false, true] {
+            check(move || {
+                let (mut awaiting, owed) = starting(by_a_process);
+                if polled {
+                    assert!(poll(&mut awaiting, 0).is_pending());
+                }
+                let child = thread::spawn(move || owed.fail(ExitReason::Killed));
+                drop(awaiting);
+                child.join().unwrap();
+            });
+        }
+    }
+}
+
 #[test]
 fn loom_a_request_that_is_refused_or_thrown_away_unread() {
     check(|| {
