@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rekindle_actor::{Agent, AgentServer, MailboxPolicy, Registration};
 
-use crate::extras::Extras;
-use crate::recipe::{Launch, Recipe, into_start, recipe};
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
+use crate::extras::{Extras, with_extras};
+use crate::recipe::{Launch, Recipe, into_spec, recipe};
+use crate::spec::{ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle, IntoStarted};
 
 /// Makes an agent a child.
@@ -128,16 +128,7 @@ impl<S: Send + 'static> Launch for AgentOf<S> {
     ) -> StartFuture {
         let mut start = Agent::start_link(move || init()).spawned_at(at);
         if let Some(extras) = extras {
-            start = start.mailbox(extras.mailbox);
-            if let Some(name) = &extras.name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &extras.via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = extras.start_timeout {
-                start = start.timeout(limit);
-            }
+            start = with_extras!(start, extras);
         }
         started(start.into_future())
     }
@@ -145,22 +136,14 @@ impl<S: Send + 'static> Launch for AgentOf<S> {
 
 impl<S: Send + 'static> From<AgentChildBuilder<S>> for ChildSpec {
     fn from(builder: AgentChildBuilder<S>) -> ChildSpec {
-        let AgentChildBuilder {
-            recipe,
-            name,
-            via,
-            mailbox,
-            options,
-        } = builder;
         let extras = Extras {
-            name: name.clone(),
-            via,
-            mailbox,
-            start_timeout: options.start_timeout,
+            name: builder.name,
+            via: builder.via,
+            mailbox: builder.mailbox,
+            start_timeout: builder.options.start_timeout,
             hibernate_after: None,
         };
-        let start = into_start(recipe, extras.boxed());
-        options.into_spec(ChildKind::Worker, name, "Agent", start)
+        into_spec(builder.recipe, extras, builder.options, "Agent")
     }
 }
 

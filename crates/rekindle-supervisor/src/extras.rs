@@ -27,6 +27,26 @@ impl<V> Extras<V> {
     }
 }
 
+/// Tells a start of some behaviour what of its extras every behaviour knows. A macro, because the starts have these
+/// functions each for itself.
+macro_rules! with_extras {
+    ($start:expr, $extras:expr) => {{
+        let (mut start, extras) = ($start, $extras);
+        start = start.mailbox(extras.mailbox);
+        if let Some(name) = &extras.name {
+            start = start.name(name.clone());
+        }
+        if let Some(via) = &extras.via {
+            start = start.via(via.clone());
+        }
+        if let Some(limit) = extras.start_timeout {
+            start = start.timeout(limit);
+        }
+        start
+    }};
+}
+pub(crate) use with_extras;
+
 #[cfg(test)]
 mod tests {
     use super::*;

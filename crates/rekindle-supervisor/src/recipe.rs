@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::extras::Extras;
-use crate::spec::{StartFn, StartFuture, Startable};
+use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFn, StartFuture, Startable};
 
 /// What children of one behaviour are started by.
 pub(crate) trait Launch: 'static {
@@ -75,8 +75,20 @@ impl<L: Launch> Startable for Shared<L> {
     }
 }
 
+/// The specification of a worker that is called like its type, unless it has a name or an id.
+pub(crate) fn into_spec<L: Launch>(
+    recipe: Arc<dyn Recipe<L>>,
+    extras: Extras<L::Via>,
+    options: ChildOptions,
+    type_name: &'static str,
+) -> ChildSpec {
+    let name = extras.name.clone();
+    let start = into_start(recipe, extras.boxed());
+    options.into_spec(ChildKind::Worker, name, type_name, start)
+}
+
 /// The start of a child that has these extras.
-pub(crate) fn into_start<L: Launch>(
+fn into_start<L: Launch>(
     mut recipe: Arc<dyn Recipe<L>>,
     extras: Option<Box<Extras<L::Via>>>,
 ) -> StartFn {

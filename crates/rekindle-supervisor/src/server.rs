@@ -318,7 +318,9 @@ impl<K: Kind> Server<K> {
                         let found = self.book.find(&who);
                         if let Ok(key) = found {
                             self.end_one(key).await;
-                            self.book.note_stop(key);
+                            let forget =
+                                !self.book.rules.keeps_stopped || self.book.is_temporary(key);
+                            self.book.note_stop(key, forget);
                         }
                         from.reply(found.map(|_| ()));
                     }
@@ -572,11 +574,7 @@ impl<K: Kind> Server<K> {
     async fn stop_group(&mut self, group: &Group) {
         for &key in &group.stop {
             self.end_one(key).await;
-            if self.book.is_temporary(key) {
-                self.book.children.remove(key);
-            } else {
-                self.book.children.set_state(key, State::Stopped);
-            }
+            self.book.note_stop(key, self.book.is_temporary(key));
         }
     }
 
@@ -598,7 +596,7 @@ impl<K: Kind> Server<K> {
         if self.book.rules.keeps_stopped {
             for key in keys {
                 self.end_one(key).await;
-                self.book.children.set_state(key, State::Stopped);
+                self.book.note_stop(key, false);
             }
             return;
         }
@@ -684,9 +682,9 @@ impl Book {
         state == Some(State::Restarting(number))
     }
 
-    /// A child was stopped because somebody wanted it: it is forgotten, unless it may be started again.
-    fn note_stop(&mut self, key: Key) {
-        if !self.rules.keeps_stopped || self.is_temporary(key) {
+    /// A child was stopped because somebody wanted it: it is forgotten, or may be started again.
+    fn note_stop(&mut self, key: Key, forget: bool) {
+        if forget {
             self.children.remove(key);
         } else {
             self.children.set_state(key, State::Stopped);

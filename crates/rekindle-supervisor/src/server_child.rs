@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rekindle_actor::{Addr, GenServer, MailboxPolicy, Registration};
 
-use crate::extras::Extras;
-use crate::recipe::{Launch, Recipe, into_start, recipe};
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
+use crate::extras::{Extras, with_extras};
+use crate::recipe::{Launch, Recipe, into_spec, recipe};
+use crate::spec::{ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle};
 
 /// Makes a generic server a child.
@@ -176,16 +176,7 @@ impl<G: GenServer> Launch for Server<G> {
     ) -> StartFuture {
         let mut start = G::start_link(args).spawned_at(at);
         if let Some(extras) = extras {
-            start = start.mailbox(extras.mailbox);
-            if let Some(name) = &extras.name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &extras.via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = extras.start_timeout {
-                start = start.timeout(limit);
-            }
+            start = with_extras!(start, extras);
             if let Some(idle) = extras.hibernate_after {
                 start = start.hibernate_after(idle);
             }
@@ -196,23 +187,14 @@ impl<G: GenServer> Launch for Server<G> {
 
 impl<G: GenServer> From<ChildBuilder<G>> for ChildSpec {
     fn from(builder: ChildBuilder<G>) -> ChildSpec {
-        let ChildBuilder {
-            recipe,
-            name,
-            via,
-            mailbox,
-            hibernate_after,
-            options,
-        } = builder;
         let extras = Extras {
-            name: name.clone(),
-            via,
-            mailbox,
-            start_timeout: options.start_timeout,
-            hibernate_after,
+            name: builder.name,
+            via: builder.via,
+            mailbox: builder.mailbox,
+            start_timeout: builder.options.start_timeout,
+            hibernate_after: builder.hibernate_after,
         };
-        let start = into_start(recipe, extras.boxed());
-        options.into_spec(ChildKind::Worker, name, type_name::<G>(), start)
+        into_spec(builder.recipe, extras, builder.options, type_name::<G>())
     }
 }
 

@@ -1,7 +1,8 @@
 //! A slab whose entries are found by their keys, or by something in them.
 //!
-//! It grows by pieces of one size, and moves none but those of the first, while that is small. What an entry is found by lies in the entry, and so does the chain of those that
-//! are looked for in the same place: beside the entries there are four bytes for each, the heads of the chains.
+//! It grows by pieces of one size, and moves none but those of the first, while that is small. What an entry is
+//! found by lies in the entry, and so does the chain of those that are looked for in the same place: beside the
+//! entries there are four bytes for each, the heads of the chains.
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 use std::num::NonZeroU32;
@@ -159,8 +160,7 @@ impl<S: Slot> Slots<S> {
     /// Makes the chains anew, with twice as many heads: entry after entry, as they lie.
     fn grow(&mut self) {
         let doubled = (2 * self.heads.len()).max(FEWEST);
-        let before = std::mem::replace(&mut self.heads, vec![None; doubled]);
-        drop(before);
+        self.heads = vec![None; doubled];
         for piece in 0..self.pieces.len() {
             for slot in 0..self.pieces[piece].len() {
                 let entry = self.pieces[piece][slot].as_ref();

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rekindle_actor::{GenStatem, MailboxPolicy, Registration, StatemAddr};
 
-use crate::extras::Extras;
-use crate::recipe::{Launch, Recipe, into_start, recipe};
+use crate::extras::{Extras, with_extras};
+use crate::recipe::{Launch, Recipe, into_spec, recipe};
 use crate::server_child::StartAgain;
-use crate::spec::{ChildKind, ChildOptions, ChildSpec, StartFuture, child_options, started};
+use crate::spec::{ChildOptions, ChildSpec, StartFuture, child_options, started};
 use crate::started::{Child, ChildHandle};
 
 /// Makes a state machine a child, as [`ServerChild`](crate::ServerChild) does for a server.
@@ -183,16 +183,7 @@ impl<M: GenStatem> Launch for Machine<M> {
     ) -> StartFuture {
         let mut start = M::start_link(args).spawned_at(at);
         if let Some(extras) = extras {
-            start = start.mailbox(extras.mailbox);
-            if let Some(name) = &extras.name {
-                start = start.name(name.clone());
-            }
-            if let Some(via) = &extras.via {
-                start = start.via(via.clone());
-            }
-            if let Some(limit) = extras.start_timeout {
-                start = start.timeout(limit);
-            }
+            start = with_extras!(start, extras);
             if let Some(idle) = extras.hibernate_after {
                 start = start.hibernate_after(idle);
             }
@@ -203,23 +194,14 @@ impl<M: GenStatem> Launch for Machine<M> {
 
 impl<M: GenStatem> From<StatemChildBuilder<M>> for ChildSpec {
     fn from(builder: StatemChildBuilder<M>) -> ChildSpec {
-        let StatemChildBuilder {
-            recipe,
-            name,
-            via,
-            mailbox,
-            hibernate_after,
-            options,
-        } = builder;
         let extras = Extras {
-            name: name.clone(),
-            via,
-            mailbox,
-            start_timeout: options.start_timeout,
-            hibernate_after,
+            name: builder.name,
+            via: builder.via,
+            mailbox: builder.mailbox,
+            start_timeout: builder.options.start_timeout,
+            hibernate_after: builder.hibernate_after,
         };
-        let start = into_start(recipe, extras.boxed());
-        options.into_spec(ChildKind::Worker, name, type_name::<M>(), start)
+        into_spec(builder.recipe, extras, builder.options, type_name::<M>())
     }
 }
 
