@@ -1,10 +1,12 @@
 //! Names: a process may hold one, and is found by it.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use rekindle_scheduler as scheduler;
 
@@ -12,40 +14,125 @@ use crate::pid::Pid;
 use crate::runtimes;
 use crate::system::System;
 
-/// Shards, so that registration scales and a growing map never stops everybody.
+/// Shards, so that registration scales, and a table that grows stops those of one shard only, for
+/// as long as a sixty-fourth of all names takes (none of them is looked at).
 const SHARDS: usize = 64;
 
+/// Below so many places a table does not shrink.
+const SMALL: usize = 64;
+
 /// The names of one runtime.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Names {
-    shards: [Mutex<BTreeMap<Arc<str>, Pid>>; SHARDS],
+    shards: Shards,
+    /// Nobody can choose names that lie in one place: its seed is chance, and nothing that can be
+    /// seen depends on it.
+    hasher: DefaultHashBuilder,
 }
 
-impl Default for Names {
+#[derive(Debug)]
+struct Shards([Mutex<HashTable<Named>>; SHARDS]);
+
+impl Default for Shards {
     fn default() -> Self {
-        Names {
-            shards: [const { Mutex::new(BTreeMap::new()) }; SHARDS],
-        }
+        Shards([const { Mutex::new(HashTable::new()) }; SHARDS])
+    }
+}
+
+/// Two of them are a line.
+#[derive(Debug)]
+struct Named {
+    name: Arc<str>,
+    pid: Pid,
+    hash: Hash,
+}
+
+/// Half of what the hasher makes: enough for a shard, and a place in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hash(u32);
+
+impl Hash {
+    /// For the table: it takes a place from the lower bits, and a tag from the uppermost.
+    fn spread(self) -> u64 {
+        u64::from(self.0) << 32 | u64::from(self.0)
+    }
+
+    /// From bits beside the tag's, which only a table of half a million places has a use for.
+    fn shard(self) -> usize {
+        (self.0 >> 19) as usize % SHARDS
+    }
+}
+
+impl Named {
+    fn is(&self, name: &str, hash: Hash) -> bool {
+        self.hash == hash && *self.name == *name
     }
 }
 
 impl Names {
-    fn shard(&self, name: &str) -> &Mutex<BTreeMap<Arc<str>, Pid>> {
-        // FNV-1a: the same in every run, as the simulator needs it.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        &self.shards[hash as usize % SHARDS]
+    fn hash(&self, name: &str) -> Hash {
+        Hash(self.hasher.hash_one(name) as u32)
+    }
+
+    fn shard(&self, hash: Hash) -> &Mutex<HashTable<Named>> {
+        &self.shards.0[hash.shard()]
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Pid> {
-        self.shard(name).lock().get(name).copied()
+        let hash = self.hash(name);
+        let shard = self.shard(hash).lock();
+        let named = shard.find(hash.spread(), |named| named.is(name, hash))?;
+        Some(named.pid)
+    }
+
+    /// Enters a name for a process, if `allow` says so; it is asked under the lock, and only if the
+    /// name is free.
+    fn enter(
+        &self,
+        name: Arc<str>,
+        pid: Pid,
+        allow: impl FnOnce(&Arc<str>) -> Result<(), RegisterError>,
+    ) -> Result<(), RegisterError> {
+        let hash = self.hash(&name);
+        let mut shard = self.shard(hash).lock();
+        let is = |named: &Named| named.is(&name, hash);
+        match shard.entry(hash.spread(), is, |named| named.hash.spread()) {
+            Entry::Occupied(named) => Err(RegisterError::Taken(named.get().pid)),
+            Entry::Vacant(place) => {
+                allow(&name)?;
+                place.insert(Named { name, pid, hash });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a name away from a process, if it holds it and `allow` says so, which is asked under
+    /// the lock.
+    fn remove(&self, name: &str, pid: Pid, allow: impl FnOnce() -> bool) -> bool {
+        let hash = self.hash(name);
+        let mut shard = self.shard(hash).lock();
+        let is = |named: &Named| named.pid == pid && named.is(name, hash);
+        let Ok(named) = shard.find_entry(hash.spread(), is) else {
+            return false;
+        };
+        if !allow() {
+            return false;
+        }
+        let (gone, _) = named.remove();
+        if shard.capacity() > SMALL && shard.len() < shard.capacity() / 8 {
+            let room = shard.len() * 2;
+            shard.shrink_to(room, |named| named.hash.spread());
+        }
+        drop(shard);
+        drop(gone);
+        true
     }
 
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Pid)> {
         let mut all = Vec::new();
-        for shard in &self.shards {
-            all.extend(shard.lock().iter().map(|(name, pid)| (name.clone(), *pid)));
+        for shard in &self.shards.0 {
+            let shard = shard.lock();
+            all.extend(shard.iter().map(|named| (named.name.clone(), named.pid)));
         }
         all.sort();
         all
@@ -140,24 +227,21 @@ pub fn register(name: impl Into<Arc<str>>, pid: Pid) -> Result<(), RegisterError
     runtimes::with(pid.node(), |handle| {
         let task = handle.lookup(pid.task())?;
         let process: &crate::process::Process = task.view().host()?;
-        let names = &System::of(handle)?.names;
         // Lock order: a shard, then a process.
-        let mut shard = names.shard(&name).lock();
-        if let Some(holder) = shard.get(&name) {
-            return Some(Err(RegisterError::Taken(*holder)));
-        }
-        let mut shared = process.shared();
-        if shared.ended().is_some() {
-            return None;
-        }
-        let slot = &mut shared.make_rare().name;
-        if let Some(name) = slot {
-            return Some(Err(RegisterError::HasName(name.clone())));
-        }
-        *slot = Some(name.clone());
-        process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
-        shard.insert(name, pid);
-        Some(Ok(()))
+        let entered = System::of(handle)?.names.enter(name, pid, |name| {
+            let mut shared = process.shared();
+            if shared.ended().is_some() {
+                return Err(RegisterError::NoProc);
+            }
+            let slot = &mut shared.make_rare().name;
+            if let Some(name) = slot {
+                return Err(RegisterError::HasName(name.clone()));
+            }
+            *slot = Some(name.clone());
+            process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        });
+        Some(entered)
     })
     .unwrap_or(Err(RegisterError::NoProc))
 }
@@ -184,17 +268,21 @@ pub fn unregister(name: &str) -> Result<(), NotRegistered> {
     let freed = runtimes::with(holder.node(), |handle| {
         let task = handle.lookup(holder.task())?;
         let process: &crate::process::Process = task.view().host()?;
-        let mut shard = System::of(handle)?.names.shard(name).lock();
-        let mut shared = process.shared();
-        let slot = &mut shared.rare_mut()?.name;
-        if slot.as_deref() != Some(name) {
-            return None;
-        }
-        *slot = None;
-        process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
-        shard.remove(name)
+        let freed = System::of(handle)?.names.remove(name, holder, || {
+            let mut shared = process.shared();
+            let Some(slot) = shared.rare_mut().map(|rare| &mut rare.name) else {
+                return false;
+            };
+            if slot.as_deref() != Some(name) {
+                return false;
+            }
+            *slot = None;
+            process.shared.name_epoch.fetch_add(1, Ordering::AcqRel);
+            true
+        });
+        freed.then_some(())
     });
-    freed.map(drop).ok_or(NotRegistered)
+    freed.ok_or(NotRegistered)
 }
 
 /// Who holds a name, in the running runtime.
@@ -237,10 +325,60 @@ fn with_names<R>(f: impl FnOnce(&Names) -> R) -> Option<R> {
 /// The holder ends.
 pub(crate) fn free(holder: Pid, name: &Arc<str>) {
     runtimes::with(holder.node(), |handle| {
-        let mut shard = System::of(handle)?.names.shard(name).lock();
-        if shard.get(name) == Some(&holder) {
-            shard.remove(name);
-        }
+        System::of(handle)?.names.remove(name, holder, || true);
         Some(())
     });
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use rekindle_scheduler::TaskId;
+
+    use super::*;
+
+    fn pid(n: u32) -> Pid {
+        Pid::new(0, TaskId::from_parts(n, 1))
+    }
+
+    fn name(n: u32) -> Arc<str> {
+        format!("process {n}").into()
+    }
+
+    fn places(names: &Names) -> usize {
+        let capacity = |shard: &Mutex<HashTable<Named>>| shard.lock().capacity();
+        names.shards.0.iter().map(capacity).sum()
+    }
+
+    #[test]
+    fn many_names_come_and_go_and_leave_no_room_behind() {
+        const MANY: u32 = 50_000;
+        let names = Names::default();
+        for n in 0..MANY {
+            assert_eq!(names.enter(name(n), pid(n), |_| Ok(())), Ok(()));
+        }
+        let taken = names.enter(name(7), pid(MANY), |_| Ok(()));
+        assert_eq!(taken, Err(RegisterError::Taken(pid(7))));
+        assert_eq!(names.all().len(), MANY as usize);
+        assert!(places(&names) >= MANY as usize);
+
+        for n in 0..MANY {
+            assert_eq!(names.get(&name(n)), Some(pid(n)));
+            // Not as long as its holder says no, nor for another one.
+            assert!(!names.remove(&name(n), pid(n), || false));
+            assert!(!names.remove(&name(n), pid(n + 1), || true));
+            assert!(names.remove(&name(n), pid(n), || true));
+            assert_eq!(names.get(&name(n)), None);
+        }
+        assert_eq!(names.all(), []);
+        assert!(places(&names) <= SHARDS * SMALL);
+    }
+
+    #[test]
+    fn a_name_that_was_refused_is_free() {
+        let names = Names::default();
+        let refused = names.enter(name(1), pid(1), |_| Err(RegisterError::NoProc));
+        assert_eq!(refused, Err(RegisterError::NoProc));
+        assert_eq!(names.get(&name(1)), None);
+        assert_eq!(names.enter(name(1), pid(2), |_| Ok(())), Ok(()));
+    }
 }
