@@ -70,6 +70,7 @@ mod timers;
 
 mod blocking;
 
+mod prefetch;
 mod random;
 
 mod static_cell;

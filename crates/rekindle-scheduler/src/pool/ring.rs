@@ -9,6 +9,7 @@
 //! |-----------|----------|------------------------------------------------------------------|
 //! | push      | owner    | R1 load `taken`: is there room? R2 store the entry. R3 move `put` on |
 //! | pop, take | anyone   | T1 load `taken`. T2 load `put`. T3 load entries. T4 move `taken` on by exchange |
+//! | ahead     | owner    | as T1 to T3, relaxed, and claims nothing: what it gives is an address, and may be gone |
 //!
 //! Invariants
 //! 1. `taken` <= `put` <= `taken` + [`ROOM`]. Neither goes back, and as they have 64 bits, neither comes to
@@ -84,6 +85,16 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Owner: what will be taken when so many others have been. A hint: somebody else may have it by now.
+    #[inline]
+    pub(super) fn ahead(&self, others: u64) -> Option<*const T> {
+        let number = self.taken.0.load(Ordering::Relaxed) + others;
+        if number >= self.put.0.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.place(number).load(Ordering::Relaxed).cast_const())
+    }
+
     /// Takes half of the entries, the oldest ones and at most as many as `loot` has room for; says how many
     /// that are.
     pub(super) fn take_half(&self, loot: &mut [*mut T]) -> usize {
@@ -154,6 +165,24 @@ mod tests {
             }
             assert_eq!(ring.pop(), None);
         }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_seen_and_stays() {
+        let ring = Ring::new();
+        assert_eq!(ring.ahead(0), None);
+        (1..=3).for_each(|n| assert!(ring.push(entry(n))));
+        let seen = [0, 2, 3].map(|others| ring.ahead(others));
+        assert_eq!(
+            seen,
+            [
+                Some(entry(1).cast_const()),
+                Some(entry(3).cast_const()),
+                None
+            ]
+        );
+        assert_eq!((ring.pop(), ring.len()), (Some(entry(1)), 2));
+        assert_eq!(ring.ahead(1), Some(entry(3).cast_const()));
     }
 
     #[test]

@@ -20,7 +20,16 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 
 use super::inject::{Inject, until_decided};
 use super::ring::{ROOM, Ring};
+use crate::prefetch::prefetch;
 use crate::task::{Header, Runnable};
+
+/// How much goes on from the deque into the ring at a time.
+const REFILL: usize = ROOM / 4;
+
+/// Which task is asked for: so many turns ahead of its own, for one is shorter than memory takes to come.
+const AHEAD: u64 = 3;
+/// The lines of a server; a plain process has three.
+const TASK_LINES: usize = 4;
 
 /// How much a thief takes at most.
 const LOOT: usize = 32;
@@ -91,22 +100,30 @@ impl RunQueue {
 
     fn pop_spilled(&self) -> Option<Runnable> {
         let oldest = self.deque.pop();
-        // At once: a task that is alone in the deque may queue a hundred more in its turn.
-        if self.deque.len() <= ROOM / 2 {
-            self.settle();
-        }
+        // All, if it is little: a task that is alone in the deque may queue a hundred more in its turn.
+        let all = self.deque.len() <= ROOM / 2;
+        self.settle(if all { ROOM } else { REFILL });
         oldest
     }
 
-    /// What is in the deque goes on into the ring, which has nothing that is younger.
-    fn settle(&self) {
-        while self.ring.len() < ROOM
+    /// What is in the deque goes on into the ring, which has nothing that is younger, up to so many.
+    fn settle(&self, most: usize) {
+        while self.ring.len() < most
             && let Some(runnable) = self.deque.pop()
         {
             let pushed = self.ring.push(runnable.into_raw().as_ptr());
             debug_assert!(pushed, "others only take");
         }
         self.spilled.set(!self.deque.is_empty());
+    }
+
+    /// Asks for the memory of a task whose turn comes soon. (Before the oldest is taken: what is loaded after an
+    /// exchange waits for it.)
+    #[inline]
+    pub(super) fn fetch_ahead(&self) {
+        if let Some(task) = self.ring.ahead(AHEAD) {
+            prefetch::<_, TASK_LINES>(task);
+        }
     }
 
     /// How many entries there are; others may take some meanwhile.
@@ -128,7 +145,7 @@ impl RunQueue {
     /// Takes a share of the common queue: one entry to run now, the rest behind all others.
     pub(super) fn pop_share(&self, common: &Inject, workers: usize) -> Option<Runnable> {
         let first = common.pop_share(&self.deque, workers)?;
-        self.settle();
+        self.settle(ROOM);
         Some(first)
     }
 
@@ -150,7 +167,7 @@ impl RunQueue {
                 // If another thief is quicker, that one has it.
                 let _ = victim.deque.steal_batch_with_limit(&self.deque, LOOT);
             }
-            self.settle();
+            self.settle(ROOM);
         }
         first
     }

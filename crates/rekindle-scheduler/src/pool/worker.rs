@@ -423,6 +423,10 @@ impl Worker {
         }
         self.slot_turns.set(0);
         budget::reset(true);
+        // Who lives for one turn was made just now, and is in the cache.
+        if self.worthwhile.get() > 0 {
+            self.queue.fetch_ahead();
+        }
         self.queue.pop()
     }
 
