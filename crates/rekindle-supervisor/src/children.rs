@@ -325,7 +325,17 @@ impl<P: Copy + Eq + Hash> Children<P> {
 
     /// The children, the last one first.
     pub(crate) fn keys_backwards(&self) -> impl Iterator<Item = Key> + '_ {
-        iter::successors(self.last, |key| self.slots.get(*key)?.before)
+        iter::successors(self.last, |key| self.before(*key))
+    }
+
+    /// The last child.
+    pub(crate) fn last(&self) -> Option<Key> {
+        self.last
+    }
+
+    /// The child before that one.
+    pub(crate) fn before(&self, key: Key) -> Option<Key> {
+        self.slots.get(key)?.before
     }
 
     fn entry(&mut self, key: Key) -> &mut Entry<P> {

@@ -146,6 +146,14 @@ impl<M: Send + 'static> Inbox<M> {
         self.mailbox.next_event(deadline.map(left_until))
     }
 
+    /// As [`next_until`](Self::next_until), from now on; with zero, only what has come already.
+    pub(crate) fn next_within(
+        &mut self,
+        wait: Duration,
+    ) -> impl Future<Output = Event<M>> + Send + '_ {
+        self.mailbox.next_event(Some(wait))
+    }
+
     /// Sets an event aside, unless it concerns nobody else than who waits.
     pub(crate) fn hold(&mut self, event: Event<M>) {
         match event {

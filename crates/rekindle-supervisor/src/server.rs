@@ -39,7 +39,7 @@ use crate::inbox::Inbox;
 use crate::intensity::{Verdict, Window};
 use crate::request::{ChildEntry, ChildState, Kind, Message, Request, Who};
 use crate::restart::{self, Group, Plan, Rules, Strategy};
-use crate::shutdown::Ended;
+use crate::shutdown::{Ended, Leaving};
 use crate::spec::{
     self, AutoShutdown, ChildKind, ChildSpec, Restart, Shutdown, SpecError, Started,
 };
@@ -592,29 +592,43 @@ impl<K: Kind> Server<K> {
     /// Stops all children: in reverse order and one by one, or, where there is no order, all at
     /// once (SUP-034, SUP-039).
     async fn stop_all(&mut self) {
-        let keys: Vec<Key> = self.book.children.keys_backwards().collect();
-        if self.book.rules.keeps_stopped {
-            for key in keys {
-                self.end_one(key).await;
-                self.book.note_stop(key, false);
-            }
-            return;
+        if !self.book.rules.keeps_stopped {
+            let Server { inbox, book } = self;
+            let next = book.children.last();
+            return inbox.stop_together(&mut All { book, next }).await;
         }
-        let Server { inbox, book } = self;
-        let running = keys.iter().filter_map(|key| {
-            let child = book.children.get(*key)?;
-            Some((child.state().pid()?, child.terms.shutdown))
-        });
-        let running: Vec<(Pid, Shutdown)> = running.collect();
-        inbox
-            .stop_together(running, |pid, ended| {
-                let Some(key) = book.children.by_pid(pid) else {
-                    return;
-                };
-                book.log_stopped(key, pid, &ended);
-                book.children.remove(key);
-            })
-            .await;
+        let keys: Vec<Key> = self.book.children.keys_backwards().collect();
+        for key in keys {
+            self.end_one(key).await;
+            self.book.note_stop(key, false);
+        }
+    }
+}
+
+/// All children that run, the last one first, and the books that lose them.
+struct All<'a> {
+    book: &'a mut Book,
+    next: Option<Key>,
+}
+
+impl Leaving for All<'_> {
+    fn next(&mut self) -> Option<(Pid, Shutdown)> {
+        loop {
+            let key = self.next?;
+            let children = &self.book.children;
+            self.next = children.before(key);
+            let child = children.get(key)?;
+            if let State::Running(pid) = child.state() {
+                return Some((pid, child.terms.shutdown));
+            }
+        }
+    }
+
+    fn ended(&mut self, pid: Pid, ended: Ended) {
+        if let Some(key) = self.book.children.by_pid(pid) {
+            self.book.log_stopped(key, pid, &ended);
+            self.book.children.remove(key);
+        }
     }
 }
 

@@ -13,12 +13,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rekindle_actor::{
-    Event, Exit, ExitReason, PendingReport, Pid, exit, is_linked, monitor, now, unlink,
+    Event, Exit, ExitReason, PendingReport, Pid, exit, is_linked, monitor, now, unlink, yield_now,
 };
 
 use crate::inbox::{Inbox, Told, begin_of};
 use crate::pid_map::PidMap;
 use crate::spec::Shutdown;
+
+/// How many children are told to end before those that were are let end: what they and their supervisor
+/// touch fits a cache together.
+const TOLD_AT_A_TIME: usize = 128;
+
+/// Children that are to be stopped together.
+pub(crate) trait Leaving {
+    /// One that was not told yet, and how it is to be stopped.
+    fn next(&mut self) -> Option<(Pid, Shutdown)>;
+
+    /// One that was told has ended.
+    fn ended(&mut self, pid: Pid, ended: Ended);
+}
 
 /// How a child ended that was to be stopped.
 #[derive(Debug)]
@@ -96,19 +109,60 @@ impl<M: Send + 'static> Inbox<M> {
         }
     }
 
-    /// Stops many children: tells all, then waits for all; each limit counts from the same
-    /// moment (SUP-039). Linear, however many there are. `ended` hears of each.
-    pub(crate) async fn stop_together(
-        &mut self,
-        children: Vec<(Pid, Shutdown)>,
-        mut ended: impl FnMut(Pid, Ended) + Send,
-    ) {
+    /// Stops many children: tells all, then waits for those that are left; each limit counts from the same
+    /// moment, when the last has been told (SUP-039). Linear, however many there are.
+    ///
+    /// After some of them it makes way for others, and takes note of those that have ended: their
+    /// memory is at hand then, and who stops a million is not a million ahead of them.
+    pub(crate) async fn stop_together(&mut self, children: &mut impl Leaving) {
         let mut left: PidMap<Pid, bool> = PidMap::default();
-        left.reserve(children.len());
         let mut limits: BTreeMap<Duration, Vec<Pid>> = BTreeMap::new();
-        for (pid, how) in children {
+        while self.tell_some(children, &mut left, &mut limits) {
+            yield_now().await;
+            loop {
+                match self.next_within(Duration::ZERO).await {
+                    Event::Timeout => break,
+                    event => self.note_end(event, children, &mut left),
+                }
+            }
+            if left.is_empty() {
+                limits.clear();
+            }
+        }
+        let begun = now();
+        while !left.is_empty() {
+            let deadline = limits
+                .first_key_value()
+                .map(|(limit, _)| begun.saturating_add(*limit));
+            match self.next_until(deadline).await {
+                Event::Timeout => {
+                    let late = limits.pop_first().map(|(_, late)| late).unwrap_or_default();
+                    for pid in late {
+                        if let Some(overdue) = left.get_mut(&pid) {
+                            *overdue = true;
+                            let _ = monitor(pid);
+                            exit(pid, ExitReason::Kill);
+                        }
+                    }
+                }
+                event => self.note_end(event, children, &mut left),
+            }
+        }
+    }
+
+    /// Tells the next children to end; `false` when there are no more.
+    fn tell_some(
+        &mut self,
+        children: &mut impl Leaving,
+        left: &mut PidMap<Pid, bool>,
+        limits: &mut BTreeMap<Duration, Vec<Pid>>,
+    ) -> bool {
+        for _ in 0..TOLD_AT_A_TIME {
+            let Some((pid, how)) = children.next() else {
+                return false;
+            };
             if let Some(death) = self.take_death(pid) {
-                ended(pid, Ended::new(Some(death), ExitReason::NoProc, false));
+                children.ended(pid, Ended::new(Some(death), ExitReason::NoProc, false));
                 continue;
             }
             if !is_linked(pid) {
@@ -120,40 +174,33 @@ impl<M: Send + 'static> Inbox<M> {
                 limits.entry(limit).or_default().push(pid);
             }
         }
-        let begun = now();
-        while !left.is_empty() {
-            let deadline = limits
-                .first_key_value()
-                .map(|(limit, _)| begun.saturating_add(*limit));
-            match self.next_until(deadline).await {
-                Event::Exit(exit) if exit.came_by_link() && left.contains_key(&exit.from) => {
-                    let overdue = left.remove(&exit.from) == Some(true);
-                    ended(
-                        exit.from,
-                        Ended::new(Some(exit), ExitReason::NoProc, overdue),
-                    );
-                }
-                Event::Unlinked(pid) if left.contains_key(&pid) => {
-                    let _ = monitor(pid);
-                }
-                Event::Down(down) => {
-                    let Some(pid) = down.pid else { continue };
-                    if let Some(overdue) = left.remove(&pid) {
-                        ended(pid, Ended::new(None, down.reason, overdue));
-                    }
-                }
-                Event::Timeout => {
-                    let late = limits.pop_first().map(|(_, late)| late).unwrap_or_default();
-                    for pid in late {
-                        if let Some(overdue) = left.get_mut(&pid) {
-                            *overdue = true;
-                            let _ = monitor(pid);
-                            exit(pid, ExitReason::Kill);
-                        }
-                    }
-                }
-                event => self.hold(event),
+        true
+    }
+
+    /// Takes note of the end of a child that was told, if that is what came, and keeps it otherwise.
+    fn note_end(
+        &mut self,
+        event: Event<M>,
+        children: &mut impl Leaving,
+        left: &mut PidMap<Pid, bool>,
+    ) {
+        match event {
+            Event::Exit(exit) if exit.came_by_link() && left.contains_key(&exit.from) => {
+                let overdue = left.remove(&exit.from) == Some(true);
+                let pid = exit.from;
+                children.ended(pid, Ended::new(Some(exit), ExitReason::NoProc, overdue));
             }
+            Event::Unlinked(pid) if left.contains_key(&pid) => {
+                let _ = monitor(pid);
+            }
+            Event::Down(down) => {
+                if let Some(pid) = down.pid
+                    && let Some(overdue) = left.remove(&pid)
+                {
+                    children.ended(pid, Ended::new(None, down.reason, overdue));
+                }
+            }
+            event => self.hold(event),
         }
     }
 }

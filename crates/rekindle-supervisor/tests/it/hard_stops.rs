@@ -500,6 +500,61 @@ fn children_that_unlink_themselves_while_all_are_stopped_are_waited_for() {
     });
 }
 
+/// There are more than are told in one go, so some end while others are still to be told: each ends in its own way.
+#[test]
+fn hundreds_of_children_stop_side_by_side_each_in_its_way() {
+    simulated(|kit| async move {
+        let supervisor = DynamicSupervisor::new().start().await.unwrap();
+        let mut pids = Vec::new();
+        for n in 0..600 {
+            let child: ChildSpec = match n % 5 {
+                0 => kit.child("quick").into(),
+                1 => kit.ending("slow", End::Slow(seconds(3))).into(),
+                2 => kit
+                    .ending("late", End::Slow(seconds(9)))
+                    .shutdown(Shutdown::Within(seconds(2)))
+                    .into(),
+                3 => kit.child("killed").shutdown(Shutdown::Kill).into(),
+                _ => leaving(),
+            };
+            pids.push(supervisor.start_child(child).await.unwrap().pid());
+        }
+        let late = watch(pids[2]).await;
+        let begun = now();
+        supervisor.stop().await.unwrap();
+        assert_eq!(now().saturating_since(begun).as_secs(), 3);
+        assert!(!pids.into_iter().any(rekindle_actor::is_alive));
+        assert_eq!(late.end().await, ExitReason::Killed);
+    });
+}
+
+/// A child may die by another's hand before it is told: nobody waits for it.
+#[test]
+fn children_that_die_before_they_are_told_are_not_waited_for() {
+    simulated(|_| async move {
+        let supervisor = DynamicSupervisor::new().start().await.unwrap();
+        let mut victims = Vec::new();
+        for _ in 0..300 {
+            let victim = ChildSpec::task(std::future::pending::<()>);
+            victims.push(supervisor.start_child(victim).await.unwrap().pid());
+        }
+        for victim in victims.clone() {
+            let avenger = ChildSpec::worker("avenger", move || async move {
+                rekindle_actor::spawn_link(move |mut inbox: Mailbox<()>| async move {
+                    trap_exit(true);
+                    inbox.next().await;
+                    exit(victim, ExitReason::Kill);
+                })
+            });
+            supervisor.start_child(avenger).await.unwrap();
+        }
+        let begun = now();
+        supervisor.stop().await.unwrap();
+        assert_eq!(now().saturating_since(begun).as_secs(), 0);
+        assert!(!victims.into_iter().any(rekindle_actor::is_alive));
+    });
+}
+
 /// An exit signal that a child sends is not its end, even if it comes to its end before that is read.
 #[test]
 fn the_last_words_of_a_child_are_not_the_reason_of_its_end() {
