@@ -207,39 +207,61 @@ impl Slab {
         unsafe { Chunk::slab(chunk, offset / SLAB) }
     }
 
-    /// The lowest block that is here, if there is one.
-    pub(super) fn take(&mut self) -> Option<NonNull<Link>> {
-        if self.out == self.capacity {
-            return None;
+    /// Takes the lowest blocks that are here, at most so many: `each` gets them in the order of their addresses.
+    /// Says how many.
+    #[inline]
+    pub(super) fn take(&mut self, most: u32, mut each: impl FnMut(NonNull<Link>)) -> u32 {
+        let count = most.min(self.capacity - self.out);
+        self.out += count;
+        let mut missing = count;
+        while missing > 0 {
+            let mut here = self.here[self.lowest as usize];
+            while here != 0 && missing > 0 {
+                let n = self.lowest * 64 + here.trailing_zeros();
+                here &= here - 1;
+                missing -= 1;
+                // SAFETY: bits are set below the capacity only, so this is within our part of the chunk.
+                each(unsafe { self.start.add((n * self.size) as usize) }.cast());
+            }
+            self.here[self.lowest as usize] = here;
+            // Then that word has no more.
+            self.lowest += u32::from(missing > 0);
         }
-        while self.here[self.lowest as usize] == 0 {
-            self.lowest += 1;
-        }
-        let word = &mut self.here[self.lowest as usize];
-        let n = self.lowest * 64 + word.trailing_zeros();
-        *word &= *word - 1;
-        self.out += 1;
-        // SAFETY: bits are set below the capacity only, so this is within our part of the chunk.
-        Some(unsafe { self.start.add((n * self.size) as usize) }.cast())
+        count
     }
 
-    /// Takes a block back.
+    /// Takes blocks back, each linked to the next, as long as they are this slab's. Gives the first that is not.
     ///
     /// # Safety
     ///
-    /// It is the caller's, and was taken from this slab.
-    pub(super) unsafe fn put(&mut self, block: NonNull<Link>) {
-        let offset = (block.addr().get() - self.start.addr().get()) as u64;
-        // Exact, for `offset` is a multiple of the size, and both are far below 2^32.
-        let n = ((offset * u64::from(self.inverse)) >> 32) as u32;
-        let (word, bit) = (&mut self.here[n as usize / 64], 1 << (n % 64));
-        debug_assert!(
-            n < self.capacity && *word & bit == 0,
-            "a block came back twice"
-        );
-        *word |= bit;
-        self.lowest = self.lowest.min(n / 64);
-        self.out -= 1;
+    /// They are the caller's, and were taken from slabs; the first one from this.
+    #[inline]
+    pub(super) unsafe fn put(&mut self, first: NonNull<Link>) -> *mut Link {
+        let (start, room) = (self.start.addr().get(), self.capacity * self.size);
+        let inverse = u64::from(self.inverse);
+        let mut next = first.as_ptr();
+        let (mut lowest, mut count) = (self.lowest, 0);
+        while let Some(block) = NonNull::new(next) {
+            let offset = block.addr().get().wrapping_sub(start) as u64;
+            if offset >= u64::from(room) {
+                break;
+            }
+            // SAFETY: the block is the caller's and begins with a link.
+            next = unsafe { block.as_ref() }.next;
+            // Exact, for `offset` is a multiple of the size, and both are far below 2^32.
+            let n = ((offset * inverse) >> 32) as u32;
+            let (word, bit) = (&mut self.here[n as usize / 64], 1 << (n % 64));
+            debug_assert!(
+                n < self.capacity && *word & bit == 0,
+                "a block came back twice"
+            );
+            *word |= bit;
+            lowest = lowest.min(n / 64);
+            count += 1;
+        }
+        self.lowest = lowest;
+        self.out -= count;
+        next
     }
 
     /// Whether a block can be taken.

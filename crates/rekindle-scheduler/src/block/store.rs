@@ -82,12 +82,12 @@ impl Store {
         let mut shelf = self.shelf(class, home).lock();
         let mut next = first.as_ptr();
         while let Some(block) = NonNull::new(next) {
-            // SAFETY: the block is ours and begins with a link.
-            next = unsafe { block.as_ref() }.next;
             // SAFETY: the block is ours, and came from a slab.
             debug_assert_eq!(unsafe { home_of(block.cast()) }, home, "not its home");
             // SAFETY: the caller's promise.
-            if let Some(whole) = unsafe { shelf.put(block) } {
+            let (others, whole) = unsafe { shelf.put(block) };
+            next = others;
+            if let Some(whole) = whole {
                 released.extend(self.chunks.lock().take_back(whole));
             }
         }
@@ -183,50 +183,48 @@ impl Shelf {
             let mut slab = lowest.unwrap_or_else(&mut another);
             // SAFETY: by invariant 1 it is ours.
             let inside = unsafe { slab.as_mut() };
-            while missing > 0
-                && let Some(block) = inside.take()
-            {
-                let next = ptr::null_mut();
+            missing -= inside.take(missing, |block| {
                 // SAFETY: the block is ours, and large enough and aligned for a link; `end` is the
                 // last one's link, or `first`.
                 unsafe {
-                    block.write(Link { next });
                     end.write(block.as_ptr());
                     end = &raw mut (*block.as_ptr()).next;
                 }
-                missing -= 1;
-            }
+            });
             if !inside.has_room() {
                 self.with_room.remove(&slab);
             } else if lowest.is_none() {
                 self.with_room.insert(slab);
             }
         }
+        // SAFETY: as above.
+        unsafe { end.write(ptr::null_mut()) };
         first
     }
 
-    /// Puts a block back where it came from. Gives the slab, if that is whole now and there is another one:
-    /// it is nobody's then.
+    /// Puts blocks back where the first one came from, each linked to the next. Gives those that are left, because
+    /// they are of other slabs; and the slab, if that is whole now and there is another one: it is nobody's then.
     ///
     /// # Safety
     ///
-    /// The block is the caller's, and came from a slab of this shelf.
-    unsafe fn put(&mut self, block: NonNull<Link>) -> Option<NonNull<Slab>> {
+    /// The blocks are the caller's, and came from slabs of this shelf.
+    unsafe fn put(&mut self, first: NonNull<Link>) -> (*mut Link, Option<NonNull<Slab>>) {
         // SAFETY: the caller's promise.
-        let mut slab = unsafe { Slab::of(block) };
+        let mut slab = unsafe { Slab::of(first) };
         // SAFETY: by invariant 1 it is ours.
         let inside = unsafe { slab.as_mut() };
         let had_room = inside.has_room();
         // SAFETY: the caller's promise.
-        unsafe { inside.put(block) };
-        if inside.is_whole() && self.with_room.len() > 1 {
+        let others = unsafe { inside.put(first) };
+        let is_last = self.with_room.len() == usize::from(had_room);
+        if inside.is_whole() && !is_last {
             self.with_room.remove(&slab);
-            return Some(slab);
+            return (others, Some(slab));
         }
         if !had_room {
             self.with_room.insert(slab);
         }
-        None
+        (others, None)
     }
 
     /// Takes the slabs out of which no block is in use: they are nobody's then.
