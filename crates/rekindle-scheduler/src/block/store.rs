@@ -375,6 +375,29 @@ mod tests {
     }
 
     #[test]
+    fn a_full_slab_that_comes_back_at_once_goes_if_another_has_room() {
+        let store = Store::new();
+        let blocks = cut(&store, 2, 1_000);
+        // SAFETY: they were cut just now.
+        let slab = |block: &NonNull<Link>| unsafe { Slab::of(*block) };
+        let (full, others) =
+            blocks.split_at(blocks.partition_point(|b| slab(b) == slab(&blocks[0])));
+        assert!(!others.is_empty());
+        give_back(&store, 2, full);
+        let with_room: Vec<_> = store
+            .shelf(2, ONE)
+            .lock()
+            .with_room
+            .iter()
+            .copied()
+            .collect();
+        assert_eq!(with_room, [slab(&others[0])]);
+        give_back(&store, 2, others);
+        store.trim();
+        assert_eq!(store.chunks(), 0);
+    }
+
+    #[test]
     fn every_class_has_blocks_of_its_own() {
         let store = Store::new();
         let all: Vec<_> = (0..CLASSES).map(|class| cut(&store, class, 3)).collect();
