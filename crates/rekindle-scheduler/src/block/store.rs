@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn a_full_slab_that_comes_back_at_once_goes_if_another_has_room() {
         let store = Store::new();
-        let blocks = cut(&store, 2, 1_000);
+        let blocks = cut(&store, 2, 700);
         // SAFETY: they were cut just now.
         let slab = |block: &NonNull<Link>| unsafe { Slab::of(*block) };
         let (full, others) =
