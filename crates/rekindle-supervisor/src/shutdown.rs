@@ -119,7 +119,8 @@ impl<M: Send + 'static> Inbox<M> {
         let mut limits: BTreeMap<Duration, Vec<Pid>> = BTreeMap::new();
         while self.tell_some(children, &mut left, &mut limits) {
             yield_now().await;
-            loop {
+            // Not all that comes: others may send without end, and the rest is to be told.
+            for _ in 0..2 * TOLD_AT_A_TIME {
                 match self.next_within(Duration::ZERO).await {
                     Event::Timeout => break,
                     event => self.note_end(event, children, &mut left),
