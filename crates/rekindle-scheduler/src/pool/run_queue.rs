@@ -23,9 +23,6 @@ use super::ring::{ROOM, Ring};
 use crate::prefetch::prefetch;
 use crate::task::{Header, Runnable};
 
-/// How much goes on from the deque into the ring at a time.
-const REFILL: usize = ROOM / 4;
-
 /// Which task is asked for: so many turns ahead of its own, for one is shorter than memory takes to come.
 const AHEAD: u64 = 3;
 /// The lines of a server; a plain process has three.
@@ -100,15 +97,14 @@ impl RunQueue {
 
     fn pop_spilled(&self) -> Option<Runnable> {
         let oldest = self.deque.pop();
-        // All, if it is little: a task that is alone in the deque may queue a hundred more in its turn.
-        let all = self.deque.len() <= ROOM / 2;
-        self.settle(if all { ROOM } else { REFILL });
+        // At once: a task that is alone in the deque may queue a hundred more in its turn.
+        self.settle();
         oldest
     }
 
-    /// What is in the deque goes on into the ring, which has nothing that is younger, up to so many.
-    fn settle(&self, most: usize) {
-        while self.ring.len() < most
+    /// What is in the deque goes on into the ring, which has nothing that is younger.
+    fn settle(&self) {
+        while self.ring.len() < ROOM
             && let Some(runnable) = self.deque.pop()
         {
             let pushed = self.ring.push(runnable.into_raw().as_ptr());
@@ -145,7 +141,7 @@ impl RunQueue {
     /// Takes a share of the common queue: one entry to run now, the rest behind all others.
     pub(super) fn pop_share(&self, common: &Inject, workers: usize) -> Option<Runnable> {
         let first = common.pop_share(&self.deque, workers)?;
-        self.settle(ROOM);
+        self.settle();
         Some(first)
     }
 
@@ -167,7 +163,7 @@ impl RunQueue {
                 // If another thief is quicker, that one has it.
                 let _ = victim.deque.steal_batch_with_limit(&self.deque, LOOT);
             }
-            self.settle(ROOM);
+            self.settle();
         }
         first
     }
