@@ -22,20 +22,20 @@ const SHARDS: usize = 64;
 const SMALL: usize = 64;
 
 /// The names of one runtime.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
-    shards: Shards,
+    shards: [Mutex<HashTable<Named>>; SHARDS],
     /// Nobody can choose names that lie in one place: its seed is chance, and nothing that can be
     /// seen depends on it.
     hasher: DefaultHashBuilder,
 }
 
-#[derive(Debug)]
-struct Shards([Mutex<HashTable<Named>>; SHARDS]);
-
-impl Default for Shards {
+impl Default for Names {
     fn default() -> Self {
-        Shards([const { Mutex::new(HashTable::new()) }; SHARDS])
+        Names {
+            shards: [const { Mutex::new(HashTable::new()) }; SHARDS],
+            hasher: DefaultHashBuilder::default(),
+        }
     }
 }
 
@@ -75,7 +75,7 @@ impl Names {
     }
 
     fn shard(&self, hash: Hash) -> &Mutex<HashTable<Named>> {
-        &self.shards.0[hash.shard()]
+        &self.shards[hash.shard()]
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Pid> {
@@ -130,7 +130,7 @@ impl Names {
 
     pub(crate) fn all(&self) -> Vec<(Arc<str>, Pid)> {
         let mut all = Vec::new();
-        for shard in &self.shards.0 {
+        for shard in &self.shards {
             let shard = shard.lock();
             all.extend(shard.iter().map(|named| (named.name.clone(), named.pid)));
         }
@@ -346,7 +346,7 @@ mod tests {
 
     fn places(names: &Names) -> usize {
         let capacity = |shard: &Mutex<HashTable<Named>>| shard.lock().capacity();
-        names.shards.0.iter().map(capacity).sum()
+        names.shards.iter().map(capacity).sum()
     }
 
     #[test]
