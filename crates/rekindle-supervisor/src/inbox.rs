@@ -146,12 +146,9 @@ impl<M: Send + 'static> Inbox<M> {
         self.mailbox.next_event(deadline.map(left_until))
     }
 
-    /// As [`next_until`](Self::next_until), from now on; with zero, only what has come already.
-    pub(crate) fn next_within(
-        &mut self,
-        wait: Duration,
-    ) -> impl Future<Output = Event<M>> + Send + '_ {
-        self.mailbox.next_event(Some(wait))
+    /// The next event that has come already, or `Event::Timeout`.
+    pub(crate) fn next_here(&mut self) -> impl Future<Output = Event<M>> + Send + '_ {
+        self.mailbox.next_event(Some(Duration::ZERO))
     }
 
     /// Sets an event aside, unless it concerns nobody else than who waits.

@@ -121,7 +121,7 @@ impl<M: Send + 'static> Inbox<M> {
             yield_now().await;
             // Not all that comes: others may send without end, and the rest is to be told.
             for _ in 0..2 * TOLD_AT_A_TIME {
-                match self.next_within(Duration::ZERO).await {
+                match self.next_here().await {
                     Event::Timeout => break,
                     event => self.note_end(event, children, &mut left),
                 }
