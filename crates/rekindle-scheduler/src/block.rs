@@ -46,7 +46,7 @@ use store::Store;
 const GRAIN: usize = 16;
 /// A line of a cache. What is larger than three of them is a process, as a rule, and has lines of its own: two that
 /// run on different workers would wait for each other's writes to the line that they share.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 /// Larger blocks are the global allocator's. (A message of 1,024 bytes and its link fit.)
 const LARGEST: usize = 2048;
 const CLASSES: usize = LARGEST / GRAIN;

@@ -1,7 +1,6 @@
 //! Asking for memory before it is needed.
 
-/// The bytes that processors fetch at once.
-const LINE: usize = 64;
+use crate::block::LINE;
 
 /// Asks for some lines from `address` on. It is a hint: the address may be anything, and what lies there is
 /// not touched. Does nothing where no such instruction is at hand.
