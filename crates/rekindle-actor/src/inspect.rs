@@ -82,7 +82,7 @@ impl ProcessInfo {
             return None;
         }
         let links = shared.links_of(parent).pids();
-        let rare = shared.rare();
+        let (watches, rare) = (shared.watches(), shared.rare());
         let running = view.is_scheduled();
         Some(ProcessInfo {
             pid,
@@ -94,17 +94,19 @@ impl ProcessInfo {
             mailbox,
             dropped: process.bound.as_ref().map_or(0, |bound| bound.dropped()),
             links,
-            monitors: rare
-                .map(|r| {
-                    r.monitors
+            monitors: watches
+                .map(|watches| {
+                    watches
+                        .monitors
                         .after(None)
                         .filter_map(|(_, watched)| watched.pid)
                         .collect()
                 })
                 .unwrap_or_default(),
-            monitored_by: rare
-                .map(|r| {
-                    r.watchers
+            monitored_by: watches
+                .map(|watches| {
+                    watches
+                        .watchers
                         .after(None)
                         .map(|(reference, _)| reference.watcher())
                         .collect()

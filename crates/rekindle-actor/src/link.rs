@@ -21,6 +21,8 @@
 use std::mem;
 use std::num::NonZeroU32;
 
+use rekindle_scheduler::block::InBlock;
+
 use crate::exit::{self, ExitReason};
 use crate::few::{self, Few};
 use crate::mailbox;
@@ -139,7 +141,7 @@ impl OneSided {
 /// The links of one process.
 pub(crate) struct LinkBook<'a> {
     pub(crate) links: &'a mut Links,
-    pub(crate) aside: &'a mut Option<Box<SharedAside>>,
+    pub(crate) aside: &'a mut Option<InBlock<SharedAside>>,
     /// The parent, if that is of the same runtime.
     pub(crate) parent: Option<Pid>,
 }

@@ -382,7 +382,7 @@ pub(crate) fn expect_down(owner: Owner<'_>, watched: Watched) -> MonitorRef {
     owner
         .process()
         .shared()
-        .make_rare()
+        .make_watches()
         .monitors
         .insert(serial, watched);
     MonitorRef::new(owner.pid(), serial)
@@ -398,7 +398,7 @@ pub(crate) struct Suspended {
 pub(crate) fn suspend(reference: MonitorRef) -> Option<Suspended> {
     let watched = runtimes::with_process(reference.watcher(), |_, process| {
         let mut shared = process.shared();
-        shared.rare_mut()?.monitors.remove(reference.serial())
+        shared.watches_mut()?.monitors.remove(reference.serial())
     });
     watched
         .flatten()
@@ -421,7 +421,7 @@ impl Suspended {
         runtimes::with_process(reference.watcher(), |_, process| {
             let mut shared = process.shared();
             shared
-                .make_rare()
+                .make_watches()
                 .monitors
                 .insert(reference.serial(), watched);
         });
@@ -460,8 +460,8 @@ pub fn demonitor(reference: MonitorRef) -> bool {
         }
         let mut shared = owner.process().shared();
         let watched = shared
-            .rare_mut()
-            .and_then(|r| r.monitors.remove(reference.serial()));
+            .watches_mut()
+            .and_then(|watches| watches.monitors.remove(reference.serial()));
         drop(shared);
         let Some(watched) = watched else { return false };
         if let Some(pid) = watched.pid {
@@ -504,7 +504,7 @@ pub fn demonitor_flush(reference: MonitorRef) -> bool {
 /// if it does not.
 pub(crate) fn receive_down(owner: Owner<'_>, down: &mut Down) -> bool {
     let mut shared = owner.process().shared();
-    let monitors = shared.rare_mut().map(|rare| &mut rare.monitors);
+    let monitors = shared.watches_mut().map(|watches| &mut watches.monitors);
     let watched = monitors.and_then(|monitors| monitors.remove(down.reference.serial()));
     drop(shared);
     let Some(watched) = watched else {

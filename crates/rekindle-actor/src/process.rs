@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::task::Waker;
 
+use rekindle_scheduler::block::InBlock;
 use rekindle_scheduler::{self as scheduler, TaskId, TaskView, Time, TimerAction, TimerKey};
 
 use crate::attach::Attachment;
@@ -90,7 +91,7 @@ pub(crate) struct Private {
     pub(crate) life: Life,
     /// The request that was received last, until the next receive begins.
     pub(crate) serving: Serving,
-    aside: Option<Box<Aside>>,
+    aside: Option<InBlock<Aside>>,
 }
 
 /// What a process may have, and one that only receives has not.
@@ -240,7 +241,7 @@ pub(crate) struct LastMessage {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) links: Links,
-    aside: Option<Box<SharedAside>>,
+    aside: Option<InBlock<SharedAside>>,
 }
 
 /// What a process may have that others reach, and most have not.
@@ -250,16 +251,43 @@ pub(crate) struct SharedAside {
     pub(crate) links: Few<Pid, LinkIds>,
     /// How it ended, if that is more than a word.
     pub(crate) ended: Option<ExitReason>,
+    watches: Option<InBlock<Watches>>,
     rare: Option<Box<SharedRare>>,
 }
 
+/// The monitors that a process is at an end of.
+#[derive(Default)]
+pub(crate) struct Watches {
+    /// Those this process watches, by serial.
+    pub(crate) monitors: Few<u64, Watched>,
+    /// Those who watch this process, with the name they used.
+    pub(crate) watchers: Few<MonitorRef, Option<Arc<str>>>,
+}
+
 impl SharedAside {
+    fn is_empty(&self) -> bool {
+        let SharedAside {
+            links,
+            ended,
+            watches,
+            rare,
+        } = self;
+        let no_monitors = watches.as_deref().is_none_or(Watches::is_empty);
+        links.is_empty() && ended.is_none() && no_monitors && rare.is_none()
+    }
+
     /// Of a process that is linked with who spawned it, from another runtime, by that one's id.
     #[cold]
-    fn linked_with(spawner: Pid, id: LinkId) -> Box<SharedAside> {
-        let mut aside = Box::<SharedAside>::default();
+    fn linked_with(spawner: Pid, id: LinkId) -> InBlock<SharedAside> {
+        let mut aside = InBlock::<SharedAside>::default();
         aside.links.insert(spawner, LinkIds::theirs(id));
         aside
+    }
+}
+
+impl Watches {
+    fn is_empty(&self) -> bool {
+        self.monitors.is_empty() && self.watchers.is_empty()
     }
 }
 
@@ -272,10 +300,6 @@ pub(crate) struct SharedRare {
     pub(crate) published: Option<Arc<dyn Any + Send + Sync>>,
     /// Who asked for its work, where that is not just its parent.
     pub(crate) callers: Option<Arc<Vec<Pid>>>,
-    /// Those this process watches, by serial.
-    pub(crate) monitors: Few<u64, Watched>,
-    /// Those who watch this process, with the name they used.
-    pub(crate) watchers: Few<MonitorRef, Option<Arc<str>>>,
 }
 
 impl Shared {
@@ -310,6 +334,21 @@ impl Shared {
         }
     }
 
+    /// The monitors, if this one has had any.
+    pub(crate) fn watches(&self) -> Option<&Watches> {
+        self.aside.as_deref()?.watches.as_deref()
+    }
+
+    pub(crate) fn watches_mut(&mut self) -> Option<&mut Watches> {
+        self.aside.as_deref_mut()?.watches.as_deref_mut()
+    }
+
+    /// As [`watches`](Self::watches), which it has from now on.
+    pub(crate) fn make_watches(&mut self) -> &mut Watches {
+        let aside = self.aside.get_or_insert_default();
+        aside.watches.get_or_insert_default()
+    }
+
     /// What only few processes need, if this one has it.
     pub(crate) fn rare(&self) -> Option<&SharedRare> {
         self.aside.as_deref()?.rare.as_deref()
@@ -325,9 +364,10 @@ impl Shared {
         aside.rare.get_or_insert_default()
     }
 
-    /// Whether it has no links but with its parent, and nothing rare. (Who had some has room for them still.)
+    /// Whether it has no links but with its parent, no monitors, and nothing rare. (Who had some has room for them
+    /// still.)
     pub(crate) fn has_nothing_aside(&self) -> bool {
-        self.aside.is_none()
+        self.aside.as_deref().is_none_or(SharedAside::is_empty)
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
@@ -602,7 +642,7 @@ impl Private {
     }
 
     /// What is aside; but the reason stays, for there is none without it.
-    pub(crate) fn take_aside(&mut self) -> Option<Box<Aside>> {
+    pub(crate) fn take_aside(&mut self) -> Option<InBlock<Aside>> {
         let mut taken = self.aside.take()?;
         if let Some(rare) = &mut taken.rare
             && let Some(reason) = rare.reason.take()
@@ -1116,7 +1156,7 @@ mod tests {
         private.make_rare().state_text = Some("in ruins".to_owned());
         let taken = private
             .take_aside()
-            .and_then(|aside| aside.rare?.state_text);
+            .and_then(|aside| aside.into_inner().rare?.state_text);
         assert_eq!(taken.as_deref(), Some("in ruins"));
         assert_eq!(said(&private).as_deref(), Some("a long story"));
         // The last one counts, and a word needs nothing rare.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use rekindle_scheduler::block::InBlock;
 use rekindle_scheduler::{self as scheduler, Body, Host, NodePtr, TaskView, Turn};
 
 use crate::exit::ExitReason;
@@ -57,7 +58,7 @@ pub(crate) struct Teardown {
     before_news: usize,
     /// In this order: its holdings, what is deferred, what was given up (after that, for who is owed
     /// an answer hears the reason, not that there is none), and what is to be done at the exit.
-    aside: Option<Box<Aside>>,
+    aside: Option<InBlock<Aside>>,
     /// Whether the process had a name.
     named: bool,
     links: few::IntoIter<Pid, LinkIds>,
@@ -341,11 +342,11 @@ impl Process {
         let mut shared = self.shared();
         let links = shared.links_of(self.parent(owner.node()));
         links.end(teardown.reason.clone(), &mut teardown.links);
-        if let Some(rare) = shared.rare_mut() {
-            // Nobody can give it a name any more: it has ended.
-            teardown.named = rare.name.is_some();
-            teardown.watchers = std::mem::take(&mut rare.watchers).into_iter();
-            teardown.monitors = std::mem::take(&mut rare.monitors).into_iter();
+        // Nobody can give it a name any more: it has ended.
+        teardown.named = shared.rare().is_some_and(|rare| rare.name.is_some());
+        if let Some(watches) = shared.watches_mut() {
+            teardown.watchers = std::mem::take(&mut watches.watchers).into_iter();
+            teardown.monitors = std::mem::take(&mut watches.monitors).into_iter();
         }
         drop(shared);
         teardown
@@ -430,7 +431,7 @@ impl Process {
                 rare.given_up.clear();
             }
             match &mut teardown.aside {
-                Some(aside) => aside.take_over(*late),
+                Some(aside) => aside.take_over(late.into_inner()),
                 none => *none = Some(late),
             }
         }

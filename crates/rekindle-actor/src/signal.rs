@@ -220,7 +220,7 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
         } => exit(owner, *from, reason, *link),
         Signal::Monitor { reference, name } => {
             let mut shared = owner.process().shared();
-            let watchers = &mut shared.make_rare().watchers;
+            let watchers = &mut shared.make_watches().watchers;
             // One that was suspended and stands again is known by its first name.
             if watchers.get(*reference).is_none() {
                 watchers.insert(*reference, name.take());
@@ -228,8 +228,8 @@ fn act(owner: Owner<'_>, signal: &mut Signal) -> Received {
             Received::Done
         }
         Signal::Demonitor { reference } => {
-            if let Some(rare) = owner.process().shared().rare_mut() {
-                rare.watchers.remove(*reference);
+            if let Some(watches) = owner.process().shared().watches_mut() {
+                watches.watchers.remove(*reference);
             }
             Received::Done
         }

@@ -457,7 +457,7 @@ fn tie_to_parent(tie: Tie, id: u64, child: TaskView<'_>, pid: Pid) -> Option<Mon
             let process: &Process = child.host()?;
             process
                 .shared()
-                .make_rare()
+                .make_watches()
                 .watchers
                 .insert(reference, None);
             Some(reference)

@@ -29,6 +29,7 @@
 
 mod chunk;
 mod chunks;
+mod in_block;
 mod store;
 
 use std::cell::Cell;
@@ -39,6 +40,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::context;
 use crate::home::Home;
+
+pub use in_block::InBlock;
 
 use store::Store;
 

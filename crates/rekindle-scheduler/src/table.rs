@@ -612,7 +612,9 @@ mod loom_tests {
                 let table = Arc::clone(&table);
                 thread::spawn(move || {
                     let mut stock = SlotCache::new(Home::from_number(2));
-                    first.map(|id| table.vacate(id, Some(&mut stock)));
+                    for id in first {
+                        table.vacate(id, Some(&mut stock));
+                    }
                     table.take(Some(&mut stock)).0
                 })
             };
