@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::time::Duration;
 
 use super::table::{Member, Published};
 use crate::behaviour::{Context, GenServer, Init, Never, Next, Step};
@@ -134,6 +135,10 @@ pub(super) enum Request<K, M> {
     Demonitor(GroupMonitor, ReplyTo<bool>),
 }
 
+/// The dead leave a group together, when they are one in so many of its members, or no message waits: to take one
+/// out is to look at all of them.
+const SHARE: usize = 16;
+
 /// The state of a scope.
 pub(super) struct Scope<K: Ord + Clone, M> {
     published: Published<K, M>,
@@ -143,6 +148,8 @@ pub(super) struct Scope<K: Ord + Clone, M> {
     monitors: BTreeMap<u64, Watched<K>>,
     /// The monitors of one group; those of the whole scope are under `None`.
     watchers: BTreeMap<Option<K>, Vec<u64>>,
+    /// Who has ended and is listed still, with how many memberships.
+    gone: BTreeMap<K, Vec<(Pid, usize)>>,
     last_serial: u64,
 }
 
@@ -178,11 +185,14 @@ where
             processes: BTreeMap::new(),
             monitors: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            gone: BTreeMap::new(),
             last_serial: 0,
         }))
     }
 
     async fn handle_call(&mut self, request: Request<K, M>, _: &mut Context<Self>) -> Step<Self> {
+        // Whoever asks is answered by what has come before.
+        self.take_out_all();
         match request {
             Request::Join(group, joining, from) => {
                 self.join(&group, &joining);
@@ -212,6 +222,13 @@ where
                 if let Some(pid) = down.pid {
                     self.ended(pid, down.reference);
                 }
+                match self.gone.is_empty() {
+                    true => Ok(Next::Wait),
+                    false => Ok(Next::Timeout(Duration::ZERO)),
+                }
+            }
+            Info::Timeout => {
+                self.take_out_all();
                 Ok(Next::Wait)
             }
             other => cx.unexpected(other),
@@ -247,7 +264,7 @@ where
 
     /// Whether any of them was a member. Each that is named leaves once for each time it is.
     fn leave(&mut self, group: &K, leaving: &[Pid]) -> bool {
-        let mut left = Vec::new();
+        let (mut left, mut times_each) = (Vec::new(), BTreeMap::new());
         for pid in leaving {
             let Some(known) = self.processes.get_mut(pid) else {
                 continue;
@@ -259,12 +276,13 @@ where
             if *times.get() == 0 {
                 times.remove();
             }
-            self.published.table.leave(group, *pid, false);
+            *times_each.entry(*pid).or_default() += 1;
             left.push(*pid);
             self.forget_if_idle(*pid);
         }
         let any = !left.is_empty();
         if any {
+            self.published.table.leave(group, times_each);
             self.tell(group, GroupChange::Left, left);
         }
         any
@@ -312,9 +330,30 @@ where
         for serial in known.watches {
             self.unwatch(serial);
         }
-        for group in known.joined.into_keys() {
-            let times = self.published.table.leave(&group, pid, true);
-            self.tell(&group, GroupChange::Left, vec![pid; times]);
+        for (group, times) in known.joined {
+            let gone = self.gone.entry(group.clone()).or_default();
+            gone.push((pid, times));
+            if gone.len() * SHARE >= self.published.table.len(&group) {
+                self.take_out(&group);
+            }
+        }
+    }
+
+    /// Those of a group who have ended leave it.
+    fn take_out(&mut self, group: &K) {
+        let Some(gone) = self.gone.remove(group) else {
+            return;
+        };
+        let times_each = gone.iter().copied().collect();
+        self.published.table.leave(group, times_each);
+        for (pid, times) in gone {
+            self.tell(group, GroupChange::Left, vec![pid; times]);
+        }
+    }
+
+    fn take_out_all(&mut self) {
+        while let Some(group) = self.gone.keys().next().cloned() {
+            self.take_out(&group);
         }
     }
 

@@ -92,6 +92,11 @@ impl<K: Ord + Clone, M> Table<K, M> {
         self.0.read().get(group).cloned().unwrap_or_default()
     }
 
+    /// How many memberships there are in a group.
+    pub(super) fn len(&self, group: &K) -> usize {
+        self.0.read().get(group).map_or(0, |members| members.len())
+    }
+
     pub(super) fn groups(&self) -> Vec<K> {
         self.0.read().keys().cloned().collect()
     }
@@ -110,26 +115,27 @@ impl<K: Ord + Clone, M> Table<K, M> {
         }
     }
 
-    /// Takes one membership of a process away, the oldest; `every`: all of them. How many were.
-    pub(super) fn leave(&self, group: &K, pid: Pid, every: bool) -> usize {
+    /// Takes memberships away, of each of these processes so many, the oldest. Looks once at every member,
+    /// however many leave.
+    pub(super) fn leave(&self, group: &K, mut leaving: BTreeMap<Pid, usize>) {
         let mut groups = self.0.write();
         let Some(members) = groups.get_mut(group) else {
-            return 0;
+            return;
         };
         let list = Arc::make_mut(members);
-        let mut left = Vec::new();
-        if every {
-            left.extend(list.extract_if(.., |member| member.pid == pid));
-        } else if let Some(at) = list.iter().position(|member| member.pid == pid) {
-            left.push(list.remove(at));
-        }
+        let leaves = |member: &mut Member<M>| match leaving.get_mut(&member.pid) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        };
+        let left: Vec<_> = list.extract_if(.., leaves).collect();
         let emptied = list.is_empty().then(|| groups.remove_entry(group));
         drop(groups);
         // Outside of the lock: keys and recipients are foreign.
         unwind::discard(emptied);
-        let count = left.len();
         unwind::discard(left);
-        count
     }
 
     fn clear(&self) {

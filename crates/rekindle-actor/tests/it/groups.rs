@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rekindle_actor::{
     CallError, ExitReason, GenServer as _, GroupChange, GroupEvent, Groups, JoinError, LeaveError,
-    Mailbox, Overflow, Pid, Recipient, Sender, StartError, exit, info, is_alive, monitor_name,
-    self_pid, sleep, spawn, spawn_with, sys, whereis, yield_now,
+    Mailbox, Overflow, Pid, Recipient, Sender, StartError, Task, exit, info, is_alive,
+    monitor_name, self_pid, sleep, spawn, spawn_with, sys, whereis, yield_now,
 };
 
 use crate::support::*;
@@ -137,6 +137,13 @@ fn pg_004_a_process_may_join_several_times() {
             rooms.leave(&"lobby", a.pid()).await,
             Err(LeaveError::NotJoined)
         );
+        // It leaves the place that it has had for longest.
+        let b = member();
+        for one in [&a, &b, &a] {
+            join(&rooms, "lobby", one).await;
+        }
+        rooms.leave(&"lobby", a.pid()).await.unwrap();
+        assert_eq!(rooms.pids(&"lobby"), [b.pid(), a.pid()]);
     });
 }
 
@@ -155,6 +162,75 @@ fn pg_005_a_member_that_dies_is_removed() {
         // One that was dead when it joined does not stay either.
         join(&rooms, "grave", &a).await;
         until(|| rooms.pids(&"grave").is_empty()).await;
+    });
+}
+
+/// A lobby of a hundred, in the order in which they joined.
+async fn crowd(rooms: &Rooms) -> Vec<Sender<u32>> {
+    let all: Vec<_> = (0..100).map(|_| member()).collect();
+    let joining = rooms.join_all("lobby", all.iter().map(Sender::recipient));
+    joining.await.unwrap();
+    all
+}
+
+fn pids_of<'a>(members: impl IntoIterator<Item = &'a Sender<u32>>) -> Vec<Pid> {
+    members.into_iter().map(Sender::pid).collect()
+}
+
+#[test]
+fn pg_005_one_of_very_many_is_removed_too() {
+    on_both(|| async {
+        let rooms = rooms().await;
+        let all = crowd(&rooms).await;
+        exit(all[0].pid(), ExitReason::Kill);
+        until(|| rooms.pids(&"lobby") == pids_of(&all[1..])).await;
+    });
+}
+
+#[test]
+fn pg_005_many_that_die_at_once_are_removed_and_told_of_in_that_order() {
+    on_both(|| {
+        with_inbox(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+            let rooms = rooms().await;
+            let all = crowd(&rooms).await;
+            let twice = rooms.join("lobby", &all[7].recipient());
+            twice.await.unwrap();
+            rooms.monitor("lobby", &inbox.recipient()).await.unwrap();
+            let (die, live): (Vec<_>, Vec<_>) = (0..100).partition(|n| n % 10 < 8);
+            for &n in &die {
+                exit(all[n].pid(), ExitReason::Kill);
+                until(|| !all[n].is_alive()).await;
+            }
+            for &n in &die {
+                let times = if n == 7 { 2 } else { 1 };
+                let event = inbox.recv().await;
+                assert_eq!(plain(event), ("lobby", Left, vec![all[n].pid(); times]));
+            }
+            expect_nothing(&mut inbox).await;
+            let left = pids_of(live.iter().map(|&n| &all[n]));
+            assert_eq!(rooms.pids(&"lobby"), left);
+        })
+    });
+}
+
+#[test]
+fn pg_005_whoever_asks_after_a_death_is_answered_after_it() {
+    on_both(|| async {
+        let rooms = rooms().await;
+        let (all, scope) = (crowd(&rooms).await, rooms.pid().unwrap());
+        sys::suspend(scope).await.unwrap();
+        for dead in &all[..3] {
+            exit(dead.pid(), ExitReason::Kill);
+            until(|| !dead.is_alive()).await;
+        }
+        until(|| info(scope).unwrap().mailbox == 3).await;
+        let late = member();
+        let joining = Task::spawn(rooms.join("lobby", &late.recipient()));
+        until(|| info(scope).unwrap().mailbox == 4).await;
+        sys::resume(scope).await.unwrap();
+        joining.await.unwrap().unwrap();
+        let present = pids_of(all[3..].iter().chain([&late]));
+        assert_eq!(rooms.pids(&"lobby"), present);
     });
 }
 
