@@ -16,9 +16,9 @@ use std::ptr::NonNull;
 use super::chunk::{Chunk, SLABS, Slab, WholeChunk};
 use crate::home::Home;
 
-/// So many ticks are looked at as one (64 ms): what a program needs again and again in that time, with
+/// So many ticks are looked at as one (a second): what a program needs again and again in that time, with
 /// pauses between, is in use.
-const WINDOW: u32 = 32;
+const WINDOW: u32 = 512;
 /// So many stay until the last monitor sleeps.
 const FLOOR: usize = 1;
 /// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.

@@ -1,12 +1,12 @@
 //! How the monitor sleeps while all workers do.
 //!
-//! Invariant: it sleeps without a limit only after it has set `dozing` and then found all workers
+//! Invariant: it sleeps for longer than a tick only after it has set `dozing` and then found all workers
 //! asleep; a worker that wakes up looks at `dozing` after it was counted off. A full fence on both
 //! sides: one of them sees the other.
 
 use std::time::Duration;
 
-use super::park::Parker;
+use super::park::{Parked, Parker};
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// The monitor's bed.
@@ -43,14 +43,14 @@ impl Doze {
         let _either = self.parker.park(Some(limit));
     }
 
-    /// The monitor: sleeps until it is roused, unless somebody works.
-    pub(super) fn sleep_if(&self, is_quiet: impl Fn() -> bool) {
+    /// The monitor: sleeps until it is roused, or for so long, unless somebody works. Says whether it slept all the
+    /// time (or it was woken for nothing).
+    pub(super) fn sleep_if(&self, limit: Option<Duration>, is_quiet: impl Fn() -> bool) -> bool {
         self.dozing.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if is_quiet() {
-            let _token = self.parker.park(None);
-        }
+        let slept = is_quiet() && self.parker.park(limit) == Parked::TimedOut;
         self.dozing.store(false, Ordering::Relaxed);
+        slept
     }
 }
 
@@ -75,7 +75,7 @@ mod loom_tests {
                 doze.rouse();
             });
             let (doze, asleep) = &*shared;
-            doze.sleep_if(|| asleep.load(Ordering::Acquire) == 1);
+            doze.sleep_if(None, || asleep.load(Ordering::Acquire) == 1);
             worker.join().unwrap();
         });
     }

@@ -39,6 +39,9 @@ const FEW_TURNS: u64 = 64;
 /// Ticks with everybody asleep before the monitor sleeps too: waking it costs a system call, and
 /// a program that works a little every millisecond shall not pay it each time.
 const QUIET_TICKS: u32 = 5;
+/// How long everybody sleeps before all memory goes back that nobody uses: a program that rests between its
+/// bursts shall not ask for it anew in each.
+const KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// What others see of the monitor.
 pub(super) struct Monitor {
@@ -125,11 +128,12 @@ pub(super) fn run(core: &CoreRef, pool: &Pool) {
         let is_quiet = || pool.idle.all_asleep() && core.stage() == Stage::Running;
         quiet = if is_quiet() { quiet + 1 } else { 0 };
         if quiet > QUIET_TICKS {
-            drop(minding);
-            monitor
-                .doze
-                .sleep_if(|| is_quiet() && !monitor.ended.load(Ordering::Acquire));
-            minding = core.upkeep.mind();
+            let may_sleep = || is_quiet() && !monitor.ended.load(Ordering::Acquire);
+            if monitor.doze.sleep_if(Some(KEPT_FOR), may_sleep) {
+                drop(minding);
+                monitor.doze.sleep_if(None, may_sleep);
+                minding = core.upkeep.mind();
+            }
             quiet = 0;
         }
     }
