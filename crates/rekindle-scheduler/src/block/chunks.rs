@@ -3,7 +3,7 @@
 //! What a program needs again and again, in bursts, must not go to the system in between: to give two
 //! megabytes back and to ask for them anew takes longer than to use them. So chunks that are free are kept for
 //! a while: [`Chunks::tick`] gives back what a whole window did not need, little by little. That takes somebody who
-//! ticks: where no monitor is awake, one free chunk stays, and no more.
+//! ticks, however seldom: where no monitor is awake, one free chunk stays, and no more.
 //!
 //! Invariants
 //! 1. `with_room` are the chunks that have a free slab and others, and `spare` those of which all are free.
@@ -12,13 +12,14 @@
 
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use super::chunk::{Chunk, SLABS, Slab, WholeChunk};
 use crate::home::Home;
 
-/// So many ticks are looked at as one (a second): what a program needs again and again in that time, with
-/// pauses between, is in use.
-const WINDOW: u32 = 512;
+/// What is looked at as one: what a program needs again and again in that time, with pauses between, is in use. Not
+/// counted in ticks, of which a program that mostly rests has few, and several runtimes have many.
+const WINDOW: Duration = Duration::from_secs(1);
 /// So many stay until the last monitor sleeps.
 const FLOOR: usize = 1;
 /// Of what a whole window did not need beyond the floor, one part in so many is given back in the next.
@@ -35,7 +36,8 @@ pub(super) struct Chunks {
     fewest: usize,
     /// How many the last window has left to be given back in this one.
     surplus: usize,
-    ticks: u32,
+    /// When the window is over; `None` before the first.
+    window_ends: Option<Instant>,
     /// The monitors that are awake.
     minders: usize,
     /// How many there are in all, with those that are full, and those about to be.
@@ -52,7 +54,7 @@ impl Chunks {
             spare: Vec::new(),
             fewest: 0,
             surplus: 0,
-            ticks: 0,
+            window_ends: None,
             minders: 0,
             count: 0,
         }
@@ -129,12 +131,12 @@ impl Chunks {
     }
 
     /// Some of what was not needed lately; to be called at each tick of a monitor.
-    pub(super) fn tick(&mut self) -> Vec<WholeChunk> {
-        if self.ticks.is_multiple_of(WINDOW) {
+    pub(super) fn tick(&mut self, now: Instant) -> Vec<WholeChunk> {
+        if self.window_ends.is_none_or(|end| now >= end) {
+            self.window_ends = now.checked_add(WINDOW);
             self.surplus = self.fewest.saturating_sub(FLOOR).div_ceil(PART);
             self.fewest = self.spare.len();
         }
-        self.ticks = self.ticks.wrapping_add(1);
         // They are needed after all, if there were fewer since.
         let unneeded = self.fewest.saturating_sub(FLOOR);
         let now = self.surplus.min(unneeded).min(MOST);
@@ -180,37 +182,63 @@ mod tests {
         }
     }
 
-    /// As many ticks as are looked at as one. Says how many chunks they gave back.
-    fn a_window_passes(chunks: &mut Chunks) -> usize {
-        (0..WINDOW).map(|_| chunks.tick().len()).sum()
+    /// Ticks in a window.
+    const TICKS: u32 = 100;
+
+    /// Somebody who ticks, and the time.
+    struct Clock(Instant);
+
+    impl Clock {
+        /// So many ticks, so far apart. Says how many chunks they gave back.
+        fn ticks(&mut self, how_many: u32, apart: Duration, chunks: &mut Chunks) -> usize {
+            let tick = |_| {
+                let given = chunks.tick(self.0).len();
+                self.0 += apart;
+                given
+            };
+            (0..how_many).map(tick).sum()
+        }
+
+        fn tick(&mut self, chunks: &mut Chunks) -> usize {
+            self.ticks(1, WINDOW / TICKS, chunks)
+        }
+
+        fn a_window_passes(&mut self, chunks: &mut Chunks) -> usize {
+            self.ticks(TICKS, WINDOW / TICKS, chunks)
+        }
+
+        /// What is left of the window after its first tick.
+        fn the_rest_passes(&mut self, chunks: &mut Chunks) -> usize {
+            self.ticks(TICKS - 1, WINDOW / TICKS, chunks)
+        }
     }
 
-    /// Some chunks of which nothing is in use.
-    fn spare(how_many: usize) -> Chunks {
+    /// Some chunks of which nothing is in use, and who ticks.
+    fn spare(how_many: usize) -> (Chunks, Clock) {
         let mut chunks = Chunks::new();
         chunks.mind();
         let slabs = take(&mut chunks, how_many);
         give_back(&mut chunks, slabs);
         assert_eq!(chunks.count(), how_many);
-        chunks
+        (chunks, Clock(Instant::now()))
     }
 
     #[test]
     fn what_is_used_within_a_window_stays() {
-        let mut chunks = spare(11);
-        assert_eq!(a_window_passes(&mut chunks), 0, "they have just come");
+        let (mut chunks, mut clock) = spare(11);
+        assert_eq!(clock.a_window_passes(&mut chunks), 0, "they have just come");
         for _ in 0..5 {
             let slabs = take(&mut chunks, 11);
             // What is in use for a while is not spare.
-            assert_eq!(chunks.tick().len(), 0);
+            assert_eq!(clock.tick(&mut chunks), 0);
             give_back(&mut chunks, slabs);
-            let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+            let later = clock.the_rest_passes(&mut chunks);
             assert_eq!(later, 0, "all of it was in use");
         }
         // Nobody uses it.
-        assert_eq!(a_window_passes(&mut chunks), 0);
+        assert_eq!(clock.a_window_passes(&mut chunks), 0);
         for given in [5, 3, 1, 1, 0] {
-            assert_eq!(a_window_passes(&mut chunks), given);
+            assert_eq!(clock.a_window_passes(&mut chunks), given);
         }
         assert_eq!(chunks.count(), FLOOR);
         assert_eq!(chunks.take_all_spare().len(), FLOOR);
@@ -219,45 +247,56 @@ mod tests {
 
     #[test]
     fn much_that_is_not_used_goes_in_parts() {
-        let mut chunks = spare(41);
+        let (mut chunks, mut clock) = spare(41);
         assert_eq!(
-            a_window_passes(&mut chunks),
+            clock.a_window_passes(&mut chunks),
             0,
             "nothing is known of it yet"
         );
-        assert_eq!(chunks.tick().len(), MOST);
-        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        assert_eq!(clock.tick(&mut chunks), MOST);
+        let later = clock.the_rest_passes(&mut chunks);
         assert_eq!(MOST + later, 20);
         drop(chunks.take_all_spare());
     }
 
     #[test]
     fn what_is_needed_after_all_is_not_given_back() {
-        let mut chunks = spare(41);
-        a_window_passes(&mut chunks);
-        assert_eq!(chunks.tick().len(), MOST);
+        let (mut chunks, mut clock) = spare(41);
+        clock.a_window_passes(&mut chunks);
+        assert_eq!(clock.tick(&mut chunks), MOST);
         let slabs = take(&mut chunks, 37);
         give_back(&mut chunks, slabs);
-        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        let later = clock.the_rest_passes(&mut chunks);
         assert_eq!(later, 0);
         drop(chunks.take_all_spare());
     }
 
     #[test]
     fn one_stays_whatever_comes_and_goes() {
-        let mut chunks = spare(11);
-        a_window_passes(&mut chunks);
-        chunks.tick();
+        let (mut chunks, mut clock) = spare(11);
+        clock.a_window_passes(&mut chunks);
+        clock.tick(&mut chunks);
         let slabs = take(&mut chunks, 6);
         give_back(&mut chunks, slabs);
-        let later: usize = (1..WINDOW).map(|_| chunks.tick().len()).sum();
+        let later = clock.the_rest_passes(&mut chunks);
         assert_eq!(later, 0, "all but one were needed");
         drop(chunks.take_all_spare());
     }
 
     #[test]
+    fn a_window_is_as_long_for_who_ticks_seldom() {
+        let (mut chunks, mut clock) = spare(11);
+        assert_eq!(clock.ticks(2, WINDOW / 2, &mut chunks), 0);
+        // The monitor of a program that mostly rests: two ticks in a window, and as much goes.
+        for given in [5, 3, 1, 1, 0] {
+            assert_eq!(clock.ticks(2, WINDOW / 2, &mut chunks), given);
+        }
+        drop(chunks.take_all_spare());
+    }
+
+    #[test]
     fn where_nobody_ticks_nothing_stays_but_one() {
-        let mut chunks = spare(3);
+        let (mut chunks, _) = spare(3);
         let slabs = take(&mut chunks, 3);
         chunks.mind();
         assert!(!chunks.unmind(), "there is another one");

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -118,10 +119,11 @@ impl Store {
     }
 
     /// Gives some of what was not needed lately back to the global allocator; to be called at each tick of a
-    /// monitor. Of several runtimes each does so, and then less time counts as lately.
+    /// monitor.
     pub(super) fn tick(&self) {
+        let now = Instant::now();
         // The system may take its time over each, without the lock.
-        let unneeded = self.chunks.lock().tick();
+        let unneeded = self.chunks.lock().tick(now);
         drop(unneeded);
     }
 
