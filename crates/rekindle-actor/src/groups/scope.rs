@@ -5,6 +5,8 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::time::Duration;
 
+use rekindle_scheduler::yield_now;
+
 use super::table::{Member, Published};
 use crate::behaviour::{Context, GenServer, Init, Never, Next, Step};
 use crate::exit::ExitReason;
@@ -192,7 +194,7 @@ where
 
     async fn handle_call(&mut self, request: Request<K, M>, _: &mut Context<Self>) -> Step<Self> {
         // Whoever asks is answered by what has come before.
-        self.take_out_all();
+        self.take_out_all().await;
         match request {
             Request::Join(group, joining, from) => {
                 self.join(&group, &joining);
@@ -220,7 +222,7 @@ where
         match info {
             Info::Down(down) => {
                 if let Some(pid) = down.pid {
-                    self.ended(pid, down.reference);
+                    self.ended(pid, down.reference).await;
                 }
                 match self.gone.is_empty() {
                     true => Ok(Next::Wait),
@@ -228,7 +230,7 @@ where
                 }
             }
             Info::Timeout => {
-                self.take_out_all();
+                self.take_out_all().await;
                 Ok(Next::Wait)
             }
             other => cx.unexpected(other),
@@ -319,7 +321,7 @@ where
     }
 
     /// A process has ended: it leaves all its groups, and watches no more (PG-005, PG-009).
-    fn ended(&mut self, pid: Pid, reference: MonitorRef) {
+    async fn ended(&mut self, pid: Pid, reference: MonitorRef) {
         let Entry::Occupied(known) = self.processes.entry(pid) else {
             return;
         };
@@ -333,27 +335,29 @@ where
         for (group, times) in known.joined {
             let gone = self.gone.entry(group.clone()).or_default();
             gone.push((pid, times));
-            if gone.len() * SHARE >= self.published.table.len(&group) {
-                self.take_out(&group);
+            if gone.len() * SHARE >= self.published.table.len(&group)
+                && let Some(gone) = self.gone.remove(&group)
+            {
+                self.take_out(&group, gone).await;
             }
         }
     }
 
-    /// Those of a group who have ended leave it.
-    fn take_out(&mut self, group: &K) {
-        let Some(gone) = self.gone.remove(group) else {
-            return;
-        };
+    /// Those of a group who have ended leave it, each with so many memberships.
+    async fn take_out(&mut self, group: &K, gone: Vec<(Pid, usize)>) {
         let times_each = gone.iter().copied().collect();
         self.published.table.leave(group, times_each);
         for (pid, times) in gone {
-            self.tell(group, GroupChange::Left, vec![pid; times]);
+            if self.tell(group, GroupChange::Left, vec![pid; times]) {
+                // A watcher whose mailbox is full holds us here, and not when all have been told of.
+                yield_now().await;
+            }
         }
     }
 
-    fn take_out_all(&mut self) {
-        while let Some(group) = self.gone.keys().next().cloned() {
-            self.take_out(&group);
+    async fn take_out_all(&mut self) {
+        while let Some((group, gone)) = self.gone.pop_first() {
+            self.take_out(&group, gone).await;
         }
     }
 
@@ -375,8 +379,9 @@ where
         }
     }
 
-    /// Tells those who watch this group, then those who watch the scope.
-    fn tell(&self, group: &K, change: GroupChange, pids: Vec<Pid>) {
+    /// Tells those who watch this group, then those who watch the scope. Says whether there was anybody.
+    fn tell(&self, group: &K, change: GroupChange, pids: Vec<Pid>) -> bool {
+        let mut any = false;
         let of_group = self.watchers.get(&Some(group.clone()));
         let of_scope = self.watchers.get(&None);
         for serial in of_group.into_iter().chain(of_scope).flatten() {
@@ -394,6 +399,8 @@ where
             };
             // The recipient's conversion is foreign code.
             unwind::discard(unwind::catch(|| watcher.tell.send(event)));
+            any = true;
         }
+        any
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rekindle_actor::{
     CallError, ExitReason, GenServer as _, GroupChange, GroupEvent, Groups, JoinError, LeaveError,
-    Mailbox, Overflow, Pid, Recipient, Sender, StartError, Task, exit, info, is_alive,
-    monitor_name, self_pid, sleep, spawn, spawn_with, sys, whereis, yield_now,
+    Mailbox, MailboxPolicy, Overflow, Pid, Recipient, Sender, SpawnOptions, StartError, Task, exit,
+    info, is_alive, monitor_name, self_pid, sleep, spawn, spawn_with, sys, whereis, yield_now,
 };
 
 use crate::support::*;
@@ -362,6 +362,41 @@ fn pg_007_monitor_scope_tells_of_all_groups() {
 }
 
 #[test]
+fn pg_007_a_slow_watcher_holds_the_scope_up_when_many_die_at_once() {
+    on_both(|| async {
+        let (rooms, log) = (rooms().await, Log::new());
+        let all = crowd(&rooms).await;
+        let policy = MailboxPolicy::bounded(4).when_full(Overflow::Slow);
+        let (heard, opened) = (log.clone(), Arc::new(AtomicUsize::new(0)));
+        let gate = opened.clone();
+        let watcher = spawn_with(
+            SpawnOptions::new().mailbox(policy),
+            |mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
+                while gate.load(Ordering::Relaxed) == 0 {
+                    sleep(ms(1)).await;
+                }
+                loop {
+                    heard.add(format!("{:?}", inbox.recv().await.pids));
+                }
+            },
+        );
+        rooms.monitor("lobby", &watcher.recipient()).await.unwrap();
+        for dead in &all {
+            exit(dead.pid(), ExitReason::Kill);
+        }
+        let waiting = || info(watcher.pid()).unwrap().mailbox;
+        until(|| waiting() > 4).await;
+        sleep(ms(20)).await;
+        assert_eq!(waiting(), 5, "one more than there is room for");
+        opened.store(1, Ordering::Relaxed);
+        while log.len() < all.len() {
+            sleep(ms(1)).await;
+        }
+        assert_eq!(rooms.pids(&"lobby"), []);
+    });
+}
+
+#[test]
 fn pg_007_whoever_hears_of_a_join_finds_the_member() {
     on_both(|| {
         with_inbox(|mut inbox: Mailbox<GroupEvent<&'static str>>| async move {
@@ -554,8 +589,8 @@ fn broadcast_reaches_each_member_and_counts_who_took_it() {
         let (rooms, log) = (rooms().await, Log::new());
         let (a, b) = (logging(&log, "a"), logging(&log, "b"));
         let full = {
-            let policy = rekindle_actor::MailboxPolicy::bounded(1).when_full(Overflow::Fail);
-            let options = rekindle_actor::SpawnOptions::new().mailbox(policy);
+            let policy = MailboxPolicy::bounded(1).when_full(Overflow::Fail);
+            let options = SpawnOptions::new().mailbox(policy);
             spawn_with(options, |inbox: Mailbox<u32>| async move {
                 let _kept = inbox;
                 std::future::pending::<()>().await;
