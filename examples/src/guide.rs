@@ -28,6 +28,7 @@ pages! {
     Glossary: "glossary.md",
     BenchmarkFairly: "how-to/benchmark-fairly.md",
     BlockingCode: "how-to/blocking-code.md",
+    BuildForSpeed: "how-to/build-for-speed.md",
     Choose: "how-to/choose.md",
     Configuration: "how-to/configuration.md",
     CpuWork: "how-to/cpu-work.md",
