@@ -139,10 +139,10 @@ impl Chunks {
         }
         // They are needed after all, if there were fewer since.
         let unneeded = self.fewest.saturating_sub(FLOOR);
-        let now = self.surplus.min(unneeded).min(MOST);
-        self.surplus -= now;
-        self.fewest -= now;
-        self.take_spare(now)
+        let given = self.surplus.min(unneeded).min(MOST);
+        self.surplus -= given;
+        self.fewest -= given;
+        self.take_spare(given)
     }
 
     /// All of which nothing is in use.
